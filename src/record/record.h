@@ -1,0 +1,173 @@
+// The records of the ordered log: everything that an acknowledgement promises is one of these.
+//
+// A record states a fact that its appender (the acting owner of the session) decided. It holds no pointer
+// into anybody's state: read again after a crash, on another thread or on another node, it means the same.
+// The bytes are in record/codec.h; what each does to a session in record/session_fold.h, to subscriptions,
+// retained messages and shared groups in record/directory.h.
+//
+// A session record names the session and the attach position under which it was written; if that is no longer
+// the session's latest attach when the record comes back, the record is void.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "mqtt/message.h"
+#include "mqtt/packet.h"
+
+namespace courier::record {
+
+// A shared subscription group; the position of the SUBSCRIBE that created it.
+using GroupId = StrongId<struct GroupIdTag, uint64_t>;
+
+// Names one message in one session's inbox, with what the fold must know to account for it without reading
+// the store.
+struct InboxRef {
+  uint64_t seq = 0;       // inbox sequence; the packet id follows from it
+  Position position;      // of the record that brought it
+  uint32_t bytes = 0;     // Message::cost()
+  bool sole = false;      // stored inside its inbox row, not in the table of shared messages
+  GroupId group;          // 0: not through a shared subscription
+  uint64_t group_seq = 0;
+  bool operator==(const InboxRef&) const = default;
+};
+
+struct SessionRef {
+  SessionId session;
+  Position attach;  // 0 for ephemeral sessions
+  bool operator==(const SessionRef&) const = default;
+};
+
+struct Publish {
+  mqtt::MessagePtr message;
+  std::string mountpoint;
+  SessionRef will_of;  // set when this is that session's will, fired; its session forgets the will
+};
+
+struct Subscribe {
+  struct Entry {
+    std::string filter;  // as the client wrote it, $share/… included
+    mqtt::SubscriptionOptions options;
+    bool operator==(const Entry&) const = default;
+  };
+  SessionRef by;
+  std::string mountpoint;
+  std::vector<Entry> entries;
+  uint32_t subscription_identifier = 0;  // 0: none
+  uint16_t window = 0;                   // most messages of a shared group that may wait for this member's ack
+  bool operator==(const Subscribe&) const = default;
+};
+
+struct Unsubscribe {
+  SessionRef by;
+  std::string mountpoint;
+  std::vector<std::string> filters;
+  bool operator==(const Unsubscribe&) const = default;
+};
+
+struct Will {
+  mqtt::MessagePtr message;           // expires_at is 0; the fired message gets its own
+  uint32_t delay_seconds = 0;
+  uint32_t message_expiry_seconds = 0;  // 0: never
+};
+
+inline constexpr uint32_t kNeverExpires = 0xFFFFFFFF;
+
+// A client connected. Creates a session (id from this record's position) or resumes one.
+struct Attach {
+  SessionId resume;  // the stored session it goes on with; 0: a new one
+  SessionId ends;    // the stored session that this one replaces (clean start); 0: none
+  std::string mountpoint, client_id, username;
+  mqtt::Version version{};
+  uint32_t expiry_seconds = 0;  // session expiry interval; 0: ends with the connection
+  std::optional<Will> will;
+};
+
+// The connection of a session ended, or the session itself.
+struct Detach {
+  SessionRef of;
+  bool ends_session = false;
+  bool drops_will = false;      // DISCONNECT 0x00
+  uint32_t expiry_seconds = 0;  // as last stated by the client
+  uint64_t sent_up_to = 0;      // inbox sequences below were sent at least once: DUP from now on
+  bool operator==(const Detach&) const = default;
+};
+
+// Steps of messages in a session's inbox.
+struct InboxStep {
+  SessionRef by;
+  std::vector<InboxRef> messages;
+  bool operator==(const InboxStep&) const = default;
+};
+struct Acked : InboxStep {};      // QoS 1: PUBACK came
+struct Sent : InboxStep {};       // QoS 2: PUBLISH may go out; never dropped from here on
+struct Received : InboxStep {};   // QoS 2: PUBREC came, PUBREL may go out
+struct Completed : InboxStep {};  // QoS 2: PUBCOMP came, or PUBREC refused it
+
+// A publisher's QoS 2 packet id was taken; its PUBLISH is in the same batch.
+struct Qos2In {
+  SessionRef by;
+  PacketId packet_id;
+  bool operator==(const Qos2In&) const = default;
+};
+struct Released {  // PUBREL came: the id is free
+  SessionRef by;
+  PacketId packet_id;
+  bool operator==(const Released&) const = default;
+};
+
+enum class DropReason : uint8_t {
+  inbox_full_messages = 1,
+  inbox_full_bytes = 2,
+  packet_too_large = 3,
+  group_full = 4,
+  administrative = 5,
+};
+std::string_view name(DropReason reason);  // "inbox_full_messages"
+
+struct Dropped {
+  SessionId session;  // or group, one of the two
+  GroupId group;
+  DropReason reason{};
+  std::vector<InboxRef> messages;
+  bool operator==(const Dropped&) const = default;
+};
+struct Expired {
+  SessionId session;  // or group, one of the two
+  GroupId group;
+  std::vector<InboxRef> messages;
+  bool operator==(const Expired&) const = default;
+};
+struct RetainedExpired {
+  std::string mountpoint, topic;
+  Position position;  // of the retained PUBLISH; a newer one stays
+  bool operator==(const RetainedExpired&) const = default;
+};
+
+// The first record of every run: the previous run is over, with the last clock it wrote. Whoever was connected
+// then is not; clean sessions are gone.
+struct NodeDown {
+  WallMs last_clock = 0;
+  bool operator==(const NodeDown&) const = default;
+};
+// From here on records may mean what format `version` says.
+struct Feature {
+  uint32_t version = 0;
+  bool operator==(const Feature&) const = default;
+};
+
+using Record = std::variant<Publish, Subscribe, Unsubscribe, Attach, Detach, Acked, Sent, Received, Completed,
+                            Qos2In, Released, Dropped, Expired, RetainedExpired, NodeDown, Feature>;
+
+// The id of the session that an ATTACH at `position` creates.
+constexpr SessionId session_created_at(Position position, uint16_t hash) {
+  return SessionId((position.value << 16) | hash);
+}
+// hash of (mountpoint, client id): the low 16 bits of every session id.
+uint16_t session_hash(std::string_view mountpoint, std::string_view client_id);
+
+}  // namespace courier::record
