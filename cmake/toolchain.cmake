@@ -3,6 +3,7 @@ option(COURIER_ASAN "Address and undefined behaviour sanitizers" OFF)
 option(COURIER_TSAN "Thread sanitizer" OFF)
 option(COURIER_FUZZ "Build libFuzzer targets (clang only)" OFF)
 option(COURIER_SABOTAGE "Compile in the faults that the tests must be able to catch" OFF)
+option(COURIER_LONG "Register the long versions of fault, simulation and fuzz tests" OFF)
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)

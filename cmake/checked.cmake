@@ -1,0 +1,37 @@
+# What the extra builds of tools/test are for, as one target each, so that they build nothing else:
+#   checked_asan, checked_tsan   unit and scenario tests and the broker they run
+#   checked_sabotage             what the tests of the tests run
+# Included last: it looks at the targets that are already there.
+function(courier_executables result directory)
+  get_directory_property(found DIRECTORY ${directory} BUILDSYSTEM_TARGETS)
+  get_directory_property(subdirectories DIRECTORY ${directory} SUBDIRECTORIES)
+  foreach(subdirectory ${subdirectories})
+    courier_executables(deeper ${subdirectory})
+    list(APPEND found ${deeper})
+  endforeach()
+  set(executables)
+  foreach(target ${found})
+    get_target_property(type ${target} TYPE)
+    if(type STREQUAL EXECUTABLE)
+      list(APPEND executables ${target})
+    endif()
+  endforeach()
+  set(${result} ${executables} PARENT_SCOPE)
+endfunction()
+
+courier_executables(executables ${PROJECT_SOURCE_DIR})
+set(tests ${executables})
+list(FILTER tests INCLUDE REGEX "(_test|^courierd|^courier)$|^scenario_")
+set(sabotaged ${executables})
+list(FILTER sabotaged INCLUDE REGEX "^(courierd|courier|sim|sim_.*|crash|crash_.*|fault_.*|sabotage_.*)$")
+add_custom_target(checked_asan DEPENDS ${tests})
+add_custom_target(checked_tsan DEPENDS ${tests})
+add_custom_target(checked_sabotage DEPENDS ${sabotaged})
+
+# tools/sanitizer-tests writes this file; without it a run shows this build's own tests only.
+file(WRITE ${PROJECT_BINARY_DIR}/foreign_tests.cmake
+     "if(EXISTS [==[${PROJECT_BINARY_DIR}/sanitizer_tests.cmake]==])\n"
+     "  include([==[${PROJECT_BINARY_DIR}/sanitizer_tests.cmake]==])\n"
+     "endif()\n")
+set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY
+             TEST_INCLUDE_FILES ${PROJECT_BINARY_DIR}/foreign_tests.cmake)
