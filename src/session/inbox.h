@@ -1,0 +1,157 @@
+// The messages (QoS ≥ 1) that a session still owes its client, in order.
+//
+// Each gets the next sequence number; its packet id follows from that: 1 + seq mod 65,535. Entries leave in any
+// order (acks), so the memory part is a ring indexed by sequence, with holes.
+//
+//        first_                              gap (rows on disk only)                    next()
+//          | head_: oldest, in memory ........|............................| tail_: newest, in memory |
+//
+// While nothing is on disk only, there is no gap and everything is in head_. A dormant session keeps nothing in
+// memory: its gap is all there is. Rows are written once (flush) and erased once; what changes is not in them.
+//
+// Owned by one shard. Pure: no I/O; the owner loads rows and gives them to absorb().
+//
+// Invariants
+// 1. count() and bytes() are of all entries, wherever they are.
+// 2. An entry leaves memory only after its row is written (`flushed`, and the owner's release()).
+// 3. A row is erased exactly once, and only if it was flushed.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "mqtt/message.h"
+
+namespace courier::session {
+
+// Where an entry came from when it came through a shared subscription.
+struct GroupOrigin {
+  uint64_t group = 0, seq = 0;
+  bool operator==(const GroupOrigin&) const = default;
+};
+
+enum class Step : uint8_t {
+  queued,    // QoS 1 or 2, not known to be at the client
+  sent,      // QoS 2: SENT is back
+  received,  // QoS 2: RECEIVED is back; only the PUBREL is owed
+};
+
+struct Entry {
+  mqtt::MessagePtr message;
+  Position position;
+  mqtt::Qos qos{};
+  Step step = Step::queued;
+  bool retain : 1 = false;   // the RETAIN flag that the client gets
+  bool sole : 1 = false;     // no other inbox names this message
+  bool flushed : 1 = false;  // its row was handed to a checkpoint
+  bool done : 1 = false;     // a hole
+  // What the acting owner does with it now; not part of the fold.
+  bool transmitted : 1 = false;    // went out on the live connection
+  bool step_pending : 1 = false;   // a record about it was appended and is not back yet
+  bool acked : 1 = false;          // the client answered; the record about it may not be back
+  struct Extras {
+    std::vector<uint32_t> subscription_identifiers;
+    GroupOrigin origin;
+  };
+  std::unique_ptr<Extras> extras;  // only where there are any
+
+  GroupOrigin origin() const { return extras ? extras->origin : GroupOrigin{}; }
+};
+
+constexpr PacketId packet_id_of(uint64_t seq) { return PacketId(static_cast<uint16_t>(1 + seq % 65'535)); }
+
+class Inbox {
+ public:
+  // Takes the next sequence.
+  uint64_t push(Entry entry);
+  // The entry, if it is in memory and not done.
+  Entry* find(uint64_t seq);
+
+  // A message that is settled: acked, completed, dropped, expired or withdrawn. It says enough to account for an
+  // entry that is on disk only.
+  struct Settled {
+    uint64_t seq = 0;
+    Position position;
+    uint32_t bytes = 0;  // Message::cost()
+    bool sole = false;
+  };
+  // False when it was settled before, or never was here.
+  bool finish(const Settled& settled);
+
+  // QoS 2: SENT or RECEIVED is back. Known also for entries on disk only; absorb() restores it.
+  bool set_step(uint64_t seq, Step step);
+  struct StepOf {
+    uint64_t seq = 0;
+    Step step{};
+    bool operator==(const StepOf&) const = default;
+  };
+  const std::vector<StepOf>& steps() const { return steps_; }  // in order of seq; only sent and received
+
+  uint64_t first() const { return first_; }  // no entry is below
+  uint64_t next() const { return tail_base_ + tail_.size(); }
+  uint64_t count() const { return count_; }
+  uint64_t bytes() const { return bytes_; }
+  bool empty() const { return count_ == 0; }
+
+  // --- memory and disk ---
+  // First and one past the last sequence that are on disk only; equal when there is no gap.
+  uint64_t gap_begin() const { return has_gap() ? head_base_ + head_.size() : tail_base_ + tail_.size(); }
+  uint64_t gap_end() const { return has_gap() ? tail_base_ : tail_base_ + tail_.size(); }
+  bool has_gap() const { return head_base_ + head_.size() != tail_base_; }
+
+  struct Loaded {
+    uint64_t seq = 0;
+    Entry entry;
+  };
+  // Puts rows read from [gap_begin(), upto) into memory; sequences without a row are holes. Rows that are settled
+  // already are left out. `upto` ≤ gap_end().
+  void absorb(std::vector<Loaded> rows, uint64_t upto);
+
+  // Calls `write(seq, entry)` for each entry whose row was never handed out and marks it flushed.
+  template <typename Write>
+  void flush(Write&& write) {
+    const auto each = [&](std::deque<Entry>& ring, uint64_t base) {
+      for (uint64_t seq = std::max(base, unflushed_); seq < base + ring.size(); ++seq) {
+        Entry& entry = ring[seq - base];
+        if (entry.done || entry.flushed) continue;
+        write(seq, static_cast<const Entry&>(entry));
+        entry.flushed = true;
+      }
+    };
+    each(head_, head_base_);
+    each(tail_, tail_base_);
+    unflushed_ = next();
+  }
+  // Rows that were flushed and were settled since the last call: they are to be erased.
+  std::vector<Settled> take_erased() { return std::exchange(erased_, {}); }
+
+  // After a checkpoint was written: forgets flushed entries beyond the first `keep`. They are on disk.
+  void release(size_t keep);
+
+  // From a stored header. Nothing is in memory then.
+  void restore(uint64_t first, uint64_t next, uint64_t count, uint64_t bytes, std::vector<StepOf> steps);
+  // Forgets everything but the sequence; returns [first, next) whose rows are to be erased as a range.
+  void clear();
+
+  size_t memory_entries() const { return head_.size() + tail_.size(); }
+
+ private:
+  Entry* slot(uint64_t seq);  // in memory, done or not
+  void settle_front();
+
+  std::deque<Entry> head_, tail_;
+  uint64_t head_base_ = 0, tail_base_ = 0;  // sequences of the fronts
+  uint64_t first_ = 0;
+  uint64_t count_ = 0, bytes_ = 0;
+  uint64_t unflushed_ = 0;  // all entries below were flushed or are done
+  std::vector<Settled> erased_;
+  std::vector<uint64_t> settled_in_gap_;  // their rows may still be read
+  std::vector<StepOf> steps_;
+};
+
+}  // namespace courier::session

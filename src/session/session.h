@@ -1,0 +1,68 @@
+// One client's promises: what its acknowledgements and subscriptions oblige the node to, whoever is connected.
+//
+// A Session is a fold of log records (record/session_fold.h changes it, nothing else does); what a live connection
+// knows on top (window, aliases, keep-alive) is broker/connection.h. Owned by one shard. Pure.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "mqtt/message.h"
+#include "mqtt/protocol.h"
+#include "session/inbox.h"
+
+namespace courier::session {
+
+inline constexpr uint32_t kNeverExpires = 0xFFFFFFFF;
+
+struct Will {
+  mqtt::MessagePtr message;  // expires_at is 0 here; the fired message gets its own
+  uint32_t delay_seconds = 0;
+  uint32_t message_expiry_seconds = 0;  // 0: never
+};
+
+// Packet ids of a publisher's QoS 2 messages that were taken and not yet released. Sorted; at most the Receive
+// Maximum that we announced. [MQTT-4.3.3-10]
+class TakenIds {
+ public:
+  bool contains(PacketId id) const;
+  bool insert(PacketId id);  // false: was there
+  bool erase(PacketId id);   // false: was not there
+  size_t size() const { return ids_.size(); }
+  const std::vector<uint16_t>& sorted() const { return ids_; }
+  void restore(std::vector<uint16_t> sorted) { ids_ = std::move(sorted); }
+
+ private:
+  std::vector<uint16_t> ids_;
+};
+
+struct Session {
+  SessionId id;
+  Position attach;  // of the latest ATTACH; records written under an earlier one are void
+  std::string mountpoint, client_id, username;
+  mqtt::Version version{};
+  bool connected = false;        // as the log knows it
+  bool dirty = false;            // changed since the last checkpoint
+  uint32_t expiry_seconds = 0;   // session expiry interval
+  uint32_t subscription_count = 0;
+  WallMs detached_at = 0;        // of the latest DETACH, while not connected
+  uint64_t sent_before = 0;      // inbox sequences below may be known to the client: DUP [MQTT-3.3.1-1]
+  std::unique_ptr<const Will> will;
+  Inbox inbox;
+  TakenIds taken;
+
+  // When the session ends by itself: kNever while connected or without a limit.
+  static constexpr WallMs kNever = INT64_MAX;
+  WallMs expires_at() const {
+    if (connected || expiry_seconds == kNeverExpires) return kNever;
+    return detached_at + int64_t{expiry_seconds} * 1000;
+  }
+  WallMs will_due_at() const {
+    return will && !connected ? detached_at + int64_t{will->delay_seconds} * 1000 : kNever;
+  }
+};
+
+}  // namespace courier::session
