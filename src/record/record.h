@@ -18,11 +18,11 @@
 #include "base/ids.h"
 #include "mqtt/message.h"
 #include "mqtt/packet.h"
+#include "routing/group_id.h"
 
 namespace courier::record {
 
-// A shared subscription group; the position of the SUBSCRIBE that created it.
-using GroupId = StrongId<struct GroupIdTag, uint64_t>;
+using routing::GroupId;
 
 // Names one message in one session's inbox, with what the fold must know to account for it without reading
 // the store.
@@ -84,6 +84,7 @@ struct Attach {
   std::string mountpoint, client_id, username;
   mqtt::Version version{};
   uint32_t expiry_seconds = 0;  // session expiry interval; 0: ends with the connection
+  uint16_t window = 0;          // most messages of a shared group that may wait for this member's ack
   std::optional<Will> will;
 };
 

@@ -5,7 +5,24 @@
 namespace courier::session {
 
 namespace {
+
 bool by_seq(const Inbox::StepOf& step, uint64_t seq) { return step.seq < seq; }
+
+// A sorted list as a small set.
+bool contains(const std::vector<uint64_t>& sorted, uint64_t seq) {
+  return std::binary_search(sorted.begin(), sorted.end(), seq);
+}
+void insert(std::vector<uint64_t>& sorted, uint64_t seq) {
+  const auto it = std::lower_bound(sorted.begin(), sorted.end(), seq);
+  if (it == sorted.end() || *it != seq) sorted.insert(it, seq);
+}
+bool erase(std::vector<uint64_t>& sorted, uint64_t seq) {
+  const auto it = std::lower_bound(sorted.begin(), sorted.end(), seq);
+  if (it == sorted.end() || *it != seq) return false;
+  sorted.erase(it);
+  return true;
+}
+
 }  // namespace
 
 uint64_t Inbox::push(Entry entry) {
@@ -48,9 +65,9 @@ bool Inbox::finish(const Settled& settled) {
     *entry = Entry{};
     entry->done = true;
   } else {
-    if (std::find(settled_in_gap_.begin(), settled_in_gap_.end(), seq) != settled_in_gap_.end()) return false;
+    if (contains(settled_in_gap_, seq)) return false;
     erased_.push_back(settled);
-    settled_in_gap_.push_back(seq);
+    insert(settled_in_gap_, seq);
   }
   CHECK(count_ > 0);
   --count_;
@@ -80,10 +97,7 @@ void Inbox::settle_front() {
       continue;
     }
     if (!has_gap()) break;
-    const auto it = std::find(settled_in_gap_.begin(), settled_in_gap_.end(), head_base_);
-    if (it == settled_in_gap_.end()) break;
-    *it = settled_in_gap_.back();
-    settled_in_gap_.pop_back();
+    if (!erase(settled_in_gap_, head_base_)) break;
     ++head_base_;
     if (!has_gap()) std::swap(head_, tail_);
   }
@@ -96,7 +110,7 @@ bool Inbox::set_step(uint64_t seq, Step step) {
   if (Entry* entry = slot(seq)) {
     if (entry->done) return false;
     entry->step = step;
-  } else if (std::find(settled_in_gap_.begin(), settled_in_gap_.end(), seq) != settled_in_gap_.end()) {
+  } else if (contains(settled_in_gap_, seq)) {
     return false;
   }
   const auto it = std::lower_bound(steps_.begin(), steps_.end(), seq, by_seq);
@@ -116,9 +130,7 @@ void Inbox::absorb(std::vector<Loaded> rows, uint64_t upto) {
     for (uint64_t hole = expected; hole < row.seq; ++hole) head_.emplace_back().done = true;
     Entry& entry = head_.emplace_back(std::move(row.entry));
     entry.flushed = true;
-    const auto settled = std::find(settled_in_gap_.begin(), settled_in_gap_.end(), row.seq);
-    if (settled != settled_in_gap_.end()) {
-      settled_in_gap_.erase(settled);
+    if (contains(settled_in_gap_, row.seq)) {
       entry = Entry{};
       entry.done = true;
       continue;
@@ -137,34 +149,27 @@ void Inbox::absorb(std::vector<Loaded> rows, uint64_t upto) {
 }
 
 void Inbox::release(size_t keep) {
-  if (head_.size() > keep) {
-    // The part of head_ that may go is its flushed end; the rest of head_ behind an unflushed entry stays.
-    const bool had_gap = has_gap();
-    uint64_t flushed_end = head_base_ + keep;
-    while (flushed_end < head_base_ + head_.size()) {
-      const Entry& entry = head_[flushed_end - head_base_];
-      if (!entry.flushed && !entry.done) break;
-      ++flushed_end;
-    }
-    const uint64_t head_end = head_base_ + head_.size();
-    if (!had_gap) {
-      tail_.clear();
-      for (uint64_t seq = flushed_end; seq < head_end; ++seq) tail_.push_back(std::move(head_[seq - head_base_]));
-      tail_base_ = flushed_end;
+  if (head_.size() > keep && !has_gap()) {
+    uint64_t end = head_base_ + keep;  // of what may go
+    while (end < tail_base_ && (head_[end - head_base_].flushed || head_[end - head_base_].done)) ++end;
+    if (end > head_base_ + keep) {
+      for (uint64_t seq = end; seq < tail_base_; ++seq) tail_.push_back(std::move(head_[seq - head_base_]));
+      for (uint64_t seq = head_base_ + keep; seq < end; ++seq) {
+        // Its row may still be there until the next checkpoint.
+        if (head_[seq - head_base_].done) insert(settled_in_gap_, seq);
+      }
       head_.resize(keep);
-    } else if (flushed_end == head_end) {
-      head_.resize(keep);
+      tail_base_ = end;
     }
-    // Holes that went are in no row, so a later load finds them settled by absence.
   }
-  if (has_gap()) {
-    while (!tail_.empty() && (tail_.front().flushed || tail_.front().done)) {
-      tail_.pop_front();
-      ++tail_base_;
-    }
+  while (has_gap() && !tail_.empty() && (tail_.front().flushed || tail_.front().done)) {
+    if (tail_.front().done) insert(settled_in_gap_, tail_base_);
+    tail_.pop_front();
+    ++tail_base_;
   }
   if (head_.empty()) head_.shrink_to_fit();
   if (tail_.empty()) tail_.shrink_to_fit();
+  settle_front();
 }
 
 void Inbox::restore(uint64_t first, uint64_t next, uint64_t count, uint64_t bytes, std::vector<StepOf> steps) {

@@ -53,6 +53,12 @@ struct Session {
   std::unique_ptr<const Will> will;
   Inbox inbox;
   TakenIds taken;
+  // What of the inbox came through shared subscriptions: a group may take it back. At most the group's window.
+  struct Grouped {
+    GroupOrigin origin;
+    Inbox::Settled entry;
+  };
+  std::vector<Grouped> grouped;
 
   // When the session ends by itself: kNever while connected or without a limit.
   static constexpr WallMs kNever = INT64_MAX;
