@@ -17,8 +17,8 @@ class RefCounted {
   RefCounted(const RefCounted&) = delete;
   RefCounted& operator=(const RefCounted&) = delete;
 
-  void retain() const noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
-  void release() const noexcept {
+  void add_reference() const noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void drop_reference() const noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete static_cast<const T*>(this);
   }
 
@@ -31,7 +31,7 @@ class Intrusive {
  public:
   Intrusive() = default;
   explicit Intrusive(T* object) : object_(object) {
-    if (object_) object_->retain();
+    if (object_) object_->add_reference();
   }
   Intrusive(const Intrusive& other) : Intrusive(other.object_) {}
   Intrusive(Intrusive&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
@@ -40,7 +40,7 @@ class Intrusive {
     return *this;
   }
   ~Intrusive() {
-    if (object_) object_->release();
+    if (object_) object_->drop_reference();
   }
 
   T* get() const { return object_; }
