@@ -15,6 +15,8 @@ if(MOLD_PROGRAM)
 endif()
 
 add_compile_options(-Wall -Wextra -Wpedantic -Werror -fno-omit-frame-pointer)
+# A designated initializer that leaves members at their defaults is what packets are made for.
+add_compile_options(-Wno-missing-field-initializers)
 add_compile_options($<$<CONFIG:Release>:-g1>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports these inside the standard library where nothing is wrong (GCC bugs 105329, 105651).
