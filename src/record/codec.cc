@@ -191,6 +191,7 @@ void put_body(std::string& out, const Attach& record) {
   put(out, record.username);
   put(out, static_cast<uint8_t>(record.version));
   put_varint(out, record.expiry_seconds);
+  put_varint(out, record.window);
   put(out, static_cast<uint8_t>(record.will ? 1 : 0));
   if (!record.will) return;
   CHECK(record.will->message);
@@ -420,6 +421,7 @@ Attach take_attach(Reader& in) {
   }
   record.version = static_cast<mqtt::Version>(version);
   record.expiry_seconds = in.number<uint32_t>();
+  record.window = in.number<uint16_t>();
   if (in.byte_to(1) == 1) {
     Will& will = record.will.emplace();
     will.delay_seconds = in.number<uint32_t>();

@@ -7,7 +7,7 @@
 #include <iterator>
 
 #include "record/errc.h"
-#include "record/specimens.h"
+#include "record/record_test_specimens.h"
 
 namespace courier::record {
 namespace {
@@ -176,18 +176,18 @@ TEST(Codec, UnknownTypeSaysWhichOne) {
 TEST(Codec, ValuesThatAFieldCannotHoldAreRefused) {
   using namespace std::string_view_literals;
   const std::string_view bad[] = {
-      "\x0A\x05\x02\x01\x80\x80\x04"sv,              // QOS2_IN with packet id 65,536
-      "\x05\x05\x02\x01\x04\x00\x00"sv,              // DETACH with an unknown flag
-      "\x0C\x04\x02\x00\x00\x00"sv,                  // DROPPED for reason 0
-      "\x0C\x04\x02\x00\x06\x00"sv,                  // DROPPED for an unknown reason
-      "\x10\x05\x80\x80\x80\x80\x10"sv,              // FEATURE 2^32
-      "\x02\x08\x02\x01\x00\x00\x00\x01\x03\x00"sv,  // SUBSCRIBE with QoS 3
-      "\x02\x08\x02\x01\x00\x00\x00\x01\x30\x00"sv,  // SUBSCRIBE with retain handling 3
-      "\x01\x07\x00\x00\x00\x03\x00\x00\x00"sv,      // PUBLISH with QoS 3
-      "\x01\x07\x00\x00\x00\x40\x00\x00\x00"sv,      // PUBLISH with an unknown flag
-      "\x04\x08\x00\x00\x00\x00\x00\x06\x00\x00"sv,  // ATTACH of protocol level 6
-      "\x04\x08\x00\x00\x00\x00\x00\x04\x00\x02"sv,  // ATTACH with a will flag of 2
-      "\x06\x07\x02\x01\x01\x00\x00\x80\x00"sv,      // ACKED with a size longer than needed
+      "\x0A\x05\x02\x01\x80\x80\x04"sv,                  // QOS2_IN with packet id 65,536
+      "\x05\x05\x02\x01\x04\x00\x00"sv,                  // DETACH with an unknown flag
+      "\x0C\x04\x02\x00\x00\x00"sv,                      // DROPPED for reason 0
+      "\x0C\x04\x02\x00\x06\x00"sv,                      // DROPPED for an unknown reason
+      "\x10\x05\x80\x80\x80\x80\x10"sv,                  // FEATURE 2^32
+      "\x02\x08\x02\x01\x00\x00\x00\x01\x03\x00"sv,      // SUBSCRIBE with QoS 3
+      "\x02\x08\x02\x01\x00\x00\x00\x01\x30\x00"sv,      // SUBSCRIBE with retain handling 3
+      "\x01\x07\x00\x00\x00\x03\x00\x00\x00"sv,          // PUBLISH with QoS 3
+      "\x01\x07\x00\x00\x00\x40\x00\x00\x00"sv,          // PUBLISH with an unknown flag
+      "\x04\x09\x00\x00\x00\x00\x00\x06\x00\x00\x00"sv,  // ATTACH of protocol level 6
+      "\x04\x09\x00\x00\x00\x00\x00\x04\x00\x00\x02"sv,  // ATTACH with a will flag of 2
+      "\x06\x07\x02\x01\x01\x00\x00\x80\x00"sv,          // ACKED with a size longer than needed
   };
   for (const std::string_view bytes : bad) {
     std::string_view rest = bytes;

@@ -14,6 +14,8 @@ enum class errc {
 };
 
 const std::error_category& category();
-inline std::error_code make_error_code(errc code) { return {static_cast<int>(code), category()}; }
+inline std::error_code make_error_code(errc code) {
+  return {static_cast<int>(code), category()};
+}
 
 }  // namespace courier::record

@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "record/codec.h"
-#include "record/specimens.h"
+#include "record/record_test_specimens.h"
 
 namespace {
 

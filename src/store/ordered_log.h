@@ -1,10 +1,11 @@
 // Port: the one ordered log of a node (solo) or cluster. Drivers: rocksdb/ (embedded), memory/ (tests).
 //
-// Threads: append() and state() from any thread; they never block on I/O. The Reader is called on the driver's
-// own feed thread only, in log order, never concurrently.
+// Threads: append() and state() from any thread; they never block on I/O. The Reader is called on the
+// driver's own feed thread only, in log order, never concurrently.
 //
 // Invariants a driver keeps:
-// 1. A batch is given to the Reader only after it is safe (synced). Batches of one origin come back in the order
+// 1. A batch is given to the Reader only after it is safe (synced). Batches of one origin come back in the
+// order
 //    appended; every reader of the log, live or replayed, sees the same order and the same positions.
 // 2. What append() took is never given up while the process lives: on a full disk or an I/O error the driver
 //    stalls, says so by on_state(), and retries the very same batches until they are safe.
@@ -57,8 +58,9 @@ class OrderedLog {
  public:
   virtual ~OrderedLog() = default;
 
-  // Reads what is in the log after `after`, in order, before start(). Stops at the first error of either side:
-  // a damaged or missing batch is named by its position. A torn tail that was never acknowledged is not an error.
+  // Reads what is in the log after `after`, in order, before start(). Stops at the first error of either
+  // side: a damaged or missing batch is named by its position. A torn tail that was never acknowledged is not
+  // an error.
   virtual Result<void> replay(Position after, const std::function<Result<void>(CommittedBatch&&)>& fold) = 0;
 
   // From now on appends are taken and come back to `reader`, which outlives stop().

@@ -1,8 +1,9 @@
 // Port: the state folded from the log, as of exactly one log position. Drivers: rocksdb/, memory/.
 //
-// Rows are bytes; their layout is in record/rows.h. A checkpoint is one atomic write of all that changed between
-// two positions, so that after any crash the store is exactly the state as of position(), and replaying the log
-// after position() gives the rest. It need not be synced: the log before it is kept until it is.
+// Rows are bytes; their layout is in record/rows.h. A checkpoint is one atomic write of all that changed
+// between two positions, so that after any crash the store is exactly the state as of position(), and
+// replaying the log after position() gives the rest. It need not be synced: the log before it is kept until
+// it is.
 //
 // Threads: everything may be called from any thread; write() from one at a time. load functions do I/O and
 // belong on workers (or before start).
@@ -55,9 +56,7 @@ struct StateBatch {
   std::vector<EraseRange> range_erases;  // applied before puts
   std::vector<MessageReferences> messages;
 
-  bool empty() const {
-    return puts.empty() && erases.empty() && range_erases.empty() && messages.empty();
-  }
+  bool empty() const { return puts.empty() && erases.empty() && range_erases.empty() && messages.empty(); }
 };
 
 class StateStore {
@@ -68,16 +67,19 @@ class StateStore {
   virtual Position position() const = 0;
 
   // Writes the parts atomically and moves position() to `position`; then the log up to it may be trimmed (the
-  // driver does both, in that order). Range erases go first, then erases, then puts; parts never name the same key.
+  // driver does both, in that order). Range erases go first, then erases, then puts; parts never name the
+  // same key.
   virtual Result<void> write(std::vector<StateBatch> parts, Position position) = 0;
 
-  // Calls `row` for each row whose key is in [from, to) in key order ("" as `to`: to the end) until it returns
-  // false. The views live for the call only.
-  virtual Result<void> scan(Table table, std::string_view from, std::string_view to,
-                            const std::function<bool(std::string_view key, std::string_view value)>& row) const = 0;
+  // Calls `row` for each row whose key is in [from, to) in key order ("" as `to`: to the end) until it
+  // returns false. The views live for the call only.
+  virtual Result<void> scan(
+      Table table, std::string_view from, std::string_view to,
+      const std::function<bool(std::string_view key, std::string_view value)>& row) const = 0;
 
   // Messages of the shared table; a position that is not there is an error (the store is damaged).
-  virtual Result<std::vector<mqtt::MessagePtr>> load_messages(const std::vector<Position>& positions) const = 0;
+  virtual Result<std::vector<mqtt::MessagePtr>> load_messages(
+      const std::vector<Position>& positions) const = 0;
 
   // A consistent copy (state and log) in a new folder `path`, while running.
   virtual Result<void> backup(const std::string& path) = 0;

@@ -28,7 +28,7 @@ inline bool same(const Attach& a, const Attach& b) {
                                       : a.will.has_value() == b.will.has_value();
   return wills && a.resume == b.resume && a.ends == b.ends && a.mountpoint == b.mountpoint &&
          a.client_id == b.client_id && a.username == b.username && a.version == b.version &&
-         a.expiry_seconds == b.expiry_seconds;
+         a.expiry_seconds == b.expiry_seconds && a.window == b.window;
 }
 template <typename R>
 bool same(const R& a, const R& b) {
@@ -83,6 +83,7 @@ inline std::vector<std::pair<std::string, Record>> specimens() {
                 .username = "driver",
                 .version = mqtt::Version::v5,
                 .expiry_seconds = 86'400,
+                .window = 300,
                 .will = {}};
   attach.will =
       Will{.message = mqtt::MessagePtr(will_message), .delay_seconds = 30, .message_expiry_seconds = 600};
@@ -108,6 +109,7 @@ inline std::vector<std::pair<std::string, Record>> specimens() {
                             .username = "",
                             .version = mqtt::Version::v3_1_1,
                             .expiry_seconds = kNeverExpires,
+                            .window = 0,
                             .will = {}}},
       {"detach", Detach{.of = by, .drops_will = true, .expiry_seconds = 3600, .sent_up_to = 13}},
       {"acked", step(Acked{})},
@@ -204,6 +206,7 @@ class RecordMaker {
                       .username = text(),
                       .version = static_cast<mqtt::Version>(3 + random_() % 3),
                       .expiry_seconds = static_cast<uint32_t>(number(kNeverExpires)),
+                      .window = static_cast<uint16_t>(number(0xFFFF)),
                       .will = {}};
         if (flip()) {
           record.will = Will{message(), static_cast<uint32_t>(number(0xFFFFFFFF)),
