@@ -1,0 +1,156 @@
+#include "record/session_fold.h"
+
+#include <algorithm>
+
+namespace courier::record {
+
+using session::Session;
+
+namespace {
+
+bool is_void(const Session& session, const SessionRef& by) { return by.attach != session.attach; }
+
+std::unique_ptr<const session::Will> will_of(const Attach& attach) {
+  if (!attach.will) return nullptr;
+  return std::make_unique<const session::Will>(session::Will{
+      attach.will->message, attach.will->delay_seconds, attach.will->message_expiry_seconds});
+}
+
+void apply(Session& session, const Attach& attach, Position position) {
+  session.attach = position;
+  session.username = attach.username;
+  session.version = attach.version;
+  session.expiry_seconds = attach.expiry_seconds;
+  session.connected = true;
+  session.detached_at = 0;
+  session.will = will_of(attach);
+  session.dirty = true;
+}
+
+session::Inbox::Settled settled(const InboxRef& ref) {
+  return {ref.seq, ref.position, ref.bytes, ref.sole};
+}
+
+bool finish(Session& session, const std::vector<InboxRef>& messages) {
+  bool changed = false;
+  for (const InboxRef& ref : messages) {
+    if (!session.inbox.finish(settled(ref))) continue;
+    changed = true;
+    if (ref.group) {
+      std::erase_if(session.grouped, [&](const Session::Grouped& g) { return g.entry.seq == ref.seq; });
+    }
+  }
+  session.dirty |= changed;
+  return changed;
+}
+
+bool step(Session& session, const InboxStep& record, session::Step to) {
+  if (is_void(session, record.by)) return false;
+  bool changed = false;
+  for (const InboxRef& ref : record.messages) changed |= session.inbox.set_step(ref.seq, to);
+  session.dirty |= changed;
+  return changed;
+}
+
+}  // namespace
+
+void begin(Session& session, const Attach& attach, Position position, uint16_t hash) {
+  session.id = session_created_at(position, hash);
+  session.mountpoint = attach.mountpoint;
+  session.client_id = attach.client_id;
+  apply(session, attach, position);
+}
+
+void resume(Session& session, const Attach& attach, Position position) {
+  // A connection that was taken over may have sent everything that is here.
+  if (session.connected) session.sent_before = session.inbox.next();
+  apply(session, attach, position);
+}
+
+uint64_t receive(Session& session, const Incoming& incoming) {
+  session::Entry entry;
+  entry.message = incoming.message;
+  entry.position = incoming.position;
+  entry.qos = incoming.qos;
+  entry.retain = incoming.retain;
+  entry.sole = incoming.sole;
+  if (!incoming.subscription_identifiers.empty() || incoming.origin.group) {
+    entry.extras = std::make_unique<session::Entry::Extras>();
+    entry.extras->subscription_identifiers.assign(incoming.subscription_identifiers.begin(),
+                                                  incoming.subscription_identifiers.end());
+    entry.extras->origin = incoming.origin;
+  }
+  session.dirty = true;
+  const uint64_t seq = session.inbox.push(std::move(entry));
+  if (incoming.origin.group) {
+    session.grouped.push_back({incoming.origin,
+                               {seq, incoming.position, static_cast<uint32_t>(incoming.message->cost()),
+                                incoming.sole}});
+  }
+  return seq;
+}
+
+bool fold(Session& session, const Detach& detach, WallMs clock) {
+  if (is_void(session, detach.of)) return false;
+  // A session that is offline already may still end; its clock does not start again.
+  if (session.connected) session.detached_at = clock;
+  session.connected = false;
+  session.expiry_seconds = detach.expiry_seconds;
+  session.sent_before = std::max(session.sent_before, detach.sent_up_to);
+  if (detach.drops_will) session.will = nullptr;
+  session.dirty = true;
+  return true;
+}
+
+bool fold(Session& session, const Acked& acked) {
+  return !is_void(session, acked.by) && finish(session, acked.messages);
+}
+bool fold(Session& session, const Sent& sent) { return step(session, sent, session::Step::sent); }
+bool fold(Session& session, const Received& received) {
+  return step(session, received, session::Step::received);
+}
+bool fold(Session& session, const Completed& completed) {
+  return !is_void(session, completed.by) && finish(session, completed.messages);
+}
+
+bool fold(Session& session, const Qos2In& taken) {
+  if (is_void(session, taken.by) || !session.taken.insert(taken.packet_id)) return false;
+  session.dirty = true;
+  return true;
+}
+bool fold(Session& session, const Released& released) {
+  if (is_void(session, released.by) || !session.taken.erase(released.packet_id)) return false;
+  session.dirty = true;
+  return true;
+}
+
+// Named by position, so a later attach does not void them: the message is the same one.
+bool fold(Session& session, const Dropped& dropped) { return finish(session, dropped.messages); }
+bool fold(Session& session, const Expired& expired) { return finish(session, expired.messages); }
+
+bool will_fired(Session& session, Position attach) {
+  if (session.attach != attach || !session.will) return false;
+  session.will = nullptr;
+  session.dirty = true;
+  return true;
+}
+
+bool withdraw(Session& session, session::GroupOrigin origin) {
+  const auto it = std::find_if(session.grouped.begin(), session.grouped.end(),
+                               [&](const Session::Grouped& g) { return g.origin == origin; });
+  if (it == session.grouped.end()) return false;
+  const session::Inbox::Settled entry = it->entry;
+  session.grouped.erase(it);
+  session.dirty = true;
+  return session.inbox.finish(entry);
+}
+
+void node_down(Session& session, WallMs last_clock) {
+  if (!session.connected) return;
+  session.connected = false;
+  session.detached_at = last_clock;
+  session.sent_before = session.inbox.next();  // whatever it had may have been sent
+  session.dirty = true;
+}
+
+}  // namespace courier::record
