@@ -1,0 +1,392 @@
+#include "record/directory.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "mqtt/topic.h"
+
+namespace courier::record {
+
+namespace {
+
+// The session that a record is about; 0 for records that are about no single one.
+SessionId session_of(const Record& record) {
+  struct Visitor {
+    SessionId operator()(const Publish&) const { return {}; }
+    SessionId operator()(const Subscribe& r) const { return r.by.session; }
+    SessionId operator()(const Unsubscribe& r) const { return r.by.session; }
+    SessionId operator()(const Attach& r) const { return r.resume; }
+    SessionId operator()(const Detach& r) const { return r.of.session; }
+    SessionId operator()(const InboxStep& r) const { return r.by.session; }
+    SessionId operator()(const Qos2In& r) const { return r.by.session; }
+    SessionId operator()(const Released& r) const { return r.by.session; }
+    SessionId operator()(const Dropped& r) const { return r.session; }
+    SessionId operator()(const Expired& r) const { return r.session; }
+    SessionId operator()(const RetainedExpired&) const { return {}; }
+    SessionId operator()(const NodeDown&) const { return {}; }
+    SessionId operator()(const Feature&) const { return {}; }
+  };
+  return std::visit(Visitor{}, record);
+}
+
+}  // namespace
+
+Directory::Directory(uint64_t hash_seed, size_t shard_count)
+    : shard_count_(shard_count), index_(hash_seed), delivery_of_shard_(shard_count, -1) {}
+
+const Subscriptions* Directory::subscriptions(SessionId session) const {
+  const auto it = by_session_.find(session);
+  return it == by_session_.end() ? nullptr : &it->second;
+}
+
+size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedItems& out) {
+  size_t reached = 0;
+  SessionId session = session_of(record);
+  bool hand_on = static_cast<bool>(session);
+
+  struct Visitor {
+    Directory& self;
+    Position position;
+    WallMs clock;
+    FeedItems& out;
+    size_t& reached;
+    SessionId& session;
+    bool& hand_on;
+
+    void operator()(Publish& r) {
+      if (r.will_of.session) {
+        self.items_of(r.will_of.session, out).push_back(WillFired{r.will_of.session, r.will_of.attach});
+      }
+      if (r.message->retain) {
+        self.volatile_.erase({r.mountpoint, r.message->topic});
+        self.retained_.set(r.mountpoint, r.message, position);
+        self.count();
+      }
+      reached = self.route(r, position, out);
+    }
+    void operator()(Subscribe& r) {
+      self.subscribe(std::move(r), position, clock, out);
+      hand_on = false;
+    }
+    void operator()(Unsubscribe& r) {
+      self.unsubscribe(std::move(r), position, clock, out);
+      hand_on = false;
+    }
+    void operator()(Attach& r) {
+      if (r.ends) self.end_session(r.ends);
+      if (r.resume) {
+        self.index_.set_connected(r.resume, true);
+        self.groups_.connected(r.resume, r.window, self.changes_);
+      } else {
+        session = session_created_at(position, session_hash(r.mountpoint, r.client_id));
+        hand_on = true;
+      }
+    }
+    void operator()(Detach& r) {
+      if (r.ends_session) {
+        self.end_session(r.of.session);
+      } else {
+        self.index_.set_connected(r.of.session, false);
+        self.groups_.disconnected(r.of.session, self.changes_);
+      }
+    }
+    void operator()(Acked& r) { self.settle_groups(r.by.session, r.messages); }
+    void operator()(Completed& r) { self.settle_groups(r.by.session, r.messages); }
+    void operator()(Sent&) {}
+    void operator()(Received&) {}
+    void operator()(Qos2In&) {}
+    void operator()(Released&) {}
+    void operator()(Dropped& r) {
+      if (r.group) {
+        self.give_up(r.group, r.messages);
+      } else {
+        self.settle_groups(r.session, r.messages);
+      }
+    }
+    void operator()(Expired& r) {
+      if (r.group) {
+        self.give_up(r.group, r.messages);
+      } else {
+        self.settle_groups(r.session, r.messages);
+      }
+    }
+    void operator()(RetainedExpired& r) {
+      const routing::Retained* retained = self.retained_.find(r.mountpoint, r.topic);
+      if (retained && retained->position == r.position) self.retained_.remove(r.mountpoint, r.topic);
+      self.count();
+    }
+    void operator()(NodeDown& r) {
+      for (const SessionId ephemeral : std::set<SessionId>(self.ephemeral_)) self.end_session(ephemeral);
+      std::set<SessionId> members;
+      self.groups_.for_each([&](const routing::SharedGroup& group) {
+        for (const auto& [member, state] : group.members) members.insert(member);
+      });
+      for (const SessionId member : members) {
+        self.index_.set_connected(member, false);
+        self.groups_.disconnected(member, self.changes_);
+      }
+      for (auto& items : out) items.push_back(NodeDownItem{r.last_clock});
+    }
+    void operator()(Feature&) {}
+  };
+  std::visit(Visitor{*this, position, clock, out, reached, session, hand_on}, record);
+
+  if (hand_on) {
+    SessionRecord item{position, clock, std::move(record), {}, 0};
+    items_of(session, out).push_back(std::move(item));
+  }
+  emit_group_changes(out);
+  return reached;
+}
+
+size_t Directory::route(const Publish& publish, Position position, FeedItems& out) {
+  const mqtt::Message& message = *publish.message;
+  const auto shared =
+      message.qos == mqtt::Qos::at_most_once ? routing::Shared::choose_member : routing::Shared::name_group;
+  index_.match(publish.mountpoint, message.topic, message.publisher, shared, match_);
+  if (match_.empty()) return 0;
+
+  size_t durable = match_.groups().size();
+  for (const auto& receiver : match_.receivers()) {
+    durable += mqtt::lower(message.qos, receiver.qos) != mqtt::Qos::at_most_once;
+  }
+  const auto to_shard = [&](SessionId session) -> Delivery& {
+    const size_t shard = session.hash() % shard_count_;
+    if (delivery_of_shard_[shard] < 0) {
+      delivery_of_shard_[shard] = static_cast<int32_t>(out[shard].size());
+      out[shard].push_back(Delivery{position, publish.message, {}});
+    }
+    return std::get<Delivery>(out[shard][static_cast<size_t>(delivery_of_shard_[shard])]);
+  };
+  for (const auto& receiver : match_.receivers()) {
+    const auto ids = match_.identifiers(receiver);
+    to_shard(receiver.session)
+        .to.push_back({receiver.session,
+                       mqtt::lower(message.qos, receiver.qos),
+                       receiver.retain_as_published && message.retain,
+                       durable == 1,
+                       {},
+                       {ids.begin(), ids.end()}});
+  }
+  for (const auto& group : match_.groups()) {
+    if (shared == routing::Shared::name_group) {
+      groups_.publish(group.group, position, publish.message, changes_);
+    } else if (group.member.session) {
+      std::vector<uint32_t> ids;
+      if (group.member.subscription_identifier) ids.push_back(group.member.subscription_identifier);
+      to_shard(group.member.session)
+          .to.push_back({group.member.session, mqtt::Qos::at_most_once,
+                         group.member.options.retain_as_published && message.retain, false, {}, std::move(ids)});
+    }
+  }
+  std::fill(delivery_of_shard_.begin(), delivery_of_shard_.end(), -1);
+  return match_.receivers().size() + match_.groups().size();
+}
+
+void Directory::subscribe(Subscribe&& record, Position position, WallMs clock, FeedItems& out) {
+  const SessionId session = record.by.session;
+  Subscriptions& mine = by_session_[session];
+  mine.mountpoint = record.mountpoint;
+  std::vector<bool> existed;
+  for (size_t i = 0; i < record.entries.size(); ++i) {
+    const Subscribe::Entry& entry = record.entries[i];
+    const routing::Subscriber subscriber{session, entry.options, record.subscription_identifier};
+    if (const auto shared = mqtt::parse_shared(entry.filter)) {
+      const GroupId created = routing::group_id(position, static_cast<uint32_t>(i));
+      const GroupId group =
+          groups_.subscribe(record.mountpoint, shared->group, shared->filter,
+                            {subscriber, record.window, true}, created, changes_);
+      existed.push_back(!index_.add(record.mountpoint, entry.filter, subscriber, {group, true}));
+    } else {
+      existed.push_back(!index_.add(record.mountpoint, entry.filter, subscriber));
+    }
+    const auto it = std::find_if(mine.filters.begin(), mine.filters.end(),
+                                 [&](const Subscription& s) { return s.filter == entry.filter; });
+    if (it == mine.filters.end()) {
+      mine.filters.push_back({entry.filter, entry.options, record.subscription_identifier});
+    } else {
+      *it = {entry.filter, entry.options, record.subscription_identifier};
+    }
+  }
+  if (session.ephemeral()) {
+    ephemeral_.insert(session);
+  } else {
+    dirty_subscriptions_.insert(session);
+  }
+  count();
+  const auto total = static_cast<uint32_t>(mine.filters.size());
+  Subscribe for_retained = record;
+  items_of(session, out).push_back(SessionRecord{position, clock, std::move(record), existed, total});
+  send_retained(for_retained, existed, out);
+}
+
+// [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]; a shared subscription gets none.
+void Directory::send_retained(const Subscribe& record, const std::vector<bool>& existed, FeedItems& out) {
+  auto& items = items_of(record.by.session, out);
+  for (size_t i = 0; i < record.entries.size(); ++i) {
+    const Subscribe::Entry& entry = record.entries[i];
+    if (mqtt::is_shared(entry.filter)) continue;
+    if (entry.options.retain_handling == mqtt::RetainHandling::do_not_send) continue;
+    if (entry.options.retain_handling == mqtt::RetainHandling::send_if_new && existed[i]) continue;
+    std::vector<uint32_t> ids;
+    if (record.subscription_identifier) ids.push_back(record.subscription_identifier);
+    retained_.match(record.mountpoint, entry.filter, [&](const routing::Retained& retained) {
+      if (entry.options.no_local && retained.message->publisher == record.by.session) return true;
+      items.push_back(Delivery{retained.position,
+                               retained.message,
+                               {{record.by.session, mqtt::lower(retained.message->qos, entry.options.qos), true,
+                                 false, {}, ids}}});
+      return true;
+    });
+  }
+}
+
+void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs clock, FeedItems& out) {
+  const SessionId session = record.by.session;
+  std::vector<bool> existed;
+  const auto mine = by_session_.find(session);
+  for (const std::string& filter : record.filters) {
+    existed.push_back(index_.remove(record.mountpoint, filter, session));
+    if (const auto shared = mqtt::parse_shared(filter)) {
+      groups_.unsubscribe(record.mountpoint, shared->group, shared->filter, session, changes_);
+    }
+    if (mine != by_session_.end()) {
+      std::erase_if(mine->second.filters, [&](const Subscription& s) { return s.filter == filter; });
+    }
+  }
+  uint32_t total = 0;
+  if (mine != by_session_.end()) {
+    total = static_cast<uint32_t>(mine->second.filters.size());
+    if (total == 0) {
+      by_session_.erase(mine);
+      ephemeral_.erase(session);
+    }
+  }
+  if (!session.ephemeral()) dirty_subscriptions_.insert(session);
+  count();
+  items_of(session, out).push_back(SessionRecord{position, clock, std::move(record), std::move(existed), total});
+}
+
+void Directory::end_session(SessionId session) {
+  const auto mine = by_session_.find(session);
+  if (mine != by_session_.end()) {
+    for (const Subscription& s : mine->second.filters) index_.remove(mine->second.mountpoint, s.filter, session);
+    by_session_.erase(mine);
+    if (!session.ephemeral()) dirty_subscriptions_.insert(session);
+  }
+  ephemeral_.erase(session);
+  groups_.session_ended(session, changes_);
+  count();
+}
+
+void Directory::settle_groups(SessionId session, const std::vector<InboxRef>& messages) {
+  for (const InboxRef& ref : messages) {
+    if (ref.group) groups_.acked(ref.group, session, ref.group_seq, changes_);
+  }
+}
+
+void Directory::give_up(GroupId group, const std::vector<InboxRef>& messages) {
+  for (const InboxRef& ref : messages) groups_.dropped(group, ref.group_seq, changes_);
+}
+
+void Directory::emit_group_changes(FeedItems& out) {
+  if (changes_.empty()) return;
+  for (const auto& withdrawal : changes_.withdrawals) {
+    items_of(withdrawal.member, out)
+        .push_back(Withdrawn{withdrawal.member, {withdrawal.group.value, withdrawal.seq}});
+  }
+  for (auto& assignment : changes_.assignments) {
+    std::vector<uint32_t> ids;
+    if (assignment.subscription_identifier) ids.push_back(assignment.subscription_identifier);
+    const bool retain = assignment.retain_as_published && assignment.message->retain;
+    session::GroupOrigin origin;
+    if (assignment.qos != mqtt::Qos::at_most_once) origin = {assignment.group.value, assignment.seq};
+    items_of(assignment.member, out)
+        .push_back(Delivery{assignment.position,
+                            std::move(assignment.message),
+                            {{assignment.member, assignment.qos, retain, false, origin, std::move(ids)}}});
+  }
+  for (auto& drop : changes_.drops) group_drops_.push_back(std::move(drop));
+  changes_.clear();
+}
+
+void Directory::set_volatile(std::string_view mountpoint, mqtt::MessagePtr message, FeedItems& out) {
+  volatile_.emplace(mountpoint, message->topic);
+  retained_.set(mountpoint, message, Position(0));
+  count();
+  route(Publish{std::move(message), std::string(mountpoint), {}}, Position(0), out);
+}
+
+void Directory::count() {
+  retained_count_.store(retained_.count(), std::memory_order_relaxed);
+  retained_bytes_.store(retained_.bytes(), std::memory_order_relaxed);
+  subscription_count_.store(index_.count(), std::memory_order_relaxed);
+}
+
+void Directory::take_dirty(RowSink& sink) {
+  for (const SessionId session : dirty_subscriptions_) {
+    const auto it = by_session_.find(session);
+    if (it == by_session_.end()) {
+      sink.erase_subscriptions(session);
+    } else {
+      sink.put_subscriptions(session, it->second);
+    }
+  }
+  dirty_subscriptions_.clear();
+  for (const auto& dirty : retained_.take_dirty()) {
+    if (volatile_.contains({dirty.mountpoint, dirty.topic})) continue;
+    if (const routing::Retained* retained = retained_.find(dirty.mountpoint, dirty.topic)) {
+      sink.put_retained(dirty.mountpoint, *retained);
+    } else {
+      sink.erase_retained(dirty.mountpoint, dirty.topic);
+    }
+  }
+  for (const auto& dirty : groups_.take_dirty()) {
+    if (dirty.group) {
+      sink.put_group(*dirty.group);
+    } else {
+      sink.erase_group(dirty.id);
+      continue;
+    }
+    for (const uint64_t seq : dirty.entries) {
+      const auto it = dirty.group->entries.find(seq);
+      if (it == dirty.group->entries.end()) {
+        sink.erase_group_entry(dirty.id, seq);
+      } else {
+        sink.put_group_entry(dirty.id, seq, it->second);
+      }
+    }
+  }
+}
+
+void Directory::restore(SessionId session, Subscriptions subscriptions) {
+  for (const Subscription& s : subscriptions.filters) {
+    if (mqtt::is_shared(s.filter)) continue;  // its group brings it
+    index_.add(subscriptions.mountpoint, s.filter, {session, s.options, s.subscription_identifier});
+  }
+  by_session_[session] = std::move(subscriptions);
+  count();
+}
+
+void Directory::restore(RetainedRow row) {
+  retained_.restore(row.mountpoint, std::move(row.message), row.position);
+  count();
+}
+
+void Directory::restore(routing::SharedGroup group) {
+  const std::string filter = "$share/" + group.name + "/" + group.filter;
+  for (const auto& [session, member] : group.members) {
+    if (member.leaving) continue;
+    index_.add(group.mountpoint, filter, {session, member.options, member.subscription_identifier},
+               {group.id, member.connected});
+    if (!session.ephemeral()) continue;
+    Subscriptions& mine = by_session_[session];
+    mine.mountpoint = group.mountpoint;
+    mine.filters.push_back({filter, member.options, member.subscription_identifier});
+    ephemeral_.insert(session);
+  }
+  groups_.restore(std::move(group));
+  count();
+}
+
+}  // namespace courier::record

@@ -1,0 +1,145 @@
+// The fold of everything that is not one session's own: subscriptions, retained messages, shared groups.
+//
+// Owned by the feed thread, which gives it every committed record in order. What a record means for sessions it
+// hands on, in the same order, to the sessions' shards (FeedItem). Other threads may only match() on index().
+// Deterministic, except for the choice of a shared member at QoS 0, which no state depends on.
+//
+// Invariants
+// 1. Items of one shard are emitted in log order; what a PUBLISH brings stands before whatever follows it.
+// 2. A SUBSCRIBE's item is emitted after index() knows it: SUBACK means routable.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "record/record.h"
+#include "record/rows.h"
+#include "record/session_fold.h"
+#include "routing/retained_index.h"
+#include "routing/shared_groups.h"
+#include "routing/subscription_index.h"
+
+namespace courier::record {
+
+// One message for some sessions of one shard.
+struct Delivery {
+  struct To {
+    SessionId session;
+    mqtt::Qos qos{};
+    bool retain = false;
+    bool sole = false;
+    session::GroupOrigin origin;
+    std::vector<uint32_t> subscription_identifiers;
+  };
+  Position position;
+  mqtt::MessagePtr message;
+  std::vector<To> to;
+};
+
+// A record of one session, to be folded by its shard. Retained messages that a SUBSCRIBE brings come as
+// Deliveries after it.
+struct SessionRecord {
+  Position position;
+  WallMs clock = 0;
+  Record record;
+  // Of a SUBSCRIBE or UNSUBSCRIBE: by entry, whether it was there before.
+  std::vector<bool> existed;
+  uint32_t subscription_count = 0;  // the session's, afterwards
+};
+
+struct WillFired {
+  SessionId session;
+  Position attach;
+};
+
+struct Withdrawn {
+  SessionId session;
+  session::GroupOrigin origin;
+};
+
+struct NodeDownItem {
+  WallMs last_clock = 0;
+};
+
+using FeedItem = std::variant<Delivery, SessionRecord, WillFired, Withdrawn, NodeDownItem>;
+
+// Where items go: one list a shard, index = session hash mod shard count.
+using FeedItems = std::vector<std::vector<FeedItem>>;
+
+class Directory {
+ public:
+  Directory(uint64_t hash_seed, size_t shard_count);
+
+  // Folds one record and appends what follows from it. Returns how many sessions and groups a PUBLISH reached.
+  size_t fold(Record&& record, Position position, WallMs clock, FeedItems& out);
+
+  const routing::SubscriptionIndex& index() const { return index_; }  // match() from any thread
+  routing::SubscriptionIndex& index() { return index_; }
+  const routing::RetainedIndex& retained() const { return retained_; }
+  const routing::SharedGroups& groups() const { return groups_; }
+  const Subscriptions* subscriptions(SessionId session) const;
+  // Any thread.
+  size_t retained_count() const { return retained_count_.load(std::memory_order_relaxed); }
+  size_t retained_bytes() const { return retained_bytes_.load(std::memory_order_relaxed); }
+  size_t subscription_count() const { return subscription_count_.load(std::memory_order_relaxed); }
+
+  // Sets a retained message that is of this run only ($SYS): not a record, never stored.
+  void set_volatile(std::string_view mountpoint, mqtt::MessagePtr message, FeedItems& out);
+
+  // Messages of shared groups that the fold gave up since the last call.
+  std::vector<routing::GroupDrop> take_group_drops() { return std::exchange(group_drops_, {}); }
+
+  // --- checkpoint: rows that changed since the last call, as puts and erases ---
+  struct RowSink {
+    virtual ~RowSink() = default;
+    virtual void put_subscriptions(SessionId session, const Subscriptions& subscriptions) = 0;
+    virtual void erase_subscriptions(SessionId session) = 0;
+    virtual void put_retained(std::string_view mountpoint, const routing::Retained& retained) = 0;
+    virtual void erase_retained(std::string_view mountpoint, std::string_view topic) = 0;
+    virtual void put_group(const routing::SharedGroup& group) = 0;
+    virtual void erase_group(GroupId group) = 0;
+    virtual void put_group_entry(GroupId group, uint64_t seq, const routing::GroupEntry& entry) = 0;
+    virtual void erase_group_entry(GroupId group, uint64_t seq) = 0;
+  };
+  void take_dirty(RowSink& sink);
+
+  // --- start: rows as they were stored; groups after subscriptions ---
+  void restore(SessionId session, Subscriptions subscriptions);
+  void restore(RetainedRow row);
+  void restore(routing::SharedGroup group);
+
+ private:
+  std::vector<FeedItem>& items_of(SessionId session, FeedItems& out) const {
+    return out[session.hash() % shard_count_];
+  }
+  size_t route(const Publish& publish, Position position, FeedItems& out);
+  void subscribe(Subscribe&& record, Position position, WallMs clock, FeedItems& out);
+  void unsubscribe(Unsubscribe&& record, Position position, WallMs clock, FeedItems& out);
+  void end_session(SessionId session);
+  void settle_groups(SessionId session, const std::vector<InboxRef>& messages);
+  void give_up(GroupId group, const std::vector<InboxRef>& messages);
+  void emit_group_changes(FeedItems& out);
+  void send_retained(const Subscribe& record, const std::vector<bool>& existed, FeedItems& out);
+  void count();
+
+  const size_t shard_count_;
+  routing::SubscriptionIndex index_;
+  routing::RetainedIndex retained_;
+  routing::SharedGroups groups_;
+  std::unordered_map<SessionId, Subscriptions> by_session_;
+  std::set<SessionId> ephemeral_;  // with subscriptions; gone when the run ends
+  std::set<SessionId> dirty_subscriptions_;
+  std::set<std::pair<std::string, std::string>> volatile_;  // (mountpoint, topic) never stored
+  std::vector<routing::GroupDrop> group_drops_;
+  routing::MatchResult match_;
+  routing::GroupChanges changes_;
+  std::vector<int32_t> delivery_of_shard_;  // scratch of route(): index into its items, -1 none
+  std::atomic<size_t> retained_count_{0}, retained_bytes_{0}, subscription_count_{0};
+};
+
+}  // namespace courier::record
