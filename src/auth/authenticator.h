@@ -1,0 +1,60 @@
+// Port: who may connect, and who may publish and subscribe where. Drivers: anonymous (here), file/.
+//
+// Every connection carries the Identity that its authenticator gave it, from CONNECT to its end.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "mqtt/protocol.h"
+
+namespace courier::auth {
+
+// What a client says of itself, and how it came. Owns its strings: it may travel to a worker.
+struct Credentials {
+  std::string mountpoint;  // of the listener
+  std::string client_id;
+  std::optional<std::string> username, password;
+  std::string peer;      // "192.0.2.7:51234", behind a PROXY header the real one
+  std::string listener;  // its name
+  mqtt::Version version{};
+};
+
+struct Identity {
+  std::string username;    // "" for an anonymous client that gave none
+  std::string mountpoint;  // the tenant; the listener's unless the authenticator knows better
+  bool anonymous = true;
+};
+
+enum class Verdict : uint8_t {
+  allow,
+  deny,
+  next,  // not mine: ask the next in the chain; a chain that nobody allowed denies
+};
+
+struct Decision {
+  Verdict verdict = Verdict::next;
+  Identity identity;                                           // when allowed
+  mqtt::ReasonCode reason = mqtt::ReasonCode::not_authorized;  // when denied
+  std::string why;                                             // for the log, when denied
+};
+
+class Authenticator {
+ public:
+  virtual ~Authenticator() = default;
+  // Calls `done` exactly once: at once, or later, on any thread. Called from shard threads: never blocks.
+  virtual void authenticate(Credentials credentials, std::function<void(Decision)> done) = 0;
+};
+
+// Called on shard threads for every PUBLISH and SUBSCRIBE: never blocks.
+class Authorizer {
+ public:
+  virtual ~Authorizer() = default;
+  virtual bool may_publish(const Identity& identity, std::string_view client_id, std::string_view topic) = 0;
+  virtual bool may_subscribe(const Identity& identity, std::string_view client_id, std::string_view filter) = 0;
+};
+
+}  // namespace courier::auth
