@@ -110,7 +110,6 @@ class Connection {
   // --- from the client ---
   std::vector<std::string> aliases_in;   // index: alias - 1
   std::vector<uint16_t> taking;          // QoS 2 ids whose QOS2_IN is not back
-  session::TakenIds taken_ephemeral;     // unused for stored sessions: those have Session::taken
   uint32_t unanswered = 0;               // QoS ≥ 1 PUBLISHes that count against our Receive Maximum
   uint32_t logged[3] = {0, 0, 0};        // PUBLISHes by QoS on their way through the log
 

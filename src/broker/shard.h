@@ -59,14 +59,20 @@ struct Surroundings {
 struct Client {
   session::Session session;
   Connection* connection = nullptr;
-  bool changing = false;         // an ATTACH or the session's end is on its way through the log
   bool loading = false;          // a worker reads inbox rows
   bool evict_when_loaded = false;
   uint32_t drops_pending = 0;    // entries whose DROPPED or EXPIRED is on its way
   uint64_t drop_bytes_pending = 0;
-  ConnectionId waiting;          // the connection to attach when `changing` is over
   // Answers that wait for company in the next batch.
   std::vector<record::InboxRef> acked, completed;
+};
+
+// Who has a (mountpoint, client id), or is about to.
+struct Name {
+  SessionId session;       // 0: none yet
+  bool changing = false;   // an ATTACH or the session's end is on its way through the log
+  ConnectionId attaching;  // whose ATTACH that is
+  ConnectionId waiting;    // the connection to attach when `changing` is over
 };
 
 class Shard {
@@ -125,6 +131,8 @@ class Shard {
   // --- what waits for its batch ---
   struct ToConnack {
     ConnectionId connection;
+    std::string name;  // key in names_
+    bool session_present = false;
   };
   struct ToPublisher {  // PUBACK or PUBREC
     ConnectionId connection;
@@ -144,10 +152,9 @@ class Shard {
   struct ToUnsuback {
     ConnectionId connection;
     PacketId packet_id;
-    std::vector<mqtt::ReasonCode> reasons;      // those of filters that were refused; others from the fold
-    std::vector<size_t> answered_by_fold;
+    std::vector<mqtt::ReasonCode> reasons;
   };
-  struct Uncount {  // a logged PUBLISH without an answer (QoS 0)
+  struct Uncount {  // a logged PUBLISH of QoS 0: no answer, but order
     ConnectionId connection;
   };
   using Pending = std::variant<ToConnack, ToPublisher, ToPubcomp, ToSuback, ToUnsuback, Uncount>;
@@ -164,7 +171,7 @@ class Shard {
   void send_connack(Connection& connection, bool session_present);
   void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view why);
   void attached(const ToConnack& pending);
-  void next_in_line(Client& client);
+  void next_in_line(const std::string& name);
 
   // --- handle_publish.cc ---
   void handle(Connection& connection, const mqtt::Publish& packet);
@@ -236,14 +243,14 @@ class Shard {
   void append(record::Record record, Pending pending);
   void wait_for_ack_company(Client& client);
   void flush_acks(Client& client);
-  void mark_dirty(Client& client);
+  void after_fold(Client& client, bool was_dirty);
 
   // --- sending ---
   void send(Connection& connection, const mqtt::Packet& packet);
   void trace_out(Connection& connection, const mqtt::Packet& packet);
   Connection* find(ConnectionId id);
   Client* find(SessionId id);
-  Client& new_client();
+  Client& add_client(session::Session session);
   static std::string name_key(std::string_view mountpoint, std::string_view client_id);
 
   const uint32_t index_, shard_count_;
@@ -255,9 +262,7 @@ class Shard {
 
   std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections_;
   std::unordered_map<SessionId, std::unique_ptr<Client>> clients_;
-  std::unordered_map<std::string, SessionId> by_name_;  // key: name_key(); also clients being created
-  // Clients whose first ATTACH is not back have no id yet; they are kept by name.
-  std::unordered_map<std::string, std::unique_ptr<Client>> arriving_;
+  std::unordered_map<std::string, Name> names_;  // key: name_key()
   std::unordered_map<std::string, std::shared_ptr<Tracer>> tracers_;
 
   // The batch of this Turn.
