@@ -44,6 +44,10 @@ struct GroupMatch {
   Subscriber member;
 };
 
+class SubscriberSet;
+class IndexedGroups;
+enum class Shared : uint8_t;
+
 class MatchResult {
  public:
   MatchResult();
@@ -64,7 +68,6 @@ class MatchResult {
 
  private:
   friend class SubscriptionIndex;
-  friend class SubscriberSet;
   friend class FilterTrie;
 
   // One level of the topic, split and hashed when the trie first gets that deep.
@@ -79,10 +82,10 @@ class MatchResult {
     uint32_t receiver, identifier;
   };
 
-  void collect(const class SubscriberSet& set);
-  void collapse();
-  void take(const Subscriber& subscriber, bool may_repeat, bool will_repeat);
-  void reserve_seen(size_t sessions);
+  // Turns sets_ into receivers_ and groups_.
+  void collapse(const IndexedGroups& groups, Shared shared);
+  void take(const Subscriber& subscriber, bool look, bool remember);
+  void merge(uint32_t at, const Subscriber& subscriber);
   void settle_identifiers();
 
   std::vector<Receiver> receivers_;
@@ -91,8 +94,8 @@ class MatchResult {
   std::vector<ExtraIdentifier> extra_identifiers_;
 
   SessionId publisher_;
-  std::vector<const class SubscriberSet*> sets_;  // those that matched; valid under the index's lock
-  std::vector<uint32_t> seen_;                    // open-addressed: 1 + index into receivers_; 0 = free
+  std::vector<const SubscriberSet*> sets_;  // those that matched; only while the index is locked
+  std::vector<uint32_t> seen_;              // open-addressed: 1 + index into receivers_; 0 = free
   std::vector<Level> levels_;
   std::vector<Visit> visits_;
   uint32_t stripe_;  // which of the index's reader locks this result's owner takes

@@ -89,7 +89,7 @@ class RetainedIndex {
   };
 
   void put(Mountpoints::iterator mountpoint, mqtt::MessagePtr message, Position position);
-  bool erase(Mountpoints::iterator mountpoint, std::string_view topic);
+  void forget(std::string_view mountpoint, const mqtt::Message& message, const mqtt::Message* successor);
 
   Mountpoints mountpoints_;
   std::set<Due> due_;

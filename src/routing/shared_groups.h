@@ -129,6 +129,8 @@ class SharedGroups {
   void connected(SessionId session, uint32_t window, GroupChanges& out);
   void disconnected(SessionId session, GroupChanges& out);
   void session_ended(SessionId session, GroupChanges& out);
+  // NODE_DOWN: nobody is connected any more, all at once, so that nothing moves between those who were.
+  void all_disconnected();
 
   // The message has QoS 1 or 2 and the group exists. Returns its seq.
   uint64_t publish(GroupId group, Position position, mqtt::MessagePtr message, GroupChanges& out);
@@ -151,10 +153,12 @@ class SharedGroups {
   void for_each(const std::function<void(const SharedGroup&)>& visit) const;
   struct Dirty {
     GroupId id;
-    const SharedGroup* group;       // null: ended; delete it and all its entries
-    std::vector<uint64_t> entries;  // changed or gone (then not in group->entries), ascending
+    const SharedGroup* group;        // null: ended; delete it, its members and its entries
+    std::vector<SessionId> members;  // changed, or gone (then not in group->members), ascending
+    std::vector<uint64_t> entries;   // changed, or gone (then not in group->entries), ascending
   };
-  // What changed since the last call, in order of GroupId. An entry that came and went is not listed.
+  // What changed since the last call, in order of GroupId. Of a group that changed, seq_next and last_served
+  // must be stored again. What came and went in between is not listed.
   std::vector<Dirty> take_dirty();
   // Puts a stored group back, as for_each showed it (`held` is derived from the entries). Clean afterwards.
   // Members come back as they were, connected or not.
@@ -163,29 +167,34 @@ class SharedGroups {
  private:
   struct Group : SharedGroup {
     std::set<SessionId> available;  // connected, not leaving, room in the window
-    std::set<uint64_t> pending;     // entries that may be given to somebody: held by nobody, or QoS 1 and
-                                    // held by a member that is not connected
-    size_t queued = 0;              // entries held by nobody
+    // Entries that may be given to somebody: held by nobody, or QoS 1 and held by a member that is not
+    // connected. Empty whenever `available` is not.
+    std::set<uint64_t> pending;
+    size_t queued = 0;  // entries held by nobody
     size_t queued_bytes = 0;
     std::set<uint64_t> dirty_entries;
-    uint64_t seq_clean = 0;  // entries from here on are not in the checkpoint
-    bool dirty = false;
+    std::set<SessionId> dirty_members;
+    uint64_t seq_clean = 0;  // entries from here on were never listed as dirty
+    bool stored = false;     // the group itself was
   };
+  using Entries = std::map<uint64_t, GroupEntry>;
 
   static std::string key(std::string_view mountpoint, std::string_view name, std::string_view filter);
-  Group& at(GroupId id);
-  void touch(Group& group);
-  void touch(Group& group, uint64_t seq);
+  Group* find_group(GroupId id);
+  std::vector<Group*> groups_of(SessionId session);
+  void touch(Group& group) { dirty_.insert(group.id); }
+  void touch_entry(Group& group, uint64_t seq);
+  void touch_member(Group& group, SessionId session);
   void update_available(Group& group, SessionId session, const GroupMember& member);
-  void assign(Group& group, uint64_t seq, GroupEntry& entry, GroupChanges& out);
+  void set_connected(Group& group, SessionId session, GroupMember& member, bool connected);
+  void wait(Group& group, Entries::iterator entry);
+  void stop_waiting(Group& group, Entries::iterator entry);
+  void assign(Group& group, Entries::iterator entry, GroupChanges& out);
   void drain(Group& group, GroupChanges& out);
-  void hold(Group& group, uint64_t seq, GroupEntry& entry, SessionId session, mqtt::Qos qos);
-  void let_go(Group& group, uint64_t seq, GroupEntry& entry);
-  void erase(Group& group, std::map<uint64_t, GroupEntry>::iterator entry);
-  void disconnect(Group& group, SessionId session, GroupChanges& out);
+  void let_go(Group& group, Entries::iterator entry);
+  void erase_entry(Group& group, Entries::iterator entry);
   void erase_member(Group& group, SessionId session);
-  void end_if_deserted(Group& group, GroupChanges& out);
-  std::vector<GroupId> groups_of(SessionId session) const;
+  bool end_if_deserted(Group& group, GroupChanges& out);
 
   std::map<GroupId, Group> groups_;
   std::unordered_map<std::string, GroupId> by_key_;
