@@ -1,15 +1,15 @@
 // Port: the one ordered log of a node (solo) or cluster. Drivers: rocksdb/ (embedded), memory/ (tests).
 //
-// Threads: append() and state() from any thread; they never block on I/O. The Reader is called on the
+// Threads: append(), post() and state() from any thread; they never block on I/O. The Reader is called on the
 // driver's own feed thread only, in log order, never concurrently.
 //
 // Invariants a driver keeps:
 // 1. A batch is given to the Reader only after it is safe (synced). Batches of one origin come back in the
-// order
-//    appended; every reader of the log, live or replayed, sees the same order and the same positions.
+//    order appended; every reader of the log, live or replayed, sees the same order and the same positions.
 // 2. What append() took is never given up while the process lives: on a full disk or an I/O error the driver
 //    stalls, says so by on_state(), and retries the very same batches until they are safe.
 // 3. Positions grow by at least one per record: record i of a batch stands at first + i.
+// 4. The clock of a batch is never before the clock of the batch in front of it, in this run or another.
 #pragma once
 
 #include <cstdint>
