@@ -1,0 +1,125 @@
+// One live connection: what MQTT asks a server to remember of it beyond the session.
+//
+// Owned by the shard that has it (on its way between two shards, by the mail). Everything here ends with the
+// connection; what outlives it is in session::Session.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "auth/authenticator.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "broker/end_cause.h"
+#include "broker/link.h"
+#include "mqtt/packet.h"
+#include "session/session.h"
+
+namespace courier::broker {
+
+struct Client;
+
+// Where a connection came from and by which door; fixed before CONNECT.
+struct Peer {
+  std::string address;     // "192.0.2.7:51234"; what a PROXY header said, else the socket's
+  std::string listener;    // its name
+  std::string mountpoint;  // of the listener
+};
+
+// What a CONNECT asked for, kept (owned) until its CONNACK is out.
+struct ConnectRequest {
+  mqtt::Version version{};
+  bool clean_start = true;
+  uint16_t keep_alive_seconds = 0;
+  uint32_t expiry_seconds = 0;
+  bool expiry_lowered = false;  // to our limit; the CONNACK says so
+  std::optional<std::string> username, password;
+  std::unique_ptr<session::Will> will;
+  uint16_t receive_maximum = 65'535;
+  uint32_t maximum_packet_size = 0xFFFFFFFF;
+  uint16_t topic_alias_maximum = 0;
+  bool request_response_information = false;
+};
+
+// Topic aliases that we gave: the topics sent most recently keep theirs. [MQTT-3.3.2-12 and around]
+class AliasesOut {
+ public:
+  struct Use {
+    uint16_t alias = 0;  // 0: send the topic, no alias
+    bool known = false;  // the client has it already
+  };
+  Use use(const std::string& topic, uint16_t maximum);
+
+ private:
+  std::unordered_map<std::string, uint16_t> by_topic_;
+  std::vector<std::string> topics_;  // index: alias - 1
+  uint16_t next_victim_ = 0;
+};
+
+// Watches one client's packets. Called on the shard's thread; must not block.
+using Tracer = std::function<void(bool inbound, std::string_view line)>;
+
+class Connection {
+ public:
+  enum class State : uint8_t {
+    authenticating,  // CONNECT seen; the authenticator decides
+    waiting,         // for an ATTACH or the end of the session's previous life to come back
+    attaching,       // its ATTACH is on the way
+    active,          // CONNACK sent
+  };
+
+  ConnectionId id;
+  Link* link = nullptr;
+  Peer peer;
+  State state = State::authenticating;
+  mqtt::Version version{};
+  auth::Identity identity;
+  std::string client_id;
+  bool client_id_assigned = false;
+  std::unique_ptr<ConnectRequest> request;  // until CONNACK
+  Client* client = nullptr;                 // from attaching on
+  Position attach;                          // of its ATTACH; 0 for ephemeral sessions
+
+  // --- what the client allows ---
+  uint16_t window = 0;  // most QoS ≥ 1 messages in flight to it: min(its Receive Maximum, inflight_max)
+  uint32_t maximum_packet_size = 0xFFFFFFFF;
+  uint16_t topic_alias_maximum = 0;
+  bool problem_information = true;
+  uint16_t keep_alive_seconds = 0;
+  uint32_t expiry_seconds = 0;  // session expiry, as last stated
+
+  // --- to the client ---
+  uint64_t cursor = 0;     // next inbox sequence to look at
+  uint32_t in_flight = 0;  // transmitted, not answered
+  AliasesOut aliases_out;
+  uint32_t subacks_pending = 0;
+  // QoS 0 messages that came while a SUBACK is pending: they follow it.
+  struct Held {
+    mqtt::MessagePtr message;
+    bool retain = false;
+    std::vector<uint32_t> subscription_identifiers;
+  };
+  std::vector<Held> held;
+  bool blocked = false;  // output full; on_writable() goes on
+
+  // --- from the client ---
+  std::vector<std::string> aliases_in;   // index: alias - 1
+  std::vector<uint16_t> taking;          // QoS 2 ids whose QOS2_IN is not back
+  uint32_t unanswered = 0;               // QoS ≥ 1 PUBLISHes that count against our Receive Maximum
+  uint32_t logged[3] = {0, 0, 0};        // PUBLISHes by QoS on their way through the log
+
+  // --- the log line at its end ---
+  MonoNs opened_at = 0;
+  WallMs connected_at = 0;
+  uint64_t messages_in = 0, messages_out = 0, bytes_in = 0, bytes_out = 0, dropped = 0;
+  std::shared_ptr<Tracer> tracer;  // shared with whoever watches; it may stop at any time
+
+  bool v5() const { return version == mqtt::Version::v5; }
+};
+
+}  // namespace courier::broker

@@ -1,0 +1,303 @@
+// CONNECT, from its bytes to its CONNACK.
+//
+//  1. on_connect   legal? a client id? room?                                          (any shard)
+//  2. authenticator decides, perhaps on a worker; the answer comes back as AuthMail    (the same shard)
+//  3. decided      the session's shard follows from mountpoint and client id: move there
+//  4. attach       who has this name now? take over, or wait until its change is back
+//  5. ATTACH is appended (nothing at all for a clean session without a will)
+//  6. attached     it is back: CONNACK, then what the inbox holds
+#include "base/log.h"
+#include "broker/shard.h"
+#include "broker/shared.h"
+
+namespace courier::broker {
+
+using mqtt::ReasonCode;
+
+namespace {
+
+log::Limit refusals{{.per_second = 20}};
+
+std::string new_client_id(std::mt19937_64& random) {
+  static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+  std::string id = "courier-";
+  for (int i = 0; i < 20; ++i) id.push_back(kDigits[random() % 36]);
+  return id;
+}
+
+std::unique_ptr<session::Will> own(const mqtt::Will& will) {
+  auto message = new mqtt::Message;
+  mqtt::MessagePtr held(message);
+  message->topic = will.topic;
+  message->payload = will.payload;
+  message->properties = will.forwarded_properties;
+  message->qos = will.qos;
+  message->retain = will.retain;
+  return std::make_unique<session::Will>(
+      session::Will{std::move(held), will.delay_seconds, will.message_expiry_seconds.value_or(0)});
+}
+
+}  // namespace
+
+Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet) {
+  link.pause(Link::connecting);
+  auto owned = std::make_unique<Connection>();
+  Connection& connection = *owned;
+  connection.id = ConnectionId(out_.shared.next_connection.fetch_add(1));
+  connection.link = &link;
+  connection.peer = std::move(peer);
+  connection.version = packet.version;
+  connection.opened_at = out_.clock.mono_ns();
+  connection.problem_information = packet.request_problem_information;
+  connection.maximum_packet_size = packet.maximum_packet_size.value_or(0xFFFFFFFF);
+  connections_.emplace(connection.id, std::move(owned));
+
+  const bool v5 = connection.v5();
+  const ConnectionId id = connection.id;
+  if (out_.shared.draining) {
+    refuse_connect(connection, ReasonCode::server_unavailable, "this broker is shutting down");
+  } else if (over_memory()) {
+    refuse_connect(connection, v5 ? ReasonCode::quota_exceeded : ReasonCode::server_unavailable,
+                   "the broker's memory ceiling is reached");
+  } else if (packet.authentication_method) {
+    refuse_connect(connection, ReasonCode::bad_authentication_method,
+                   "no authentication method is offered");  // [MQTT-4.12.0-1]
+  } else if (packet.client_id.size() > out_.limits.client_id_bytes_max) {
+    refuse_connect(connection, ReasonCode::client_identifier_not_valid, "the client id is too long");
+  } else if (packet.client_id.empty() && packet.version == mqtt::Version::v3_1) {
+    refuse_connect(connection, ReasonCode::client_identifier_not_valid, "MQTT 3.1 needs a client id");
+  } else if (packet.client_id.empty() && packet.version == mqtt::Version::v3_1_1 && !packet.clean_start) {
+    // [MQTT-3.1.3-8] of 3.1.1
+    refuse_connect(connection, ReasonCode::client_identifier_not_valid,
+                   "an empty client id needs a clean session");
+  } else if (packet.will && (mqtt::level_count(packet.will->topic) > out_.limits.topic_levels_max ||
+                             packet.will->topic.size() > out_.limits.topic_bytes_max)) {
+    refuse_connect(connection, ReasonCode::topic_name_invalid, "the will's topic exceeds a limit");
+  } else {
+    connection.client_id = packet.client_id;
+    if (packet.client_id.empty()) {
+      connection.client_id = new_client_id(random_);  // [MQTT-3.1.3-6]
+      connection.client_id_assigned = true;
+    }
+    auto request = std::make_unique<ConnectRequest>();
+    request->version = packet.version;
+    request->clean_start = packet.clean_start;
+    request->keep_alive_seconds = packet.keep_alive_seconds;
+    // 3.x: a clean session ends with its connection, any other never. 5.0: as asked; absent is 0.
+    const uint32_t asked = v5 ? packet.session_expiry_seconds.value_or(0)
+                              : (packet.clean_start ? 0 : record::kNeverExpires);
+    request->expiry_seconds = std::min(asked, out_.limits.session_expiry_seconds_max);
+    request->expiry_lowered = request->expiry_seconds != asked;
+    if (packet.username) request->username = std::string(*packet.username);
+    if (packet.password) request->password = std::string(*packet.password);
+    if (packet.will) request->will = own(*packet.will);
+    request->receive_maximum = packet.receive_maximum.value_or(65'535);
+    request->maximum_packet_size = packet.maximum_packet_size.value_or(0xFFFFFFFF);
+    request->topic_alias_maximum = packet.topic_alias_maximum.value_or(0);
+    request->request_response_information = packet.request_response_information;
+
+    auth::Credentials credentials{connection.peer.mountpoint, connection.client_id, request->username,
+                                  request->password,          connection.peer.address,
+                                  connection.peer.listener,   packet.version};
+    connection.request = std::move(request);
+    out_.authenticator.authenticate(std::move(credentials), [post = &out_.post, shard = index_, id](auth::Decision d) {
+      post->post(shard, AuthMail{id, std::move(d)});
+    });
+  }
+  return find(id);
+}
+
+void Shard::decided(Connection& connection, auth::Decision decision) {
+  if (decision.verdict != auth::Verdict::allow) {
+    refuse_connect(connection, decision.reason, decision.why);
+    return;
+  }
+  connection.identity = std::move(decision.identity);
+  connection.request->password.reset();
+  const uint16_t hash = record::session_hash(connection.identity.mountpoint, connection.client_id);
+  const uint32_t shard = hash % shard_count_;
+  if (shard == index_) {
+    attach(connection);
+    return;
+  }
+  const auto it = connections_.find(connection.id);
+  std::unique_ptr<Connection> owned = std::move(it->second);
+  connections_.erase(it);
+  owned->link->move_to(shard, std::move(owned));
+}
+
+void Shard::adopt(Link& link, std::unique_ptr<Connection> owned) {
+  Connection& connection = *owned;
+  connection.link = &link;
+  connections_.emplace(connection.id, std::move(owned));
+  attach(connection);
+}
+
+void Shard::attach(Connection& connection) {
+  const std::string key = name_key(connection.identity.mountpoint, connection.client_id);
+  if (const auto tracer = tracers_.find(key); tracer != tracers_.end()) connection.tracer = tracer->second;
+  Name& name = names_[key];
+  if (name.changing) {
+    // Whoever waits or attaches now has lost to this one. [MQTT-3.1.4-3]
+    const ConnectionId losers[] = {std::exchange(name.waiting, connection.id), name.attaching};
+    connection.state = Connection::State::waiting;
+    for (const ConnectionId loser : losers) {
+      if (Connection* other = find(loser)) disconnect(*other, EndCause::taken_over, ReasonCode::session_taken_over);
+    }
+    return;
+  }
+  ConnectRequest& request = *connection.request;
+  const bool stored_before = name.session && !name.session.ephemeral();
+  const bool needs_record = stored_before || request.expiry_seconds > 0 || request.will;
+  if (needs_record && !log_state_.accepting) {
+    refuse_connect(connection, ReasonCode::server_unavailable, log_state_.reason);
+    if (!name.session) names_.erase(key);
+    return;
+  }
+
+  Client* client = find(name.session);
+  if (client && client->connection) {
+    // Its end is not recorded: the ATTACH that follows says so by itself.
+    Connection& old = *client->connection;
+    client->connection = nullptr;
+    old.client = nullptr;
+    disconnect(old, EndCause::taken_over, ReasonCode::session_taken_over);
+  }
+  if (client && client->session.id.ephemeral()) {
+    end_ephemeral(*client);
+    client = nullptr;
+  }
+  // end_ephemeral() forgets the name.
+  Name& mine = names_[key];
+  if (!needs_record) {
+    attach_ephemeral(connection);
+    return;
+  }
+
+  record::Attach attach;
+  if (client) {
+    flush_acks(*client);
+    const session::Session& session = client->session;
+    const bool over = session.expires_at() <= out_.clock.wall_ms() && out_.clock.wall_ms() >= grace_until_;
+    const bool ends = request.clean_start || over || session.expiry_seconds == 0;
+    (ends ? attach.ends : attach.resume) = session.id;
+    // A will goes out when the session ends, or at once if it has no delay. [MQTT-3.1.3-9], [MQTT-3.1.2-8]
+    if (session.will && (ends || (session.connected && session.will->delay_seconds == 0))) publish_will(*client);
+  }
+  attach.mountpoint = connection.identity.mountpoint;
+  attach.client_id = connection.client_id;
+  attach.username = connection.identity.username;
+  attach.version = request.version;
+  attach.expiry_seconds = request.expiry_seconds;
+  attach.window = std::min(request.receive_maximum, out_.limits.inflight_max);
+  if (request.will) {
+    attach.will = record::Will{request.will->message, request.will->delay_seconds,
+                               request.will->message_expiry_seconds};
+  }
+  mine.changing = true;
+  mine.attaching = connection.id;
+  connection.state = Connection::State::attaching;
+  const bool present = static_cast<bool>(attach.resume);
+  append(std::move(attach), ToConnack{connection.id, key, present});
+}
+
+void Shard::attach_ephemeral(Connection& connection) {
+  session::Session session;
+  const uint16_t hash = record::session_hash(connection.identity.mountpoint, connection.client_id);
+  session.id = SessionId(SessionId::kEphemeralBit | (next_ephemeral_++ << 16) | hash);
+  session.mountpoint = connection.identity.mountpoint;
+  session.client_id = connection.client_id;
+  session.username = connection.identity.username;
+  session.version = connection.version;
+  session.connected = true;
+  Client& client = add_client(std::move(session));
+  connection.client = &client;
+  client.connection = &connection;
+  send_connack(connection, false);
+}
+
+void Shard::attached(const ToConnack& pending) {
+  const auto name = names_.find(pending.name);
+  CHECK(name != names_.end() && name->second.changing);
+  name->second.changing = false;
+  name->second.attaching = ConnectionId();
+  Client* client = find(name->second.session);
+  CHECK(client != nullptr);
+  Connection* connection = find(pending.connection);
+  if (connection) {
+    connection->client = client;
+    connection->attach = client->session.attach;
+    client->connection = connection;
+    metrics_.sessions_offline.add(pending.session_present ? -1 : 0);
+    metrics_.sessions_connected.add(1);
+    send_connack(*connection, pending.session_present);
+    want_pump(*client);
+  } else if (!find(name->second.waiting)) {
+    // The client went away before its CONNACK: the connection that the will speaks of never was.
+    detach(*client, true, client->session.expiry_seconds, client->session.sent_before);
+    return;
+  }
+  next_in_line(pending.name);
+}
+
+void Shard::next_in_line(const std::string& key) {
+  const auto name = names_.find(key);
+  if (name == names_.end() || name->second.changing) return;
+  if (Connection* waiting = find(std::exchange(name->second.waiting, ConnectionId()))) {
+    attach(*waiting);
+  } else if (!name->second.session) {
+    names_.erase(name);
+  }
+}
+
+void Shard::send_connack(Connection& connection, bool session_present) {
+  const ConnectRequest& request = *connection.request;
+  connection.state = Connection::State::active;
+  connection.connected_at = out_.clock.wall_ms();
+  connection.window = std::min(request.receive_maximum, out_.limits.inflight_max);
+  connection.topic_alias_maximum = std::min(request.topic_alias_maximum, out_.limits.topic_alias_max);
+  connection.expiry_seconds = request.expiry_seconds;
+  connection.cursor = connection.client->session.inbox.first();
+  connection.keep_alive_seconds = request.keep_alive_seconds;
+
+  mqtt::Connack connack;
+  connack.session_present = session_present;  // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
+  const uint32_t longest = out_.limits.keep_alive_seconds_max;
+  if (connection.v5()) {
+    if (longest != 0 && (request.keep_alive_seconds == 0 || request.keep_alive_seconds > longest)) {
+      connack.server_keep_alive_seconds = static_cast<uint16_t>(std::min<uint32_t>(longest, 65'535));
+      connection.keep_alive_seconds = *connack.server_keep_alive_seconds;
+    }
+    if (request.expiry_lowered) connack.session_expiry_seconds = request.expiry_seconds;
+    if (out_.limits.receive_maximum != 65'535) connack.receive_maximum = out_.limits.receive_maximum;
+    connack.maximum_packet_size = out_.limits.packet_bytes_max;
+    if (out_.limits.topic_alias_max > 0) connack.topic_alias_maximum = out_.limits.topic_alias_max;
+    if (connection.client_id_assigned) connack.assigned_client_id = connection.client_id;
+  }
+  connection.link->set_keep_alive(connection.keep_alive_seconds);
+  send(connection, connack);
+  metrics_.connects_accepted.add();
+  metrics_.connections.add(1);
+  metrics_.connack_seconds.observe(static_cast<double>(out_.clock.mono_ns() - connection.opened_at) * 1e-9);
+  connection.request.reset();
+  connection.link->resume(Link::connecting);
+}
+
+void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::string_view why) {
+  metrics_.connects_refused.add();
+  log::info(refusals, "connect refused",
+            {{"client_id", connection.client_id},
+             {"peer", connection.peer.address},
+             {"listener", connection.peer.listener},
+             {"reason", mqtt::name(reason)},
+             {"why", why}});
+  mqtt::Connack connack;
+  connack.reason = reason;
+  if (connection.problem_information && !why.empty()) connack.reason_string = why;  // [MQTT-3.1.2-29]
+  send(connection, connack);
+  Link* link = connection.link;
+  connections_.erase(connection.id);
+  link->close();  // [MQTT-3.1.4-2], [MQTT-3.2.2-7]
+}
+
+}  // namespace courier::broker

@@ -1,0 +1,79 @@
+// What reaches a shard from other threads. Order is kept per sender.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "auth/authenticator.h"
+#include "base/ids.h"
+#include "record/directory.h"
+#include "store/ordered_log.h"
+
+namespace courier::broker {
+
+class Shard;
+
+// What one burst of committed batches means for this shard, in log order.
+struct FeedMail {
+  std::vector<record::FeedItem> items;
+  // Own batches that are back; those of `items` before `after_items` precede it.
+  struct Back {
+    size_t after_items = 0;
+    uint64_t ticket = 0;
+    Position first;
+    std::vector<uint32_t> unmatched;  // indexes of PUBLISH records that nobody receives
+  };
+  std::vector<Back> back;
+};
+
+// Messages that skip the log, from a publisher's shard to the receivers'.
+struct DirectMail {
+  record::Delivery delivery;
+};
+
+struct AuthMail {
+  ConnectionId connection;
+  auth::Decision decision;
+};
+
+// Rows of one session's inbox that were read from the store.
+struct LoadedMail {
+  SessionId session;
+  uint64_t upto = 0;
+  Result<std::vector<session::Inbox::Loaded>> rows;
+};
+
+// Write all that is dirty as of this place in the feed.
+struct BarrierMail {
+  uint64_t checkpoint = 0;
+};
+// The checkpoint is written.
+struct CheckpointedMail {
+  uint64_t checkpoint = 0;
+};
+
+struct LogStateMail {
+  store::LogState state;
+};
+
+// Anything else: control requests. Runs on the shard's thread.
+struct TaskMail {
+  std::function<void(Shard&)> run;
+};
+
+using Mail = std::variant<FeedMail, DirectMail, AuthMail, LoadedMail, BarrierMail, CheckpointedMail, LogStateMail,
+                          TaskMail>;
+
+// Port: reaches a shard from any thread. Never blocks.
+class Post {
+ public:
+  virtual ~Post() = default;
+  virtual void post(uint32_t shard, Mail mail) = 0;
+  // Runs on a worker thread.
+  virtual void run_on_worker(std::function<void()> task) = 0;
+};
+
+}  // namespace courier::broker

@@ -1,0 +1,297 @@
+// A shard: the sessions whose hash falls to it, and the connections of those sessions.
+//
+// One thread at a time calls it (gateway: its shard thread; test/sim: the simulator). It sees no socket: packets
+// come in by on_*(), bytes leave by Link, what must be safe leaves in one Batch per Turn and comes back as
+// FeedMail. The steps of each packet are in handle_<packet>.cc.
+//
+//        on_packet / on_mail / on_time                       end_turn
+//   ---> decide: session, Pending acks, records  --------->  append one batch; write once per connection
+//                                                                 |
+//        on_mail(FeedMail): fold, then run the Pending  <---------+  (the ordered log)
+//
+// Invariants
+// 1. An answer that promises something is a Pending until its batch is back. Nothing else writes PUBACK, PUBREC,
+//    PUBCOMP, SUBACK, UNSUBACK or a stored session's CONNACK, but for promises kept already (duplicates) and those
+//    that the log is not needed for (ephemeral sessions among themselves).
+// 2. session::Session changes only in fold(), by what came back.
+// 3. At most one live connection per (mountpoint, client id); the later one wins.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <random>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <variant>
+#include <vector>
+
+#include "auth/authenticator.h"
+#include "broker/connection.h"
+#include "broker/limits.h"
+#include "broker/mail.h"
+#include "broker/shard_metrics.h"
+#include "mqtt/decoder.h"
+#include "mqtt/encoder.h"
+#include "record/directory.h"
+#include "store/ordered_log.h"
+#include "store/state_store.h"
+
+namespace courier::broker {
+
+// What all shards of a node share. The referenced things outlive the shards and are thread-safe.
+struct Surroundings {
+  const Limits& limits;
+  const Clock& clock;
+  store::OrderedLog& log;
+  store::StateStore& store;
+  const record::Directory& directory;  // index().match() and counts only
+  Post& post;
+  auth::Authenticator& authenticator;
+  auth::Authorizer& authorizer;
+  class Shared& shared;  // broker/shared.h
+};
+
+// One session of this shard, and what is being done about it now.
+struct Client {
+  session::Session session;
+  Connection* connection = nullptr;
+  bool loading = false;          // a worker reads inbox rows
+  bool evict_when_loaded = false;
+  uint32_t drops_pending = 0;    // entries whose DROPPED or EXPIRED is on its way
+  uint64_t drop_bytes_pending = 0;
+  // Answers that wait for company in the next batch.
+  std::vector<record::InboxRef> acked, completed;
+};
+
+// Who has a (mountpoint, client id), or is about to.
+struct Name {
+  SessionId session;       // 0: none yet
+  bool changing = false;   // an ATTACH or the session's end is on its way through the log
+  ConnectionId attaching;  // whose ATTACH that is
+  ConnectionId waiting;    // the connection to attach when `changing` is over
+};
+
+class Shard {
+ public:
+  Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings surroundings);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  // --- connections; called by the gateway ---
+  // A CONNECT arrived on `link`. The link must outlive the connection; reading is paused until the CONNACK.
+  // Returns null when the connection was refused and closed at once.
+  Connection* on_connect(Link& link, Peer peer, const mqtt::Connect& packet);
+  // The connection came from another shard (Link::move_to); `link` is its wire end here.
+  void adopt(Link& link, std::unique_ptr<Connection> connection);
+  // A packet after CONNECT; views live for the call. The connection may be gone afterwards (Link::close()).
+  void on_packet(Connection& connection, const mqtt::Packet& packet);
+  // The decoder gave up: answers with the code (5.0) and closes.
+  void on_violation(Connection& connection, const mqtt::Violation& violation);
+  // The socket ended or its time is up. The gateway forgets the connection; keep_alive_timeout still writes a
+  // DISCONNECT and Link::close()s.
+  void on_end(Connection& connection, EndCause cause);
+  // The socket took what was unsent.
+  void on_writable(Connection& connection);
+
+  // --- the Turn ---
+  void on_mail(Mail mail);
+  void on_time();  // runs what is due
+  void end_turn();
+  // When on_time() or end_turn() has something to do though nothing arrives. INT64_MAX: never.
+  MonoNs next_due() const;
+
+  // Whether a new connection would be refused for lack of memory.
+  bool over_memory() const;
+
+  // --- start and stop; before and after the thread runs ---
+  void restore(session::Session session);
+  void replay(std::vector<record::FeedItem>& items);
+  void start();  // replay is over: from now on it acts
+  // Sends DISCONNECT 0x8B to up to `count` connections and closes them; returns how many are left.
+  size_t drain(size_t count);
+
+  // --- control; on the shard's thread (TaskMail) ---
+  uint32_t index() const { return index_; }
+  size_t connection_count() const { return connections_.size(); }
+  size_t client_count() const { return clients_.size(); }
+  const Client* find(std::string_view mountpoint, std::string_view client_id) const;
+  void for_each(const std::function<bool(const Client&)>& visit) const;
+  bool kick(std::string_view mountpoint, std::string_view client_id, mqtt::ReasonCode reason);
+  // Null ends it. False: not connected (an offline client is traced from its next CONNECT on).
+  bool trace(const std::string& mountpoint, const std::string& client_id, std::shared_ptr<Tracer> tracer);
+  // Whether nothing is on its way through the log.
+  bool quiet() const { return batch_.empty() && in_log_.empty() && acks_waiting_.empty(); }
+
+ private:
+  // --- what waits for its batch ---
+  struct ToConnack {
+    ConnectionId connection;
+    std::string name;  // key in names_
+    bool session_present = false;
+  };
+  struct ToPublisher {  // PUBACK or PUBREC
+    ConnectionId connection;
+    PacketId packet_id;
+    mqtt::Qos qos{};
+    uint32_t record = 0;  // index in the batch, to know whether anybody matched
+  };
+  struct ToPubcomp {
+    ConnectionId connection;
+    PacketId packet_id;
+  };
+  struct ToSuback {
+    ConnectionId connection;
+    PacketId packet_id;
+    std::vector<mqtt::ReasonCode> reasons;
+  };
+  struct ToUnsuback {
+    ConnectionId connection;
+    PacketId packet_id;
+    std::vector<mqtt::ReasonCode> reasons;
+  };
+  struct Uncount {  // a logged PUBLISH of QoS 0: no answer, but order
+    ConnectionId connection;
+  };
+  using Pending = std::variant<ToConnack, ToPublisher, ToPubcomp, ToSuback, ToUnsuback, Uncount>;
+  struct InLog {
+    uint64_t ticket = 0;
+    size_t bytes = 0;
+    std::vector<Pending> pending;
+  };
+
+  // --- handle_connect.cc ---
+  void decided(Connection& connection, auth::Decision decision);
+  void attach(Connection& connection);
+  void attach_ephemeral(Connection& connection);
+  void send_connack(Connection& connection, bool session_present);
+  void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view why);
+  void attached(const ToConnack& pending);
+  void next_in_line(const std::string& name);
+
+  // --- handle_publish.cc ---
+  void handle(Connection& connection, const mqtt::Publish& packet);
+  void refuse_publish(Connection& connection, const mqtt::Publish& packet, mqtt::ReasonCode reason,
+                      std::string_view why);
+  bool route_directly(Connection& connection, const mqtt::MessagePtr& message);
+  bool receiver_is_full(Connection& connection, const mqtt::Message& message);
+  void answer_publisher(Connection& connection, PacketId id, mqtt::Qos qos, mqtt::ReasonCode reason,
+                        std::string_view why = {});
+  void handle(Connection& connection, const mqtt::Pubrel& packet);
+
+  // --- handle_puback.cc: the outbound handshake's answers ---
+  void handle(Connection& connection, const mqtt::Puback& packet);
+  void handle(Connection& connection, const mqtt::Pubrec& packet);
+  void handle(Connection& connection, const mqtt::Pubcomp& packet);
+  std::optional<uint64_t> transmitted_seq(Connection& connection, PacketId id) const;
+  void settle(Connection& connection, uint64_t seq, session::Entry& entry);
+
+  // --- handle_subscribe.cc ---
+  void handle(Connection& connection, const mqtt::Subscribe& packet);
+  void handle(Connection& connection, const mqtt::Unsubscribe& packet);
+
+  // --- handle_disconnect.cc ---
+  void handle(Connection& connection, const mqtt::Disconnect& packet);
+  void handle(Connection& connection, const mqtt::Auth& packet);
+  // Ends it with a DISCONNECT (5.0, if `reason` is given) and Link::close().
+  void disconnect(Connection& connection, EndCause cause, std::optional<mqtt::ReasonCode> reason,
+                  std::string_view why = {});
+  // Records and log line of an ended connection; frees it. `drops_will`: DISCONNECT 0x00.
+  void forget(Connection& connection, EndCause cause, bool drops_will, std::string_view why = {});
+  void detach(Client& client, bool drops_will, uint32_t expiry_seconds, uint64_t sent_up_to);
+  void end_ephemeral(Client& client);
+
+  // --- fold.cc: what came back ---
+  void fold(record::FeedItem& item);
+  void fold(record::SessionRecord& item);
+  void receive(record::Delivery& delivery);
+  void run(Pending& pending, const FeedMail::Back& back);
+  void erase_client(Client& client);
+
+  // --- deliver.cc: what goes out ---
+  void send_qos0(Connection& connection, const mqtt::MessagePtr& message, bool retain,
+                 const std::vector<uint32_t>& identifiers);
+  bool transmit(Connection& connection, uint64_t seq, session::Entry& entry);
+  void want_pump(Client& client);
+  void pump(Connection& connection);
+  void pump_all();
+  void release_held(Connection& connection);
+
+  // --- inbox_limits.cc ---
+  void enforce_limits(Client& client);
+  void load(Client& client);
+  void loaded(LoadedMail& mail);
+  record::InboxRef ref_of(const Client& client, uint64_t seq, const session::Entry& entry) const;
+  void drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason);
+  void expire(Client& client, uint64_t seq, session::Entry& entry);
+
+  // --- deadlines.cc ---
+  void schedule(const Client& client);
+  void due(Client& client);
+  void publish_will(Client& client);
+
+  // --- checkpoint of this shard (checkpoint.cc) ---
+  void write_dirty(uint64_t checkpoint);
+  void checkpointed(uint64_t checkpoint);
+
+  // --- records ---
+  void append(record::Record record);
+  void append(record::Record record, Pending pending);
+  void wait_for_ack_company(Client& client);
+  void flush_acks(Client& client);
+  void after_fold(Client& client, bool was_dirty);
+
+  // --- sending ---
+  void send(Connection& connection, const mqtt::Packet& packet);
+  void trace_out(Connection& connection, const mqtt::Packet& packet);
+  Connection* find(ConnectionId id);
+  Client* find(SessionId id);
+  Client& add_client(session::Session session);
+  static std::string name_key(std::string_view mountpoint, std::string_view client_id);
+
+  const uint32_t index_, shard_count_;
+  Surroundings out_;
+  ShardMetrics metrics_;
+  std::mt19937_64 random_;
+  bool acting_ = false;
+  store::LogState log_state_;
+
+  std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections_;
+  std::unordered_map<SessionId, std::unique_ptr<Client>> clients_;
+  std::unordered_map<std::string, Name> names_;  // key: name_key()
+  std::unordered_map<std::string, std::shared_ptr<Tracer>> tracers_;
+
+  // The batch of this Turn.
+  std::vector<record::Record> batch_;
+  std::string batch_encoded_;
+  std::vector<Pending> batch_pending_;
+  uint64_t next_ticket_ = 1;
+  std::deque<InLog> in_log_;
+  size_t in_log_bytes_ = 0;
+  std::vector<ConnectionId> paused_;  // until in_log_bytes_ falls
+
+  std::vector<SessionId> pump_list_;
+  std::vector<SessionId> acks_waiting_;
+  MonoNs acks_due_ = INT64_MAX;
+
+  // Session expiry and will delays. Entries may be stale; due() looks again.
+  struct Deadline {
+    WallMs at = 0;
+    SessionId session;
+    bool operator>(const Deadline& other) const { return at > other.at; }
+  };
+  std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> deadlines_;
+  WallMs grace_until_ = 0;
+
+  std::vector<SessionId> dirty_;
+  std::vector<SessionId> ended_;                      // since the last checkpoint
+  std::vector<SessionId> to_release_;                 // written by the checkpoint in flight
+  uint64_t next_ephemeral_ = 1;
+  routing::MatchResult match_;
+};
+
+}  // namespace courier::broker

@@ -1,0 +1,48 @@
+#include "broker/shard_metrics.h"
+
+namespace courier::broker {
+
+namespace {
+
+std::array<Counter*, 3> by_qos(Registry& registry, std::string_view name, std::string_view help) {
+  std::array<Counter*, 3> counters{};
+  for (size_t qos = 0; qos < 3; ++qos) counters[qos] = &registry.counter(name, help, {{"qos", std::to_string(qos)}});
+  return counters;
+}
+
+Counter& dropped_because(Registry& registry, std::string_view reason) {
+  return registry.counter("courier_messages_dropped_total",
+                          "Messages that one receiver will not get, by reason.", {{"reason", std::string(reason)}});
+}
+
+}  // namespace
+
+ShardMetrics::ShardMetrics(Registry& r)
+    : connections(r.gauge("courier_clients_connected", "Clients whose CONNECT was accepted and who are here.")),
+      sessions_connected(r.gauge("courier_sessions", "Sessions.", {{"state", "connected"}})),
+      sessions_offline(r.gauge("courier_sessions", "Sessions.", {{"state", "offline"}})),
+      connects_accepted(r.counter("courier_connects_total", "CONNECTs by result.",
+                                  {{"result", "accepted"}, {"reason", "success"}})),
+      connects_refused(r.counter("courier_connects_total", "CONNECTs by result.",
+                                 {{"result", "refused"}, {"reason", "refused"}})),
+      received(by_qos(r, "courier_messages_received_total", "PUBLISH packets from clients.")),
+      delivered(by_qos(r, "courier_messages_delivered_total",
+                       "Messages delivered to clients: QoS 0 when written, QoS 1 and 2 when acknowledged.")),
+      transmitted_again(r.counter("courier_messages_retransmitted_total", "PUBLISH packets sent with DUP.")),
+      dropped{dropped_because(r, "inbox_full"),   dropped_because(r, "expired"),
+              dropped_because(r, "too_large"),    dropped_because(r, "output_full"),
+              dropped_because(r, "not_connected"), dropped_because(r, "refused"),
+              dropped_because(r, "group_full")},
+      violations(r.counter("courier_protocol_violations_total", "Connections closed for what they sent.")),
+      queue_messages(r.gauge("courier_queue_messages", "QoS 1 and 2 messages that sessions still owe.")),
+      queue_bytes(r.gauge("courier_queue_bytes", "Their bytes.")),
+      wills_published(r.counter("courier_wills_published_total", "Wills that were published.")),
+      sessions_expired(r.counter("courier_sessions_expired_total", "Sessions that ended by their expiry.")),
+      connack_seconds(r.histogram("courier_connack_seconds", "From CONNECT to CONNACK.")) {
+  for (size_t cause = 0; cause < kEndCauseCount; ++cause) {
+    ended[cause] = &r.counter("courier_disconnects_total", "Connections that ended, by cause.",
+                              {{"reason", std::string(name(static_cast<EndCause>(cause)))}});
+  }
+}
+
+}  // namespace courier::broker

@@ -1,0 +1,40 @@
+// The counters of one shard: its own instances, so that no two threads share a cache line.
+#pragma once
+
+#include <array>
+
+#include "base/metrics.h"
+#include "broker/end_cause.h"
+
+namespace courier::broker {
+
+struct ShardMetrics {
+  explicit ShardMetrics(Registry& registry);
+
+  Gauge& connections;
+  Gauge& sessions_connected;
+  Gauge& sessions_offline;
+  Counter& connects_accepted;
+  Counter& connects_refused;
+  std::array<Counter*, 3> received;   // PUBLISH from clients, by QoS
+  std::array<Counter*, 3> delivered;  // to clients: QoS 0 written, QoS 1 and 2 acknowledged
+  Counter& transmitted_again;
+  struct Dropped {
+    Counter& inbox_full;
+    Counter& expired;
+    Counter& too_large;
+    Counter& output_full;
+    Counter& not_connected;
+    Counter& refused;
+    Counter& group_full;
+  } dropped;
+  std::array<Counter*, kEndCauseCount> ended;
+  Counter& violations;
+  Gauge& queue_messages;
+  Gauge& queue_bytes;
+  Counter& wills_published;
+  Counter& sessions_expired;
+  Histogram& connack_seconds;
+};
+
+}  // namespace courier::broker

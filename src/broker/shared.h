@@ -1,0 +1,52 @@
+// What the shards of a node share besides the subscription index: small, thread-safe, rarely written.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <unordered_set>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/metrics.h"
+#include "store/state_store.h"
+
+namespace courier::broker {
+
+// Sessions whose inbox is at its limit, for the policy `refuse`. Empty nearly always, and then one relaxed load.
+class FullInboxes {
+ public:
+  void set(SessionId session, bool full);
+  bool any() const { return count_.load(std::memory_order_relaxed) != 0; }
+  bool contains(SessionId session) const;
+
+ private:
+  std::atomic<size_t> count_{0};
+  mutable std::mutex mutex_;
+  std::unordered_set<SessionId> sessions_;  // guarded by mutex_
+};
+
+// What a checkpoint gathers: each shard and the feed thread give their part.
+class CheckpointParts {
+ public:
+  struct Part {
+    store::StateBatch rows;
+    std::vector<SessionId> ended;  // their inbox rows are to be erased, shared messages let go
+  };
+  virtual ~CheckpointParts() = default;
+  virtual void add(uint64_t checkpoint, Part part) = 0;
+};
+
+class Shared {
+ public:
+  explicit Shared(Registry& registry) : metrics(registry) {}
+  Registry& metrics;
+  FullInboxes full_inboxes;
+  CheckpointParts* checkpoint_parts = nullptr;  // set before the shards run
+  std::atomic<uint64_t> next_connection{1};
+  std::atomic<int64_t> memory_bytes{0};         // as last measured; see Node::housekeeping()
+  std::atomic<bool> draining{false};
+};
+
+}  // namespace courier::broker

@@ -1,0 +1,94 @@
+#include "config/check_text.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+
+namespace courier::config {
+namespace {
+
+bool is_address(int family, std::string_view text) {
+  unsigned char bytes[16];
+  return text.size() < INET6_ADDRSTRLEN && ::inet_pton(family, std::string(text).c_str(), bytes) == 1;
+}
+
+std::optional<uint32_t> parse_number(std::string_view text, uint32_t max) {
+  uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value > max) return std::nullopt;
+  return value;
+}
+
+bool only(std::string_view text, size_t bytes_max, bool (*allowed)(char)) {
+  return text.size() <= bytes_max && std::all_of(text.begin(), text.end(), allowed);
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_lower(char c) {
+  return c >= 'a' && c <= 'z';
+}
+bool is_upper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
+
+}  // namespace
+
+std::optional<std::string> check_bind(std::string_view text) {
+  const std::string shape = "it must be ADDRESS:PORT, as in \"0.0.0.0:1883\" or \"[::]:1883\"";
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return shape;
+  if (!parse_number(text.substr(colon + 1), 65'535)) return "the port must be a number from 0 to 65535";
+  const std::string_view host = text.substr(0, colon);
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
+    if (is_address(AF_INET6, host.substr(1, host.size() - 2))) return std::nullopt;
+    return "what stands in brackets is not an IPv6 address";
+  }
+  if (is_address(AF_INET, host)) return std::nullopt;
+  if (is_address(AF_INET6, host)) return "an IPv6 address stands in brackets: \"[::]:1883\"";
+  return shape + "; names are not looked up";
+}
+
+std::optional<std::string> check_cidr(std::string_view text) {
+  const size_t slash = text.find('/');
+  const std::string_view address = text.substr(0, slash);
+  const bool v4 = is_address(AF_INET, address);
+  if (!v4 && !is_address(AF_INET6, address)) {
+    return "it must be a network, as in \"10.0.0.0/8\" or \"fd00::/8\"";
+  }
+  if (slash != std::string_view::npos && !parse_number(text.substr(slash + 1), v4 ? 32 : 128)) {
+    return v4 ? "the prefix of an IPv4 network is 0 to 32" : "the prefix of an IPv6 network is 0 to 128";
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> check_path(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos || text.find('\n') != std::string_view::npos) {
+    return "a path has no NUL and no line feed";
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> check_listener_name(std::string_view text) {
+  const bool letters =
+      only(text, 32, [](char c) { return is_lower(c) || is_digit(c) || c == '-' || c == '_'; });
+  if (letters && !std::all_of(text.begin(), text.end(), is_digit)) return std::nullopt;
+  return "a name is 1 to 32 of a-z, 0-9, - and _, and not a number";
+}
+
+std::optional<std::string> check_mountpoint(std::string_view text) {
+  const auto allowed = [](char c) {
+    return is_lower(c) || is_upper(c) || is_digit(c) || c == '.' || c == '-' || c == '_';
+  };
+  if (only(text, 64, allowed)) return std::nullopt;
+  return "a mountpoint is at most 64 of A-Z, a-z, 0-9, ., - and _";
+}
+
+std::optional<std::string> check_token(std::string_view text) {
+  if (text.size() >= 16 && only(text, 4096, [](char c) { return c > ' ' && c <= '~'; })) return std::nullopt;
+  return "a token is at least 16 printable characters without spaces";
+}
+
+}  // namespace courier::config

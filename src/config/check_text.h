@@ -1,0 +1,23 @@
+// What a text must look like to be an address, a network, a path… Pure; each says why it is not, or nullopt.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace courier::config {
+
+// "IPv4:port" or "[IPv6]:port"; names are not looked up.
+std::optional<std::string> check_bind(std::string_view text);
+// "10.0.0.0/8", "fd00::/8", or a single address.
+std::optional<std::string> check_cidr(std::string_view text);
+// No NUL, no line feed.
+std::optional<std::string> check_path(std::string_view text);
+// [a-z0-9_-]{1,32} and not only digits: it is a metric label, and overrides tell it from an index.
+std::optional<std::string> check_listener_name(std::string_view text);
+// [A-Za-z0-9._-]{1,64}
+std::optional<std::string> check_mountpoint(std::string_view text);
+// At least 16 printable characters without spaces.
+std::optional<std::string> check_token(std::string_view text);
+
+}  // namespace courier::config

@@ -1,0 +1,420 @@
+#include "config/load.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "config/assign.h"
+#include "config/errc.h"
+#include "config/schema.h"
+#include "config/suggest.h"
+#include "config/toml_value.h"
+
+extern char** environ;
+
+namespace courier::config {
+namespace {
+
+constexpr std::string_view kPrefix = "COURIER__";
+
+std::vector<std::string> split(std::string_view text, std::string_view separator) {
+  std::vector<std::string> out;
+  for (;;) {
+    const size_t at = text.find(separator);
+    out.emplace_back(text.substr(0, at));
+    if (at == std::string_view::npos) return out;
+    text.remove_prefix(at + separator.size());
+  }
+}
+
+std::optional<size_t> as_index(std::string_view text) {
+  size_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// Where a value came from, for messages.
+struct Origin {
+  std::string place;  // "courierd.toml:12", "--set limits.x", "COURIER__LIMITS__X"
+  std::string quote;  // the line itself; empty where `place` says it all
+};
+
+// The settings under construction, and all that is wrong with them.
+class Loader {
+ public:
+  explicit Loader(std::string_view file) : file_(file) {}
+
+  void read_file(std::string_view text);
+  void read_environment(const Environment& variables);
+  void read_overrides(const std::vector<std::string>& overrides);
+  void finish();  // defaults that depend on others, and rules between keys
+
+  bool good() const { return problem_count_ == 0; }
+  Settings take() { return std::move(settings_); }
+  std::string problems() const;
+
+ private:
+  void read_entry(const FileEntry& entry);
+  void read_path(const std::vector<std::string>& path, const Value& value, const Origin& origin);
+  void set(const Section& section, std::string_view key, void* owner, const Value& value,
+           const Origin& origin);
+  void check_listeners();
+  void check_limits();
+  Listener* listener_at(std::string_view name_or_index, const Origin& origin);
+  Origin at_line(uint32_t line) const;
+  bool may_hold_a_secret(uint32_t line) const;
+  void problem(const Origin& origin, std::string_view what);
+
+  std::string_view file_;
+  std::vector<std::string> lines_;
+  Settings settings_;
+  std::set<std::string>
+      broken_;  // keys that had a problem, so that rules between keys do not add a second one
+  bool readable_ = true;
+  std::string problems_;
+  size_t problem_count_ = 0;
+};
+
+// --- messages ---
+
+// All secrets are in [admin]. A line there may be a misspelt one, or the middle of a list of them; elsewhere
+// it may be `admin = { tokens = … }` or the like.
+bool Loader::may_hold_a_secret(uint32_t line) const {
+  if (lines_[line - 1].find("token") != std::string::npos) return true;
+  for (uint32_t i = line; i > 0; --i) {
+    const std::string& text = lines_[i - 1];
+    const size_t start = text.find_first_not_of(" \t");
+    if (start != std::string::npos && text[start] == '[') return text.find("admin") != std::string::npos;
+  }
+  return false;
+}
+
+Origin Loader::at_line(uint32_t line) const {
+  Origin origin{fmt::format("{}:{}", file_, line), ""};
+  if (line == 0 || line > lines_.size() || may_hold_a_secret(line)) return origin;
+  constexpr size_t kQuoteBytesMax = 200;
+  std::string_view text = lines_[line - 1];
+  std::string shown(text.substr(0, kQuoteBytesMax));
+  for (char& c : shown) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+  }
+  if (text.size() > kQuoteBytesMax) shown += "…";
+  origin.quote = fmt::format("{:>6} | {}", line, shown);
+  return origin;
+}
+
+void Loader::problem(const Origin& origin, std::string_view what) {
+  ++problem_count_;
+  if (problem_count_ > kProblemsMax) return;
+  if (!problems_.empty()) problems_ += '\n';
+  problems_ += fmt::format("{}: {}", origin.place, what);
+  if (!origin.quote.empty()) problems_ += '\n' + origin.quote;
+}
+
+std::string Loader::problems() const {
+  if (problem_count_ <= kProblemsMax) return problems_;
+  return problems_ + fmt::format("\nand {} more", problem_count_ - kProblemsMax);
+}
+
+// The best offer for a key that a section does not have: nearby here, or of this very name elsewhere.
+std::string offer_key(const Section& section, std::string_view key) {
+  std::vector<std::string> known;
+  for (const Key& one : section.keys) known.emplace_back(one.name);
+  const auto near = suggest(key, known);
+  if (near) return fmt::format("; did you mean \"{}\"?", *near);
+  for (const Section& other : schema()) {
+    if (!other.find(key)) continue;
+    if (other.name.empty()) return fmt::format("; \"{}\" stands at the top, before the first section", key);
+    return fmt::format("; \"{}\" is a key of {}", key, header(other));
+  }
+  if (const Section* meant = find_section(key)) return fmt::format("; {} is a section", header(*meant));
+  return "";
+}
+
+std::string unknown_section(std::string_view name) {
+  std::vector<std::string> known;
+  for (const Section& section : schema()) {
+    if (!section.name.empty()) known.emplace_back(section.name);
+  }
+  const auto near = suggest(name, known);
+  return fmt::format("unknown section \"{}\"{}", name,
+                     near ? fmt::format("; did you mean \"{}\"?", *near) : std::string());
+}
+
+std::string section_label(const Section& section) {
+  return section.name.empty() ? "at the top" : "in " + header(section);
+}
+
+// --- sources ---
+
+void Loader::set(const Section& section, std::string_view key_name, void* owner, const Value& value,
+                 const Origin& origin) {
+  const Key* key = section.find(key_name);
+  if (!key) {
+    problem(origin, fmt::format("unknown key \"{}\" {}{}", key_name, section_label(section),
+                                offer_key(section, key_name)));
+    return;
+  }
+  const auto why = assign(*key, owner, value);
+  if (!why) return;
+  broken_.insert(full_name(section, *key));
+  problem(origin, fmt::format("{}: {}", full_name(section, *key), *why));
+}
+
+void Loader::read_entry(const FileEntry& entry) {
+  const Section* section = find_section(entry.section);
+  const Origin origin = at_line(entry.line);
+  if (entry.key.empty()) {
+    if (!section || entry.section.empty()) {
+      problem(origin, unknown_section(entry.section));
+    } else if (section->repeated && entry.index < 0) {
+      problem(origin, fmt::format("\"{0}\" may stand several times: write [[{0}]]", entry.section));
+    } else if (!section->repeated && entry.index >= 0) {
+      problem(origin, fmt::format("\"{0}\" stands once: write [{0}]", entry.section));
+    } else if (entry.index >= static_cast<int>(kListenersMax)) {
+      if (entry.index == static_cast<int>(kListenersMax)) {
+        problem(origin, fmt::format("more than {} listeners", kListenersMax));
+      }
+    } else if (section->repeated) {
+      settings_.listeners.resize(std::max(settings_.listeners.size(), static_cast<size_t>(entry.index) + 1));
+    }
+    return;
+  }
+  // The section's own entry has already said what is wrong with it.
+  if (!section || section->repeated != (entry.index >= 0) || entry.index >= static_cast<int>(kListenersMax))
+    return;
+  void* owner = &settings_;
+  if (section->repeated) owner = &settings_.listeners[static_cast<size_t>(entry.index)];
+  if (const Section* meant = find_section(entry.key); meant && section->name.empty()) {
+    problem(origin, fmt::format("\"{}\" is a section: write {}", entry.key, header(*meant)));
+    return;
+  }
+  set(*section, entry.key, owner, entry.value, origin);
+}
+
+void Loader::read_file(std::string_view text) {
+  lines_ = split(text, "\n");
+  const auto read = read_toml(text);
+  if (const auto* syntax = std::get_if<SyntaxProblem>(&read)) {
+    const Origin origin = at_line(syntax->line);
+    // What toml++ says may repeat a part of the line.
+    problem(origin, origin.quote.empty() ? "not TOML: this line cannot be read"
+                                         : fmt::format("not TOML: {}", syntax->what));
+    readable_ = false;
+    return;
+  }
+  const auto& entries = std::get<std::vector<FileEntry>>(read);
+  // Listeners first have to be there; a dotted key may come on the same line as its table.
+  for (const FileEntry& entry : entries) {
+    if (entry.key.empty()) read_entry(entry);
+  }
+  for (const FileEntry& entry : entries) {
+    if (!entry.key.empty()) read_entry(entry);
+  }
+}
+
+Listener* Loader::listener_at(std::string_view name_or_index, const Origin& origin) {
+  auto& listeners = settings_.listeners;
+  if (const auto index = as_index(name_or_index)) {
+    if (*index < listeners.size()) return &listeners[*index];
+    if (*index > listeners.size() || *index >= kListenersMax) {
+      problem(origin, fmt::format("there is no listener {}; the next one is {}", *index, listeners.size()));
+      return nullptr;
+    }
+    return &listeners.emplace_back();
+  }
+  for (Listener& one : listeners) {
+    if (one.name == name_or_index) return &one;
+  }
+  const Key* name = find_section("listener")->find("name");
+  Listener made;
+  if (const auto why = assign(*name, &made, std::string(name_or_index))) {
+    problem(origin, fmt::format("listener \"{}\": {}", name_or_index, *why));
+    return nullptr;
+  }
+  if (listeners.size() >= kListenersMax) {
+    problem(origin, fmt::format("more than {} listeners", kListenersMax));
+    return nullptr;
+  }
+  return &listeners.emplace_back(std::move(made));
+}
+
+void Loader::read_path(const std::vector<std::string>& path, const Value& value, const Origin& origin) {
+  if (path.size() == 1) {
+    set(*find_section(""), path[0], &settings_, value, origin);
+    return;
+  }
+  const Section* section = find_section(path[0]);
+  if (!section || path[0].empty()) {
+    problem(origin, unknown_section(path[0]));
+    return;
+  }
+  if (path.size() != (section->repeated ? 3u : 2u)) {
+    problem(origin, section->repeated ? fmt::format("write {0}.INDEX.KEY or {0}.NAME.KEY", section->name)
+                                      : fmt::format("write {}.KEY", section->name));
+    return;
+  }
+  void* owner = &settings_;
+  if (section->repeated) {
+    if (!section->find(path[2])) {  // do not add a listener for a key that does not exist
+      set(*section, path[2], nullptr, value, origin);
+      return;
+    }
+    owner = listener_at(path[1], origin);
+    if (!owner) return;
+  }
+  set(*section, path.back(), owner, value, origin);
+}
+
+// Bare text, except that a list may be written as TOML writes it: ["a", "b"].
+Value bare_value(const std::string& text) {
+  if (!text.empty() && text.front() == '[') {
+    auto read = read_toml("list = " + text);
+    if (auto* entries = std::get_if<std::vector<FileEntry>>(&read)) {
+      if (entries->size() == 1 && std::holds_alternative<std::vector<std::string>>(entries->front().value)) {
+        return std::move(entries->front().value);
+      }
+    }
+  }
+  return Bare{text};
+}
+
+void Loader::read_environment(const Environment& variables) {
+  // A map is sorted, so listeners are added in the order of their indexes (up to ten; beyond, use a file).
+  for (const auto& [name, text] : variables) {
+    if (!name.starts_with(kPrefix)) continue;
+    std::vector<std::string> path = split(std::string_view(name).substr(kPrefix.size()), "__");
+    for (std::string& step : path) {
+      std::transform(step.begin(), step.end(), step.begin(),
+                     [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    }
+    read_path(path, bare_value(text), {fmt::format("environment variable {}", name), ""});
+  }
+}
+
+void Loader::read_overrides(const std::vector<std::string>& overrides) {
+  for (const std::string& text : overrides) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos) {
+      problem({fmt::format("--set {}", text), ""}, "write KEY=VALUE");
+      continue;
+    }
+    const std::string key = text.substr(0, equals);
+    read_path(split(key, "."), bare_value(text.substr(equals + 1)), {fmt::format("--set {}", key), ""});
+  }
+}
+
+// --- rules between keys ---
+
+void Loader::check_listeners() {
+  auto& listeners = settings_.listeners;
+  if (listeners.empty()) {
+    Listener one;
+    one.name = "mqtt";
+    one.bind = "0.0.0.0:1883";
+    listeners.push_back(std::move(one));
+  }
+  std::map<std::string, size_t> names, binds;
+  for (size_t i = 0; i < listeners.size(); ++i) {
+    Listener& one = listeners[i];
+    if (one.name.empty()) one.name = fmt::format("listener-{}", i);
+    if (!names.emplace(one.name, i).second) {
+      problem({"listener", ""}, fmt::format("two listeners have the name \"{}\"", one.name));
+    }
+    if (one.bind.empty()) {
+      if (!broken_.contains("listener.bind")) {
+        problem({fmt::format("listener {} (\"{}\")", i, one.name), ""},
+                "it has no bind; set its address and port");
+      }
+    } else if (!one.bind.ends_with(":0") && !binds.emplace(one.bind, i).second) {
+      problem({"listener", ""}, fmt::format("two listeners have the address {}", one.bind));
+    }
+  }
+}
+
+void Loader::check_limits() {
+  const Limits& limits = settings_.limits;
+  for (const auto name : {"limits.packet_bytes_max", "limits.output_bytes_max", "limits.inbox_bytes_max"}) {
+    if (broken_.contains(name)) return;
+  }
+  if (limits.output_bytes_max < limits.packet_bytes_max) {
+    problem({"limits.output_bytes_max", ""},
+            "it is less than packet_bytes_max, so the largest packets could never be sent");
+  }
+  if (limits.inbox_bytes_max < limits.packet_bytes_max) {
+    problem({"limits.inbox_bytes_max", ""},
+            "it is less than packet_bytes_max, so the largest messages could never wait");
+  }
+}
+
+void Loader::finish() {
+  if (!readable_) return;  // the file's settings are missing, and every rule would complain about that
+  check_listeners();
+  check_limits();
+  const Auth& auth = settings_.auth;
+  const bool broken = broken_.contains("auth.allow_anonymous") || broken_.contains("auth.password_file");
+  if (!auth.allow_anonymous && auth.password_file.empty() && !broken) {
+    problem(
+        {"auth", ""},
+        "nobody could connect: allow_anonymous is false and no other way to authenticate is configured. Set "
+        "auth.password_file (`courier passwd` writes one), or auth.allow_anonymous = true to let everybody "
+        "in");
+  }
+}
+
+Result<Settings> run(const std::optional<std::string_view>& text, std::string_view file,
+                     const std::vector<std::string>& overrides, const Environment& variables) {
+  Loader loader(file);
+  if (text) loader.read_file(*text);
+  loader.read_environment(variables);
+  loader.read_overrides(overrides);
+  loader.finish();
+  if (!loader.good()) return fail(errc::invalid, loader.problems());
+  return loader.take();
+}
+
+}  // namespace
+
+Environment environment() {
+  Environment out;
+  for (char** at = environ; at && *at; ++at) {
+    const std::string_view variable(*at);
+    const size_t equals = variable.find('=');
+    if (equals == std::string_view::npos || !variable.starts_with(kPrefix)) continue;
+    out.emplace(variable.substr(0, equals), variable.substr(equals + 1));
+  }
+  return out;
+}
+
+Result<Settings> parse(std::string_view text, std::string_view file,
+                       const std::vector<std::string>& overrides, const Environment& variables) {
+  return run(text, file, overrides, variables);
+}
+
+Result<Settings> load(const std::optional<std::string>& path, const std::vector<std::string>& overrides,
+                      const Environment& variables) {
+  if (!path) return run(std::nullopt, "", overrides, variables);
+  std::ifstream in(*path, std::ios::binary);
+  if (!in) {
+    return fail(errc::unreadable,
+                fmt::format("cannot read {}: {}", *path, std::generic_category().message(errno)));
+  }
+  std::string text(kFileBytesMax + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad() || (in.fail() && !in.eof())) {
+    return fail(errc::unreadable, fmt::format("cannot read {}: it is not a file that can be read", *path));
+  }
+  text.resize(static_cast<size_t>(in.gcount()));
+  if (text.size() > kFileBytesMax) {
+    return fail(errc::unreadable, fmt::format("cannot read {}: it is larger than 4MB", *path));
+  }
+  return run(text, *path, overrides, variables);
+}
+
+}  // namespace courier::config

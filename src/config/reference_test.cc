@@ -1,0 +1,111 @@
+#include "config/reference.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
+
+#include "config/load.h"
+#include "config/schema.h"
+
+namespace courier::config {
+namespace {
+
+const std::filesystem::path kRoot = std::filesystem::path(SAMPLES_DIR) / ".." / ".." / "..";
+
+void expect_committed(const std::string& path, const std::string& generated) {
+  const auto full = (kRoot / path).lexically_normal();
+  if (std::getenv("COURIER_REGENERATE")) {
+    std::filesystem::create_directories(full.parent_path());
+    std::ofstream(full, std::ios::binary) << generated;
+  }
+  std::ifstream in(full, std::ios::binary);
+  const std::string committed{std::istreambuf_iterator<char>(in), {}};
+  EXPECT_EQ(committed, generated) << path
+                                  << " is not what the schema says; run COURIER_REGENERATE=1 config_test";
+}
+
+TEST(Reference, TheCommittedManualIsWhatTheSchemaSays) {
+  expect_committed("docs/operations/configuration.md", manual_markdown());
+}
+
+TEST(Reference, TheCommittedSampleIsWhatTheSchemaSays) {
+  expect_committed("packaging/courierd.toml", sample_toml());
+}
+
+Settings expected_from_sample() {
+  Settings settings;
+  settings.auth.allow_anonymous = true;
+  Listener one;
+  one.name = "mobile";
+  one.bind = "0.0.0.0:1883";
+  settings.listeners.push_back(one);
+  return settings;
+}
+
+TEST(Reference, TheSampleSaysNothingButDefaultsAndOneListener) {
+  const auto settings = parse(sample_toml(), "sample", {"auth.allow_anonymous=true"});
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_EQ(*settings, expected_from_sample());
+}
+
+TEST(Reference, EveryLineThatTheSampleCommentsOutHoldsTheDefault) {
+  std::string text = std::regex_replace(sample_toml(), std::regex("\n#(\\w+ = )"), "\n$1");
+  ASSERT_NE(text, sample_toml());
+  const auto settings = parse(text, "sample", {"auth.allow_anonymous=true"});
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_EQ(*settings, expected_from_sample());
+  for (const Section& section : schema()) {
+    for (const Key& key : section.keys) {
+      EXPECT_NE(text.find("\n" + std::string(key.name) + " = "), std::string::npos) << key.name;
+    }
+  }
+}
+
+TEST(Schema, EveryKeyHasHelpThatIsASentenceAndADefaultInItsRange) {
+  for (const Section& section : schema()) {
+    for (const Key& key : section.keys) {
+      SCOPED_TRACE(full_name(section, key));
+      EXPECT_GT(key.help.size(), 20u);
+      EXPECT_EQ(key.help.back(), '.');
+      EXPECT_LE(key.min, key.max);
+      if (const auto* number = std::get_if<NumberMember>(&key.member)) {
+        const Settings settings;
+        const Listener listener;
+        const int64_t value = number->get(section.repeated ? static_cast<const void*>(&listener) : &settings);
+        EXPECT_TRUE((value >= key.min && value <= key.max) || (value == 0 && !key.zero_means.empty()));
+      }
+    }
+  }
+}
+
+TEST(Schema, SettingTheLargestValueReadsBackSoNoMemberIsTooNarrow) {
+  for (const Section& section : schema()) {
+    for (const Key& key : section.keys) {
+      const auto* number = std::get_if<NumberMember>(&key.member);
+      if (!number || key.kind == Kind::boolean || key.kind == Kind::choice) continue;
+      Settings settings;
+      Listener listener;
+      void* owner = section.repeated ? static_cast<void*>(&listener) : &settings;
+      number->set(owner, key.max);
+      EXPECT_EQ(number->get(owner), key.max) << full_name(section, key);
+    }
+  }
+}
+
+TEST(Schema, NamesWhatNeedsARestart) {
+  Settings running, wanted;
+  wanted.log.level = log::Level::debug;
+  EXPECT_TRUE(changes_that_need_a_restart(running, wanted).empty());
+  wanted.limits.inflight_max = 7;
+  wanted.data_dir = "/elsewhere";
+  wanted.listeners.emplace_back();
+  EXPECT_EQ(changes_that_need_a_restart(running, wanted),
+            (std::vector<std::string>{"data_dir", "listener", "limits.inflight_max"}));
+}
+
+}  // namespace
+}  // namespace courier::config

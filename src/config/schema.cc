@@ -1,0 +1,540 @@
+#include "config/schema.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <type_traits>
+
+#include "config/check_text.h"
+#include "config/quantity.h"
+
+namespace courier::config {
+namespace {
+
+template <typename Class, typename Value>
+Class owner_of(Value Class::*);
+template <auto First>
+using Owner = decltype(owner_of(First));
+
+template <auto First, auto... Rest>
+auto& follow(void* owner) {
+  auto& first = static_cast<Owner<First>*>(owner)->*First;
+  if constexpr (sizeof...(Rest) == 0) {
+    return first;
+  } else {
+    return follow<Rest...>(&first);
+  }
+}
+
+// The Member that a path of pointers to members leads to: member<&Settings::limits, &Limits::inflight_max>().
+template <auto... Path>
+Member member() {
+  using Value = std::remove_reference_t<decltype(follow<Path...>(nullptr))>;
+  if constexpr (std::is_same_v<Value, std::string>) {
+    return TextMember{[](void* owner) -> std::string& { return follow<Path...>(owner); }};
+  } else if constexpr (std::is_same_v<Value, std::vector<std::string>>) {
+    return ListMember{[](void* owner) -> std::vector<std::string>& { return follow<Path...>(owner); }};
+  } else {
+    return NumberMember{[](const void* owner) -> int64_t {
+                          const Value& value = follow<Path...>(const_cast<void*>(owner));
+                          if constexpr (std::is_same_v<Value, Milliseconds>) {
+                            return value.count();
+                          } else {
+                            return static_cast<int64_t>(value);
+                          }
+                        },
+                        [](void* owner, int64_t value) { follow<Path...>(owner) = Value(value); }};
+  }
+}
+template <auto Field>
+Member limit() {
+  return member<&Settings::limits, Field>();
+}
+
+constexpr int64_t kKB = kKilobyte;
+constexpr int64_t kMB = kMegabyte;
+constexpr int64_t kGB = 1024 * kMB;
+constexpr int64_t kSecond = 1000;
+constexpr int64_t kHour = 3600 * kSecond;
+constexpr int64_t kDay = 24 * kHour;
+
+Section top() {
+  return {
+      "",
+      "What the node as a whole needs.",
+      false,
+      {
+          {.name = "data_dir",
+           .kind = Kind::text,
+           .member = member<&Settings::data_dir>(),
+           .help = "Where everything that must survive is kept. One running node owns it.",
+           .check = check_path,
+           .required = true},
+          {.name = "threads",
+           .kind = Kind::count,
+           .member = member<&Settings::threads>(),
+           .help = "Shard threads: each serves its part of the sessions.",
+           .max = 256,
+           .zero_means = "one per core"},
+          {.name = "drain_timeout",
+           .kind = Kind::duration,
+           .member = member<&Settings::drain_timeout>(),
+           .help =
+               "On SIGTERM the node stops accepting, tells its clients and writes what is left; after this "
+               "long it ends in any case. Nothing acknowledged is lost either way.",
+           .max = kHour},
+      }};
+}
+
+Section listener() {
+  return {
+      "listener",
+      "A socket on which MQTT clients connect; repeat the section for more. Without any there is one, named "
+      "mqtt, on 0.0.0.0:1883.",
+      true,
+      {
+          {.name = "name",
+           .kind = Kind::text,
+           .member = member<&Listener::name>(),
+           .help = "Names the listener in logs, metrics and overrides (listener.NAME.bind). Without one: "
+                   "listener- and its index, from 0.",
+           .check = check_listener_name,
+           .example = "mobile"},
+          {.name = "bind",
+           .kind = Kind::text,
+           .member = member<&Listener::bind>(),
+           .help = "Address and port, \"0.0.0.0:1883\" or \"[::]:1883\". Port 0 takes any that is free.",
+           .check = check_bind,
+           .example = "0.0.0.0:1883",
+           .required = true},
+          {.name = "proxy_protocol",
+           .kind = Kind::choice,
+           .member = member<&Listener::proxy_protocol>(),
+           .help = "Whether a load balancer puts a PROXY header (v1 or v2) before the client's first byte. "
+                   "required: a connection without one is closed. optional: both kinds are served.",
+           .choices = {"off", "optional", "required"}},
+          {.name = "proxy_trusted",
+           .kind = Kind::text_list,
+           .member = member<&Listener::proxy_trusted>(),
+           .help =
+               "Networks whose PROXY headers are believed. Empty: everybody's, so then keep this port out "
+               "of reach of all but the load balancer.",
+           .check = check_cidr,
+           .example = "\"10.0.0.0/8\", \"fd00::/8\""},
+          {.name = "connections_max",
+           .kind = Kind::count,
+           .member = member<&Listener::connections_max>(),
+           .help = "Open connections; one more is closed at once.",
+           .max = 100'000'000,
+           .zero_means = "no limit but the process's open files"},
+          {.name = "mountpoint",
+           .kind = Kind::text,
+           .member = member<&Listener::mountpoint>(),
+           .help = "Puts this listener's clients into a space of client ids and topics of its own.",
+           .check = check_mountpoint,
+           .example = "tenant-a"},
+      }};
+}
+
+Section auth() {
+  return {
+      "auth",
+      "Who may connect. Nobody may, until one of these says so.",
+      false,
+      {
+          {.name = "allow_anonymous",
+           .kind = Kind::boolean,
+           .member = member<&Settings::auth, &Auth::allow_anonymous>(),
+           .help =
+               "Serve clients that send no user name. If no password file is set, a user name that is sent "
+               "is not looked at."},
+          {.name = "password_file",
+           .kind = Kind::text,
+           .member = member<&Settings::auth, &Auth::password_file>(),
+           .help =
+               "User names and argon2id hashes, one to a line; edit it with `courier passwd`. A change is "
+               "noticed within a second.",
+           .check = check_path,
+           .example = "/etc/courier/passwd"},
+          {.name = "password_workers",
+           .kind = Kind::count,
+           .member = member<&Settings::auth, &Auth::password_workers>(),
+           .help = "Threads that check passwords. Each needs the memory that the hashes ask for (19 MB as "
+                   "`courier passwd` writes them) while it does.",
+           .min = 1,
+           .max = 64},
+          {.name = "password_queue_max",
+           .kind = Kind::count,
+           .member = member<&Settings::auth, &Auth::password_queue_max>(),
+           .help = "Passwords that may wait for a thread; one more is answered \"server busy\".",
+           .min = 1,
+           .max = 1'000'000},
+      }};
+}
+
+Section admin() {
+  return {
+      "admin",
+      "The HTTP side: /metrics, /livez, /readyz for everybody who reaches it, and the REST API for whoever "
+      "has a "
+      "token.",
+      false,
+      {
+          {.name = "bind",
+           .kind = Kind::text,
+           .member = member<&Settings::admin, &Admin::bind>(),
+           .help = "Address and port. Empty: no HTTP at all.",
+           .check = check_bind},
+          {.name = "tokens",
+           .kind = Kind::text_list,
+           .member = member<&Settings::admin, &Admin::tokens>(),
+           .help = "Bearer tokens that the REST API accepts, at least 16 characters each. Without any (and "
+                   "without token_file) it refuses everybody.",
+           .check = check_token,
+           .example = "\"a-long-random-string\"",
+           .secret = true},
+          {.name = "token_file",
+           .kind = Kind::text,
+           .member = member<&Settings::admin, &Admin::token_file>(),
+           .help = "A file with one bearer token to a line, in addition to `tokens`.",
+           .check = check_path,
+           .example = "/etc/courier/admin-tokens"},
+      }};
+}
+
+Section limits() {
+  return {
+      "limits",
+      "What one client, and all together, may take. Everything has a limit; what happens at it is said here.",
+      false,
+      {
+          {.name = "client_id_bytes_max",
+           .kind = Kind::count,
+           .member = limit<&Limits::client_id_bytes_max>(),
+           .help = "A longer client identifier is refused (5.0: 0x85, 3.x: return code 2).",
+           .min = 23,
+           .max = 65'535},
+          {.name = "topic_levels_max",
+           .kind = Kind::count,
+           .member = limit<&Limits::topic_levels_max>(),
+           .help = "Levels of a topic name or filter. Beyond: 0x90 for a name, 0x8F for a filter.",
+           .min = 1,
+           .max = 65'535},
+          {.name = "topic_bytes_max",
+           .kind = Kind::count,
+           .member = limit<&Limits::topic_bytes_max>(),
+           .help = "Length of a topic name or filter, in bytes. Beyond: as above.",
+           .min = 1,
+           .max = 65'535},
+          {.name = "packet_bytes_max",
+           .kind = Kind::bytes,
+           .member = limit<&Limits::packet_bytes_max>(),
+           .help =
+               "Largest packet that is accepted; 5.0 clients are told. A larger one closes its connection "
+               "(0x95).",
+           .min = kKB,
+           .max = 256 * kMB},
+          {.name = "inflight_max",
+           .kind = Kind::count,
+           .member = limit<&Limits::inflight_max>(),
+           .help =
+               "QoS 1 and 2 messages on their way to one client without its acknowledgement. A 5.0 client "
+               "may ask for fewer; the others wait in its inbox.",
+           .min = 1,
+           .max = 65'535},
+          {.name = "receive_maximum",
+           .kind = Kind::count,
+           .member = limit<&Limits::receive_maximum>(),
+           .help =
+               "QoS 1 and 2 messages that a client may have on their way to us; 5.0 clients are told, and "
+               "closed (0x93) if they do not keep to it.",
+           .min = 1,
+           .max = 65'535},
+          {.name = "topic_alias_max",
+           .kind = Kind::count,
+           .member = limit<&Limits::topic_alias_max>(),
+           .help = "Topic aliases that a 5.0 client may use towards us, and the most that we use towards it.",
+           .max = 65'535,
+           .zero_means = "none"},
+          {.name = "inbox_messages_max",
+           .kind = Kind::count,
+           .member = limit<&Limits::inbox_messages_max>(),
+           .help = "Messages that wait for one session.",
+           .min = 1,
+           .max = 100'000'000},
+          {.name = "inbox_bytes_max",
+           .kind = Kind::bytes,
+           .member = limit<&Limits::inbox_bytes_max>(),
+           .help = "Bytes that wait for one session.",
+           .min = 4 * kKB,
+           .max = 1024 * kGB},
+          {.name = "inbox_policy",
+           .kind = Kind::choice,
+           .member = limit<&Limits::inbox_policy>(),
+           .help =
+               "What a full inbox does. drop_oldest: the oldest message goes, is counted and reported. "
+               "refuse: the publisher is refused with 0x97; a 3.x publisher cannot be, so the new message "
+               "is dropped and counted.",
+           .choices = {"drop_oldest", "refuse"}},
+          {.name = "shared_inbox_messages_max",
+           .kind = Kind::count,
+           .member = limit<&Limits::shared_inbox_messages_max>(),
+           .help = "Messages that wait for a shared subscription's group while none of its members is "
+                   "connected.",
+           .min = 1,
+           .max = 100'000'000},
+          {.name = "subscriptions_per_client_max",
+           .kind = Kind::count,
+           .member = limit<&Limits::subscriptions_per_client_max>(),
+           .help = "One more is refused with 0x97 (3.x: 0x80).",
+           .min = 1,
+           .max = 10'000'000},
+          {.name = "retained_messages_max",
+           .kind = Kind::count,
+           .member = limit<&Limits::retained_messages_max>(),
+           .help = "Retained messages on the node. A PUBLISH that would add one more is refused with 0x97; "
+                   "replacing and deleting stay possible.",
+           .min = 1,
+           .max = 1'000'000'000},
+          {.name = "retained_bytes_max",
+           .kind = Kind::bytes,
+           .member = limit<&Limits::retained_bytes_max>(),
+           .help = "Bytes of retained messages on the node; beyond, as above.",
+           .min = kMB,
+           .max = 1024 * kGB},
+          {.name = "output_bytes_max",
+           .kind = Kind::bytes,
+           .member = limit<&Limits::output_bytes_max>(),
+           .help = "Bytes written for a connection that its client has not yet read. Beyond, QoS 0 messages "
+                   "for it are dropped and counted, others wait in its inbox. At least packet_bytes_max.",
+           .min = 16 * kKB,
+           .max = kGB},
+          {.name = "session_expiry_max",
+           .kind = Kind::duration,
+           .member = limit<&Limits::session_expiry_max>(),
+           .help =
+               "Longest time that a session is kept after its client has gone; it also ends a 3.x client's "
+               "persistent session.",
+           .min = kSecond,
+           .max = 36'500 * kDay,
+           .zero_means = "as long as the client asks for"},
+          {.name = "keep_alive_max",
+           .kind = Kind::duration,
+           .member = limit<&Limits::keep_alive_max>(),
+           .help =
+               "Longest keep-alive. A 5.0 client that asks for more, or for none, is told this one instead; "
+               "a 3.x client cannot be told and keeps its own.",
+           .min = kSecond,
+           .max = 65'535 * kSecond,
+           .zero_means = "whatever the client asks for"},
+          {.name = "connect_timeout",
+           .kind = Kind::duration,
+           .member = limit<&Limits::connect_timeout>(),
+           .help = "A connection whose CONNECT is not there after this long is closed.",
+           .min = 100,
+           .max = 5 * 60 * kSecond},
+          {.name = "memory_max",
+           .kind = Kind::bytes,
+           .member = limit<&Limits::memory_max>(),
+           .help = "Past this much memory new work is refused (0x97); what was promised is kept.",
+           .min = 64 * kMB,
+           .max = 1024 * 1024 * kGB,
+           .zero_means = "70% of the machine's (or the container's) memory"},
+      }};
+}
+
+Section store() {
+  return {
+      "store",
+      "How data_dir is kept.",
+      false,
+      {
+          {.name = "checkpoint_interval",
+           .kind = Kind::duration,
+           .member = member<&Settings::store, &Store::checkpoint_interval>(),
+           .help =
+               "How often changed sessions are written out, so that the log can be trimmed. Longer spares "
+               "the disk, shorter makes the start after a crash quicker. No acknowledgement waits for it.",
+           .min = 50,
+           .max = kHour},
+          {.name = "log_bytes_max",
+           .kind = Kind::bytes,
+           .member = member<&Settings::store, &Store::log_bytes_max>(),
+           .help = "A log that grew to this size is checkpointed at once: the most that a start must read.",
+           .min = kMB,
+           .max = 16 * kGB},
+          {.name = "cache_bytes",
+           .kind = Kind::bytes,
+           .member = member<&Settings::store, &Store::cache_bytes>(),
+           .help = "Memory for what was read from data_dir.",
+           .min = kMB,
+           .max = 1024 * kGB},
+      }};
+}
+
+Section log_section() {
+  return {"log",
+          "What the node writes about itself.",
+          false,
+          {
+              {.name = "level",
+               .kind = Kind::choice,
+               .member = member<&Settings::log, &Log::level>(),
+               .help = "Lines below this level are not written.",
+               .choices = {"trace", "debug", "info", "warn", "error", "off"},
+               .reloadable = true},
+              {.name = "format",
+               .kind = Kind::choice,
+               .member = member<&Settings::log, &Log::format>(),
+               .help = "One line per event, as key=value pairs or as a JSON object.",
+               .choices = {"logfmt", "json"}},
+              {.name = "file",
+               .kind = Kind::text,
+               .member = member<&Settings::log, &Log::file>(),
+               .help = "Append to this file, which SIGHUP opens anew after it was rotated. Empty: stderr.",
+               .check = check_path,
+               .example = "/var/log/courier/courierd.log"},
+          }};
+}
+
+Section sys() {
+  return {"sys",
+          "The $SYS topics.",
+          false,
+          {
+              {.name = "interval",
+               .kind = Kind::duration,
+               .member = member<&Settings::sys, &Sys::interval>(),
+               .help = "How often the node publishes its figures below $SYS/.",
+               .min = kSecond,
+               .max = kDay,
+               .zero_means = "never"},
+          }};
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+std::string number_text(const Key& key, int64_t value) {
+  switch (key.kind) {
+    case Kind::boolean:
+      return value != 0 ? "true" : "false";
+    case Kind::count:
+      return std::to_string(value);
+    case Kind::bytes:
+      return format_bytes(value);
+    case Kind::duration:
+      return format_duration_ms(value);
+    case Kind::choice:
+      return std::string(key.choices[static_cast<size_t>(value)]);
+    case Kind::text:
+    case Kind::text_list:
+      break;
+  }
+  return {};
+}
+
+}  // namespace
+
+const Key* Section::find(std::string_view key) const {
+  for (const Key& one : keys) {
+    if (one.name == key) return &one;
+  }
+  return nullptr;
+}
+
+const std::vector<Section>& schema() {
+  static const std::vector<Section> table = {top(),    listener(), auth(),        admin(),
+                                             limits(), store(),    log_section(), sys()};
+  return table;
+}
+
+const Section* find_section(std::string_view name) {
+  for (const Section& section : schema()) {
+    if (section.name == name) return &section;
+  }
+  return nullptr;
+}
+
+std::string header(const Section& section) {
+  return section.repeated ? fmt::format("[[{}]]", section.name) : fmt::format("[{}]", section.name);
+}
+
+std::string full_name(const Section& section, const Key& key) {
+  return section.name.empty() ? std::string(key.name) : fmt::format("{}.{}", section.name, key.name);
+}
+
+std::string toml_value(const Key& key, const void* owner) {
+  void* const any = const_cast<void*>(owner);
+  switch (key.kind) {
+    case Kind::boolean:
+    case Kind::count:
+      return number_text(key, std::get<NumberMember>(key.member).get(owner));
+    case Kind::bytes:
+    case Kind::duration:
+    case Kind::choice:
+      return quoted(number_text(key, std::get<NumberMember>(key.member).get(owner)));
+    case Kind::text:
+      return quoted(std::get<TextMember>(key.member).of(any));
+    case Kind::text_list: {
+      std::vector<std::string> items;
+      for (const auto& item : std::get<ListMember>(key.member).of(any)) items.push_back(quoted(item));
+      return fmt::format("[{}]", fmt::join(items, ", "));
+    }
+  }
+  return {};
+}
+
+std::string toml_default(const Section& section, const Key& key) {
+  static const Settings settings;
+  static const Listener listener;
+  return toml_value(
+      key, section.repeated ? static_cast<const void*>(&listener) : static_cast<const void*>(&settings));
+}
+
+std::string range_text(const Key& key) {
+  switch (key.kind) {
+    case Kind::boolean:
+      return "true or false";
+    case Kind::choice:
+      return fmt::format("one of {}", fmt::join(key.choices, ", "));
+    case Kind::count:
+    case Kind::bytes:
+    case Kind::duration: {
+      // A zero with a meaning of its own is not part of the range.
+      const int64_t min = key.min == 0 && !key.zero_means.empty() ? 1 : key.min;
+      std::string text = fmt::format("{} to {}", number_text(key, min), number_text(key, key.max));
+      if (!key.zero_means.empty()) text += fmt::format("; 0 = {}", key.zero_means);
+      return text;
+    }
+    case Kind::text:
+      return "text";
+    case Kind::text_list:
+      return "list of texts";
+  }
+  return {};
+}
+
+std::vector<std::string> changes_that_need_a_restart(const Settings& running, const Settings& wanted) {
+  std::vector<std::string> names;
+  for (const Section& section : schema()) {
+    if (section.repeated) {
+      if (running.listeners != wanted.listeners) names.emplace_back(section.name);
+      continue;
+    }
+    for (const Key& key : section.keys) {
+      if (!key.reloadable && toml_value(key, &running) != toml_value(key, &wanted)) {
+        names.push_back(full_name(section, key));
+      }
+    }
+  }
+  return names;
+}
+
+}  // namespace courier::config

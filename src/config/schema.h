@@ -1,0 +1,82 @@
+// The one table of settings: every key with its meaning, and the member of Settings that it sets.
+//
+// load() checks against it, reference.h writes the sample file and the manual from it. A key that is not in
+// the table does not exist; the default is whatever a fresh Settings holds. Immutable after the first call.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "config/settings.h"
+
+namespace courier::config {
+
+enum class Kind : uint8_t { boolean, count, bytes, duration, choice, text, text_list };
+
+// What a key sets. `owner` is the Settings, or the Listener of a repeated section.
+struct NumberMember {  // boolean, count, bytes, duration (ms), choice (index)
+  int64_t (*get)(const void* owner);
+  void (*set)(void* owner, int64_t value);
+};
+struct TextMember {
+  std::string& (*of)(void* owner);
+};
+struct ListMember {
+  std::vector<std::string>& (*of)(void* owner);
+};
+using Member = std::variant<NumberMember, TextMember, ListMember>;
+
+// Why a text is not acceptable; nullopt when it is.
+using TextCheck = std::optional<std::string> (*)(std::string_view text);
+
+struct Key {
+  std::string_view name;
+  Kind kind{};
+  Member member;
+  std::string_view help;  // sentences
+
+  int64_t min = 0;
+  int64_t max = std::numeric_limits<int64_t>::max();
+  std::string_view zero_means = {};  // when 0 says something else than nothing, outside [min, max] too
+  std::vector<std::string_view> choices = {};  // by index
+  TextCheck check = nullptr;                   // of a text (unless it is empty), or of each text of a list
+  std::string_view example = {};               // for a text whose default is empty
+  bool required = false;
+  bool secret = false;      // never repeated in an error message
+  bool reloadable = false;  // taken over on SIGHUP; others need a restart
+  std::string_view since = "0.1";
+};
+
+struct Section {
+  std::string_view name;  // "" is the top of the file
+  std::string_view help;
+  bool repeated = false;  // [[name]]
+  std::vector<Key> keys;
+
+  const Key* find(std::string_view key) const;
+};
+
+const std::vector<Section>& schema();
+const Section* find_section(std::string_view name);
+
+// "[limits]", "[[listener]]"
+std::string header(const Section& section);
+// "limits.inflight_max", "threads", "listener.bind"
+std::string full_name(const Section& section, const Key& key);
+
+// A value as the file would spell it: true, 256, "16MB", ["10.0.0.0/8"].
+std::string toml_value(const Key& key, const void* owner);
+// The value of a fresh Settings (or Listener).
+std::string toml_default(const Section& section, const Key& key);
+// "1KB to 256MB", "one of off, optional, required", "true or false"…
+std::string range_text(const Key& key);
+
+// Names of the keys that differ and cannot be taken over while running. Of listeners: "listener".
+std::vector<std::string> changes_that_need_a_restart(const Settings& running, const Settings& wanted);
+
+}  // namespace courier::config

@@ -1,0 +1,108 @@
+// Everything that an operator can set, as typed values: what load() gives and apps/ hand out.
+//
+// The defaults stand here and only here; names, ranges and help stand in schema.cc, whose table binds to
+// these members. Other folders do not include this: apps/ copy what each part needs. Plain values, freely
+// copied.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+
+namespace courier::config {
+
+using Milliseconds = std::chrono::milliseconds;
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+
+inline constexpr uint64_t kKilobyte = 1024;
+inline constexpr uint64_t kMegabyte = 1024 * kKilobyte;
+
+enum class ProxyProtocol : uint8_t { off, optional, required };
+enum class InboxPolicy : uint8_t { drop_oldest, refuse };
+
+struct Listener {
+  std::string name;  // load() gives a nameless one "listener-INDEX"
+  std::string bind;
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
+  std::vector<std::string> proxy_trusted;  // CIDRs; empty: every peer
+  uint32_t connections_max = 0;            // 0: no limit of its own
+  std::string mountpoint;
+  bool operator==(const Listener&) const = default;
+};
+
+struct Auth {
+  bool allow_anonymous = false;
+  std::string password_file;
+  uint32_t password_workers = 2;
+  uint32_t password_queue_max = 1000;
+  bool operator==(const Auth&) const = default;
+};
+
+struct Admin {
+  std::string bind = "127.0.0.1:9464";  // empty: off
+  std::vector<std::string> tokens;
+  std::string token_file;
+  bool operator==(const Admin&) const = default;
+};
+
+struct Limits {
+  uint32_t client_id_bytes_max = 256;
+  uint32_t topic_levels_max = 128;
+  uint32_t topic_bytes_max = 4096;
+  uint32_t packet_bytes_max = kMegabyte;
+  uint16_t inflight_max = 256;
+  uint16_t receive_maximum = 1024;
+  uint16_t topic_alias_max = 32;
+  uint32_t inbox_messages_max = 10'000;
+  uint64_t inbox_bytes_max = 16 * kMegabyte;
+  InboxPolicy inbox_policy = InboxPolicy::drop_oldest;
+  uint32_t shared_inbox_messages_max = 100'000;
+  uint32_t subscriptions_per_client_max = 1000;
+  uint64_t retained_messages_max = 1'000'000;
+  uint64_t retained_bytes_max = 512 * kMegabyte;
+  uint64_t output_bytes_max = 4 * kMegabyte;
+  Milliseconds session_expiry_max = 0ms;  // 0: what the client asks for
+  Milliseconds keep_alive_max = 0ms;      // 0: what the client asks for
+  Milliseconds connect_timeout = 5s;
+  uint64_t memory_max = 0;  // 0: 70% of memory_bytes() (machine.h)
+  bool operator==(const Limits&) const = default;
+};
+
+struct Store {
+  Milliseconds checkpoint_interval = 500ms;
+  uint64_t log_bytes_max = 64 * kMegabyte;
+  uint64_t cache_bytes = 64 * kMegabyte;
+  bool operator==(const Store&) const = default;
+};
+
+struct Log {
+  log::Level level = log::Level::info;
+  log::Format format = log::Format::logfmt;
+  std::string file;  // empty: stderr
+  bool operator==(const Log&) const = default;
+};
+
+struct Sys {
+  Milliseconds interval = 10s;  // 0: no $SYS messages
+  bool operator==(const Sys&) const = default;
+};
+
+struct Settings {
+  std::string data_dir = "/var/lib/courier";
+  uint32_t threads = 0;  // 0: one per core (machine.h)
+  Milliseconds drain_timeout = 10s;
+  std::vector<Listener> listeners;  // never empty after load()
+  Auth auth;
+  Admin admin;
+  Limits limits;
+  Store store;
+  Log log;
+  Sys sys;
+  bool operator==(const Settings&) const = default;
+};
+
+}  // namespace courier::config
