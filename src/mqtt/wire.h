@@ -81,9 +81,13 @@ class Reader {
   std::string_view binary() { return take(two_bytes()); }
   std::string_view string() {
     const std::string_view text = binary();
-    require(is_utf8(text), ReasonCode::malformed_packet, "a string is not well-formed UTF-8 or holds U+0000",
-            "MQTT-1.5.4-1");
-    return failed() ? std::string_view() : text;
+    if (is_utf8(text)) [[likely]]
+      return text;
+    const bool has_nul = text.find('\0') != std::string_view::npos;
+    fail({.reason = ReasonCode::malformed_packet,
+          .what = has_nul ? "a string holds U+0000" : "a string is not well-formed UTF-8",
+          .clause = has_nul ? "MQTT-1.5.4-2" : "MQTT-1.5.4-1"});
+    return {};
   }
 
  private:
