@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
-#include "net/crc32c.h"
+#include "base/crc32c.h"
 #include "net/limits.h"
 
 namespace courier::net {

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "net/crc32c.h"
+#include "base/crc32c.h"
 #include "net/limits.h"
 
 namespace courier::net {
