@@ -1,0 +1,441 @@
+#include "client/client.h"
+
+#include <fmt/format.h>
+
+#include "client/errc.h"
+#include "net/errc.h"
+#include "net/proxy_header.h"
+#include "net/socket.h"
+
+namespace courier::client {
+namespace {
+
+// How long close() waits for the server to read to the end.
+constexpr int64_t kClosePatienceMs = 5'000;
+constexpr MonoNs kMs = 1'000'000;
+
+}  // namespace
+
+Result<std::shared_ptr<const Endpoint>> Endpoint::resolve(const std::string& host, uint16_t port) {
+  auto addresses = net::resolve(host, port);
+  if (!addresses) return fail(addresses.error());
+  const bool ipv6 = host.find(':') != std::string::npos;
+  std::string name = ipv6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+  return std::make_shared<const Endpoint>(Endpoint{std::move(name), std::move(*addresses)});
+}
+
+std::shared_ptr<const Endpoint> Endpoint::of(net::SocketAddress address) {
+  return std::make_shared<const Endpoint>(Endpoint{address.to_string(), {address}});
+}
+
+std::string proxy_preamble(int version, const net::SocketAddress& source,
+                           const net::SocketAddress& destination) {
+  net::ProxyHeader header;
+  header.source = source;
+  header.destination = destination;
+  return version == 1 ? net::encode_proxy_v1(header) : net::encode_proxy_v2(header);
+}
+
+Client::Client(ClientLoop& loop, ClientSetup setup, ClientHandler& handler)
+    : loop_(loop),
+      handler_(handler),
+      server_(std::move(setup.server)),
+      backoff_(setup.backoff),
+      engine_(std::move(setup.client_id), std::move(setup.connect), *this),
+      timer_([this] { on_timer(); }),
+      reconnect_(setup.reconnect) {
+  if (setup.source || !setup.preamble.empty()) {
+    origin_ = std::make_unique<const Origin>(Origin{setup.source, std::move(setup.preamble)});
+  }
+}
+
+Client::~Client() {
+  CHECK(!in_engine_);  // destroyed from within its own handler
+  drop_transport();
+}
+
+Result<void> Client::open() {
+  if (!server_ || server_->addresses.empty()) return fail(errc::invalid_argument, "no server to connect to");
+  if (auto ok = Engine::check(engine_.client_id(), engine_.options()); !ok) return ok;
+  switch (state_) {
+    case State::opening:
+    case State::greeting:
+    case State::online:
+      return {};
+    case State::closing:
+      drop_transport();
+      break;
+    case State::closed:
+    case State::waiting:
+      break;
+  }
+  // The loop connects, so that no hook is called from here.
+  state_ = State::opening;
+  address_ = 0;
+  loop_.arm(timer_, 0);
+  return {};
+}
+
+void Client::close(ReasonCode reason, std::optional<uint32_t> session_expiry_seconds) {
+  if (state_ == State::closing) return;
+  if (state_ == State::online) {
+    engine_.disconnect(loop_.now(), reason, session_expiry_seconds);
+    touch();
+    loop_.arm(timer_, kClosePatienceMs);
+  } else {
+    if (in_engine_)
+      engine_.disconnect(loop_.now());  // no CONNACK yet: there is nobody to say goodbye to
+    else
+      drop_transport();
+    loop_.arm(timer_, 0);
+  }
+  state_ = State::closing;
+}
+
+void Client::cut(bool reset) {
+  cut_resets_ = reset;
+  if (in_engine_) {
+    cut_asked_ = true;
+    engine_.disconnect(loop_.now());  // nothing more is delivered; what it writes is not sent
+    return;
+  }
+  drop_transport();
+  state_ = State::closed;
+}
+
+void Client::abandon() {
+  in_engine_ = true;
+  engine_.fail_all(make_error_code(errc::closed));
+  in_engine_ = false;
+  settle();
+}
+
+// ---- What the application asks for
+
+Result<RequestId> Client::publish(const OutgoingMessage& message) {
+  if (message.qos == Qos::at_most_once && output_.bytes() + engine_.output().size() > kOutputBytesMax) {
+    return fail(errc::queue_full, "the server takes messages more slowly than they are published");
+  }
+  borrow_buffer();
+  auto request = engine_.publish(message, loop_.now());
+  touch();
+  return request;
+}
+
+Result<RequestId> Client::subscribe(std::vector<Subscription> subscriptions,
+                                    std::optional<uint32_t> subscription_identifier,
+                                    UserPropertyList user_properties) {
+  auto request = engine_.subscribe(std::move(subscriptions), loop_.now(), subscription_identifier,
+                                   std::move(user_properties));
+  touch();
+  return request;
+}
+
+Result<RequestId> Client::unsubscribe(std::vector<std::string> filters, UserPropertyList user_properties) {
+  auto request = engine_.unsubscribe(std::move(filters), loop_.now(), std::move(user_properties));
+  touch();
+  return request;
+}
+
+void Client::acknowledge(PacketId id) {
+  engine_.acknowledge(id, loop_.now());
+  touch();
+}
+
+Result<void> Client::authenticate(const mqtt::Auth& auth) {
+  auto sent = engine_.authenticate(auth, loop_.now());
+  touch();
+  return sent;
+}
+
+Result<void> Client::set_connect_options(std::shared_ptr<const ConnectOptions> options) {
+  if (engine_.state() != Engine::State::idle) {
+    return fail(errc::invalid_argument, "options cannot change during a connection");
+  }
+  if (options->version != engine_.options().version) {
+    return fail(errc::invalid_argument, "a client's protocol version cannot change");
+  }
+  if (auto ok = Engine::check(engine_.client_id(), *options); !ok) return ok;
+  engine_.set_options(std::move(options));
+  return {};
+}
+
+net::SocketAddress Client::local_address() const {
+  if (!fd_) return {};
+  return net::SocketAddress::local_of(fd_.get()).value_or(net::SocketAddress{});
+}
+
+// ---- Connecting
+
+void Client::connect_next() {
+  Ending ending{.code = make_error_code(errc::cannot_connect)};
+  for (; address_ < server_->addresses.size(); ++address_) {
+    net::ConnectOptions options;
+    if (origin_) options.source = origin_->source;
+    auto fd = net::connect_start(server_->addresses[address_], options);
+    if (fd) {
+      fd_ = std::move(*fd);
+      interest_ = net::kWritable;
+      auto added = loop_.events_->add(fd_.get(), *this, interest_);
+      if (added) {
+        loop_.arm(timer_, engine_.options().connect_timeout_ms);
+        return;
+      }
+      fd_.reset();
+      ending.cause = added.error().code;
+      ending.message = added.error().message;
+    } else {
+      ending.cause = fd.error().code;
+      ending.message = fd.error().message;
+    }
+  }
+  if (ending.message.empty() && ending_) ending = *ending_;  // of the last address, which failed later
+  ending.message = fmt::format("cannot connect to {}: {}", server_->name, ending.message);
+  lost(std::move(ending));
+}
+
+// The address under trial is no good; the sentence is kept in case that no other is.
+void Client::address_failed(std::error_code cause, std::string message) {
+  loop_.events_->forget(*this);
+  fd_.reset();
+  loop_.timers_.cancel(timer_);
+  ending_ = std::make_unique<Ending>(
+      Ending{.code = make_error_code(errc::cannot_connect), .message = std::move(message), .cause = cause});
+  ++address_;
+  connect_next();
+}
+
+void Client::transport_up() {
+  ending_.reset();
+  net::set_no_delay(fd_.get());
+  want(net::kReadable);
+  state_ = State::greeting;
+  if (origin_) output_.append(origin_->preamble);
+  borrow_buffer();
+  engine_.start(loop_.now());
+  arm_for_engine();
+  touch();
+}
+
+// ---- Readiness and time
+
+void Client::on_events(uint32_t ready) {
+  if (state_ == State::opening) {
+    if (auto up = net::connect_outcome(fd_.get(), server_->addresses[address_]); !up) {
+      return address_failed(up.error().code, up.error().message);
+    }
+    return transport_up();
+  }
+  if (ready & (net::kReadable | net::kHangup)) {
+    const int fd = fd_.get();
+    state_ == State::closing ? read_to_end() : read();
+    if (fd_.get() != fd) return;
+  }
+  if (ready & net::kWritable) flush();
+}
+
+void Client::read() {
+  const auto result = net::read_some(fd_.get(), loop_.read_buffer_);
+  switch (result.status) {
+    case net::IoStatus::done:
+      return take({loop_.read_buffer_.data(), result.bytes});
+    case net::IoStatus::would_block:
+      return;
+    case net::IoStatus::closed:
+      return lost(
+          {.code = make_error_code(state_ == State::greeting ? errc::refused : errc::connection_lost),
+           .message = state_ == State::greeting
+                          ? fmt::format("{} closed the connection without answering CONNECT", server_->name)
+                          : fmt::format("{} closed the connection", server_->name)});
+    case net::IoStatus::failed:
+      return lost({.code = make_error_code(errc::connection_lost),
+                   .message = fmt::format("connection to {} lost: {}", server_->name,
+                                          net::system_words(result.error)),
+                   .cause = make_error_code(net::errc_of(result.error))});
+  }
+}
+
+void Client::take(std::string_view bytes) {
+  const State before = state_;
+  borrow_buffer();
+  in_engine_ = true;
+  if (partial_.empty()) {
+    const size_t used = engine_.receive(bytes, loop_.now());
+    partial_.assign(bytes.substr(used));
+  } else {
+    partial_.append(bytes);
+    const size_t used = engine_.receive(partial_, loop_.now());
+    partial_.erase(0, used);
+  }
+  in_engine_ = false;
+  if (partial_.empty() && partial_.capacity() > 64) partial_ = std::string();
+  settle();
+  if (state_ != State::greeting && state_ != State::online) return touch();
+  if (before != state_) arm_for_engine();
+  touch();
+}
+
+// After DISCONNECT nothing that the server says matters; but closing with unread bytes would reset the
+// connection and could cost the server our last ones.
+void Client::read_to_end() {
+  const auto result = net::read_some(fd_.get(), loop_.read_buffer_);
+  switch (result.status) {
+    case net::IoStatus::done:
+    case net::IoStatus::would_block:
+      return;
+    case net::IoStatus::closed:
+    case net::IoStatus::failed:
+      return finish_closing();
+  }
+}
+
+void Client::on_timer() {
+  switch (state_) {
+    case State::closed:
+      return;
+    case State::waiting:
+      state_ = State::opening;
+      address_ = 0;
+      return connect_next();
+    case State::opening:
+      if (!fd_) return connect_next();
+      return address_failed(make_error_code(net::errc::timed_out),
+                            fmt::format("{}: no answer", server_->addresses[address_].to_string()));
+    case State::greeting:
+    case State::online:
+      in_engine_ = true;
+      engine_.tick(loop_.now());
+      in_engine_ = false;
+      settle();
+      arm_for_engine();
+      return touch();
+    case State::closing:
+      return finish_closing();
+  }
+}
+
+void Client::arm_for_engine() {
+  if (!fd_ || (state_ != State::greeting && state_ != State::online)) return;
+  const MonoNs due = engine_.next_deadline();
+  if (due == kNever)
+    loop_.timers_.cancel(timer_);
+  else
+    loop_.timers_.arm_coarse(timer_, due);
+}
+
+void Client::on_connected(const mqtt::Connack& connack, bool session_present) {
+  state_ = State::online;
+  online_since_ = loop_.now();
+  handler_.on_connected(*this, connack, session_present);
+}
+
+// ---- Writing
+
+// Buffers are lent for a turn, so that publishing does not allocate and an idle client holds none.
+void Client::borrow_buffer() {
+  std::string& buffer = engine_.output();
+  if (buffer.capacity() > 64 || loop_.write_buffers_.empty()) return;
+  loop_.write_buffers_.back().assign(buffer);
+  buffer.swap(loop_.write_buffers_.back());
+  loop_.write_buffers_.pop_back();
+}
+
+void Client::touch() {
+  if (flush_place_ != kNoPlace || !fd_) return;
+  flush_place_ = static_cast<uint32_t>(loop_.to_flush_.size());
+  loop_.to_flush_.push_back(this);
+}
+
+void Client::flush() {
+  if (!fd_ || state_ == State::opening) return;
+  std::string& buffer = engine_.output();
+  if (!buffer.empty() || !output_.empty()) {
+    const auto result = output_.write(fd_.get(), buffer);
+    buffer.clear();
+    if (result.status == net::IoStatus::failed) {
+      if (state_ == State::closing) return finish_closing();
+      return lost({.code = make_error_code(errc::connection_lost),
+                   .message = fmt::format("connection to {} lost: {}", server_->name,
+                                          net::system_words(result.error)),
+                   .cause = make_error_code(net::errc_of(result.error))});
+    }
+  }
+  if (buffer.capacity() > 64) {
+    if (buffer.capacity() <= ClientLoop::kWriteBufferSizeMax &&
+        loop_.write_buffers_.size() < ClientLoop::kWriteBuffersMax) {
+      loop_.write_buffers_.push_back(std::exchange(buffer, {}));
+    } else {
+      buffer = std::string();
+    }
+  }
+  if (state_ == State::closing) loop_.arm(timer_, kClosePatienceMs);
+  want(output_.empty() ? net::kReadable : net::kReadable | net::kWritable);
+  if (state_ == State::closing && output_.empty()) net::shut_sending(fd_.get());
+}
+
+void Client::want(uint32_t interest) {
+  if (interest_ == interest) return;
+  interest_ = static_cast<uint8_t>(interest);
+  loop_.events_->modify(fd_.get(), *this, interest);
+}
+
+// ---- Ending
+
+// What hooks asked for, or the engine found, while the engine was at work.
+void Client::settle() {
+  if (in_engine_) return;
+  if (cut_asked_) {
+    cut_asked_ = false;
+    ending_.reset();
+    return cut(cut_resets_);
+  }
+  if (state_ == State::closing) {
+    ending_.reset();
+    if (engine_.state() == Engine::State::ended) return;
+  }
+  if (!ending_) return;
+  flush();  // the engine's last word to the server, a DISCONNECT with its reason
+  if (auto ending = std::exchange(ending_, nullptr)) lost(std::move(*ending));
+}
+
+void Client::lost(Ending ending) {
+  if (state_ == State::closing) return finish_closing();
+  const bool stable = state_ == State::online && loop_.now() - online_since_ >= backoff_.stable_ms * kMs;
+  drop_transport();
+  ending_.reset();
+  if (stable) attempts_ = 0;
+  std::optional<int64_t> retry_in_ms;
+  if (reconnect_) {
+    retry_in_ms = backoff_delay(backoff_, attempts_, loop_.random()) / kMs;
+    if (attempts_ < 0xFFFF) ++attempts_;
+    loop_.arm(timer_, *retry_in_ms);
+  }
+  state_ = reconnect_ ? State::waiting : State::closed;
+  handler_.on_disconnected(*this, ending, retry_in_ms);
+}
+
+void Client::finish_closing() {
+  drop_transport();
+  state_ = State::closed;
+  attempts_ = 0;
+  handler_.on_closed(*this);
+}
+
+void Client::drop_transport() {
+  loop_.timers_.cancel(timer_);
+  if (flush_place_ != kNoPlace) {
+    loop_.to_flush_[flush_place_] = nullptr;
+    flush_place_ = kNoPlace;
+  }
+  if (fd_) {
+    if (cut_resets_) net::set_reset_on_close(fd_.get());
+    loop_.events_->forget(*this);
+    fd_.reset();
+  }
+  cut_resets_ = false;
+  output_.clear();
+  partial_ = std::string();
+  engine_.transport_closed();
+}
+
+}  // namespace courier::client

@@ -1,0 +1,343 @@
+// Clients on real sockets, against a small server in the same process that plays a script.
+#include "client/client.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <thread>
+
+#include "client/blocking_client.h"
+#include "client/errc.h"
+#include "mqtt/decoder.h"
+#include "mqtt/encoder.h"
+#include "net/errc.h"
+
+namespace courier::client {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr MonoNs kPatience = 10'000'000'000;
+
+// A listening socket on the loopback, and blocking reads and writes on what it accepts. The test plays the
+// server by hand, in between turns of the loop.
+class Server {
+ public:
+  Server() {
+    fd_ = net::Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    auto address = net::SocketAddress::ipv4({127, 0, 0, 1}, 0).native();
+    CHECK(::bind(fd_.get(), address.get(), address.size) == 0 && ::listen(fd_.get(), 64) == 0);
+    address_ = *net::SocketAddress::local_of(fd_.get());
+  }
+  net::SocketAddress address() const { return address_; }
+  std::shared_ptr<const Endpoint> endpoint() const { return Endpoint::of(address_); }
+  bool pending() {
+    pollfd poll{fd_.get(), POLLIN, 0};
+    return ::poll(&poll, 1, 0) == 1;
+  }
+  net::Fd accept() { return net::Fd(::accept(fd_.get(), nullptr, nullptr)); }
+  void stop() { fd_.reset(); }
+
+ private:
+  net::Fd fd_;
+  net::SocketAddress address_;
+};
+
+struct Script {
+  std::unique_ptr<ClientLoop> loop = *ClientLoop::open(7);
+  Server server;
+  Callbacks on;
+  std::vector<std::string> said;
+  std::optional<Ending> ending;
+
+  Script() {
+    on.connected = [this](Client&, const mqtt::Connack&, bool present) {
+      said.push_back(present ? "connected present" : "connected");
+    };
+    on.disconnected = [this](Client&, const Ending& e, std::optional<int64_t>) {
+      ending = e;
+      said.push_back("disconnected " + e.code.message());
+    };
+    on.message = [this](Client&, const mqtt::Publish& p) {
+      said.push_back("message " + std::string(p.payload));
+    };
+    on.published = [this](Client&, const Completion& c) {
+      said.push_back("published " + std::string(mqtt::name(c.reason)));
+    };
+    on.closed = [this](Client&) { said.push_back("closed"); };
+  }
+
+  template <typename Condition>
+  testing::AssertionResult until(Condition condition) {
+    const MonoNs deadline = system_clock().mono_ns() + kPatience;
+    while (!condition()) {
+      if (system_clock().mono_ns() > deadline) return testing::AssertionFailure() << "did not happen in 10 s";
+      loop->run_once(5'000'000);
+    }
+    return testing::AssertionSuccess();
+  }
+  net::Fd accept() {
+    EXPECT_TRUE(until([&] { return server.pending(); }));
+    return server.accept();
+  }
+  // Turns the loop until at least `size` bytes have come, or the end.
+  std::string read(const net::Fd& fd, size_t size) {
+    std::string got;
+    EXPECT_TRUE(until([&] {
+      char room[65'536];
+      const ssize_t n = ::recv(fd.get(), room, sizeof room, MSG_DONTWAIT);
+      if (n > 0) got.append(room, static_cast<size_t>(n));
+      return n == 0 || got.size() >= size;
+    }));
+    return got;
+  }
+  void write(const net::Fd& fd, std::string_view bytes) {
+    ASSERT_EQ(::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  }
+  // Through CONNECT and CONNACK.
+  net::Fd greet(std::string_view connack) {
+    net::Fd fd = accept();
+    EXPECT_EQ(read(fd, 2).substr(0, 1), "\x10");
+    write(fd, connack);
+    return fd;
+  }
+};
+
+const std::string kConnack("\x20\x03\x00\x00\x00", 5);
+const std::string kConnackPresent("\x20\x03\x01\x00\x00", 5);
+
+TEST(Client, ConnectsPublishesAndClosesInGoodOrder) {
+  Script script;
+  Client client(*script.loop, {.server = script.server.endpoint(), .client_id = "c"}, script.on);
+  ASSERT_TRUE(client.open());
+  net::Fd peer = script.greet(kConnack);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  ASSERT_TRUE(client.publish({.topic = "t", .payload = "x", .qos = Qos::at_least_once}));
+  EXPECT_EQ(script.read(peer, 9), std::string("\x32\x07\x00\x01t\x00\x01\x00x", 9));
+  script.write(peer, std::string("\x40\x02\x00\x01", 4));
+  ASSERT_TRUE(script.until([&] { return client.unfinished() == 0; }));
+  client.close();
+  EXPECT_EQ(script.read(peer, 2), std::string("\xe0\x00", 2));
+  // The client has only ended its own direction: it stays until we have read everything.
+  EXPECT_EQ(client.state(), Client::State::closing);
+  peer.reset();
+  ASSERT_TRUE(script.until([&] { return client.state() == Client::State::closed; }));
+  EXPECT_THAT(script.said, ElementsAre("connected", "published success", "closed"));
+}
+
+TEST(Client, WhatATurnPublishesArrivesTogetherAndInOrder) {
+  Script script;
+  Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
+  ASSERT_TRUE(client.open());
+  net::Fd peer = script.greet(kConnack);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  for (char c : std::string("abc")) ASSERT_TRUE(client.publish({.topic = "t", .payload = std::string(1, c)}));
+  script.loop->run_once(0);
+  char room[64];
+  ASSERT_EQ(::recv(peer.get(), room, sizeof room, 0), 21);  // one segment
+  EXPECT_EQ(std::string(room, 21), std::string("\x30\x05\x00\x01t\x00"
+                                               "a\x30\x05\x00\x01t\x00"
+                                               "b\x30\x05\x00\x01t\x00"
+                                               "c",
+                                               21));
+}
+
+TEST(Client, ReconnectsAndResendsAfterTheConnectionIsLost) {
+  Script script;
+  auto options = std::make_shared<ConnectOptions>();
+  options->clean_start = false;
+  options->session_expiry_seconds = 60;
+  Client client(*script.loop,
+                {.server = script.server.endpoint(), .connect = options, .client_id = "c", .backoff = {1, 2}},
+                script.on);
+  ASSERT_TRUE(client.open());
+  net::Fd peer = script.greet(kConnack);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  ASSERT_TRUE(client.publish({.topic = "t", .qos = Qos::at_least_once}));
+  script.read(peer, 8);
+  peer.reset();
+  net::Fd again = script.greet(kConnackPresent);
+  EXPECT_EQ(script.read(again, 8), std::string("\x3a\x06\x00\x01t\x00\x01\x00", 8));
+  EXPECT_THAT(script.said, ElementsAre("connected", "disconnected connection lost", "connected present"));
+}
+
+TEST(Client, RefusedConnectionSaysWhereAndWhy) {
+  Script script;
+  const auto endpoint = script.server.endpoint();
+  script.server.stop();
+  Client client(*script.loop, {.server = endpoint, .reconnect = false}, script.on);
+  ASSERT_TRUE(client.open());
+  ASSERT_TRUE(script.until([&] { return client.state() == Client::State::closed; }));
+  ASSERT_TRUE(script.ending);
+  EXPECT_EQ(script.ending->code, errc::cannot_connect);
+  EXPECT_EQ(script.ending->cause, net::errc::refused);
+  EXPECT_THAT(script.ending->message, HasSubstr("cannot connect to " + endpoint->name));
+}
+
+TEST(Client, TriesTheNextAddressBeforeItFails) {
+  Script script;
+  Server gone;
+  auto endpoint = std::make_shared<Endpoint>(Endpoint{"both", {gone.address(), script.server.address()}});
+  gone.stop();
+  Client client(*script.loop, {.server = endpoint, .reconnect = false}, script.on);
+  ASSERT_TRUE(client.open());
+  net::Fd peer = script.greet(kConnack);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  EXPECT_THAT(script.said, ElementsAre("connected"));
+}
+
+TEST(Client, PreambleAndSourceAddressComeFirst) {
+  Script script;
+  const auto source = *net::SocketAddress::from_ip("127.0.7.9", 0);
+  const auto phone = *net::SocketAddress::from_ip("203.0.113.7", 4711);
+  Client client(*script.loop,
+                {.server = script.server.endpoint(),
+                 .client_id = "c",
+                 .source = source,
+                 .preamble = proxy_preamble(1, phone, *net::SocketAddress::from_ip("198.51.100.1", 1883))},
+                script.on);
+  ASSERT_TRUE(client.open());
+  net::Fd peer = script.accept();
+  EXPECT_EQ(net::SocketAddress::peer_of(peer.get())->host(), "127.0.7.9");
+  const std::string line = "PROXY TCP4 203.0.113.7 198.51.100.1 4711 1883\r\n";
+  EXPECT_THAT(script.read(peer, line.size() + 16), testing::StartsWith(line + "\x10"));
+}
+
+TEST(Client, ManyMegabytesToASlowReaderAllArrive) {
+  Script script;
+  Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
+  ASSERT_TRUE(client.open());
+  net::Fd peer = script.greet(kConnack);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  const std::string payload(100'000, 'x');
+  size_t sent = 0;
+  Result<RequestId> last;
+  for (int i = 0; i < 1'000 && (last = client.publish({.topic = "t", .payload = payload})); ++i) {
+    ++sent;
+    script.loop->run_once(0);
+  }
+  ASSERT_FALSE(last);
+  EXPECT_EQ(last.error().code, errc::queue_full);  // bounded: nobody reads
+  EXPECT_LE(client.output_bytes(), kOutputBytesMax + payload.size());
+  client.close();
+  const size_t packet = 1 + 3 + 2 + 1 + 1 + payload.size();
+  EXPECT_EQ(script.read(peer, SIZE_MAX).size(), sent * packet + 2);  // and DISCONNECT
+  EXPECT_GT(sent * packet, kOutputBytesMax);
+}
+
+TEST(Client, CutFromWithinAHookStopsDelivery) {
+  Script script;
+  script.on.message = [&](Client& client, const mqtt::Publish& publish) {
+    script.said.push_back("message " + std::string(publish.payload));
+    client.cut();
+    script.said.push_back("still readable " + std::string(publish.payload));
+  };
+  Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
+  ASSERT_TRUE(client.open());
+  net::Fd peer = script.greet(kConnack + std::string("\x32\x07\x00\x01t\x00\x01\x00x"
+                                                     "\x32\x07\x00\x01t\x00\x02\x00y",
+                                                     18));
+  ASSERT_TRUE(script.until([&] { return client.state() == Client::State::closed; }));
+  EXPECT_EQ(script.read(peer, SIZE_MAX), "");  // no PUBACK, no DISCONNECT
+  EXPECT_THAT(script.said, ElementsAre("connected", "message x", "still readable x"));
+}
+
+TEST(Client, CloseFromWithinAHookAnswersWhatWasDelivered) {
+  Script script;
+  script.on.message = [&](Client& client, const mqtt::Publish&) { client.close(); };
+  Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
+  ASSERT_TRUE(client.open());
+  net::Fd peer = script.greet(kConnack + std::string("\x30\x05\x00\x01t\x00x", 7));
+  EXPECT_EQ(script.read(peer, 2), std::string("\xe0\x00", 2));
+  peer.reset();
+  ASSERT_TRUE(script.until([&] { return client.state() == Client::State::closed; }));
+  EXPECT_THAT(script.said, ElementsAre("connected", "closed"));
+}
+
+TEST(Client, APacketInManyPiecesIsPutTogether) {
+  Script script;
+  Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
+  ASSERT_TRUE(client.open());
+  net::Fd peer = script.greet("");
+  for (char c : kConnack + std::string("\x30\x05\x00\x01t\x00x", 7)) {
+    script.write(peer, std::string(1, c));
+    script.loop->run_once(1'000'000);
+  }
+  ASSERT_TRUE(script.until([&] { return script.said.size() == 2; }));
+  EXPECT_THAT(script.said, ElementsAre("connected", "message x"));
+}
+
+TEST(Client, ViolationIsAnsweredBeforeTheConnectionEnds) {
+  Script script;
+  Client client(*script.loop, {.server = script.server.endpoint(), .reconnect = false}, script.on);
+  ASSERT_TRUE(client.open());
+  net::Fd peer = script.greet(kConnack + std::string("\x36\x00", 2));
+  EXPECT_EQ(script.read(peer, SIZE_MAX), std::string("\xe0\x01\x81", 3));
+  EXPECT_THAT(script.said, ElementsAre("connected", "disconnected the server broke the protocol"));
+}
+
+TEST(Client, ServerThatHangsUpInsteadOfConnackIsARefusal) {
+  Script script;
+  Client client(*script.loop, {.server = script.server.endpoint(), .reconnect = false}, script.on);
+  ASSERT_TRUE(client.open());
+  {
+    net::Fd peer = script.accept();
+    script.read(peer, 2);
+  }
+  ASSERT_TRUE(script.until([&] { return script.ending.has_value(); }));
+  EXPECT_EQ(script.ending->code, errc::refused);
+  EXPECT_THAT(script.ending->message, HasSubstr("without answering CONNECT"));
+}
+
+TEST(Client, SilentServerTimesOut) {
+  Script script;
+  auto options = std::make_shared<ConnectOptions>();
+  options->connect_timeout_ms = 50;
+  Client client(*script.loop, {.server = script.server.endpoint(), .connect = options, .reconnect = false},
+                script.on);
+  ASSERT_TRUE(client.open());
+  net::Fd peer = script.accept();
+  ASSERT_TRUE(script.until([&] { return script.ending.has_value(); }));
+  EXPECT_EQ(script.ending->code, errc::timed_out);
+}
+
+TEST(Client, PostedWorkRunsOnTheLoopAndMayDestroyAClient) {
+  Script script;
+  auto client =
+      std::make_unique<Client>(*script.loop, ClientSetup{.server = script.server.endpoint()}, script.on);
+  ASSERT_TRUE(client->open());
+  script.on.connected = [&](Client&, const mqtt::Connack&, bool) {
+    script.loop->post([&] { client.reset(); });
+  };
+  net::Fd peer = script.greet(kConnack);
+  ASSERT_TRUE(script.until([&] { return client == nullptr; }));
+  std::thread other([&] { script.loop->post([&] { script.loop->stop(); }); });
+  script.loop->run();
+  other.join();
+  EXPECT_TRUE(script.loop->stopped());
+}
+
+TEST(Client, AnIdleClientIsSmall) {
+  EXPECT_LE(sizeof(Client), 600u);
+}
+
+TEST(Backoff, GrowsToItsMaximumAndIsFullyJittered) {
+  Random random(1);
+  const Backoff backoff{.first_ms = 100, .max_ms = 1'000};
+  MonoNs greatest = 0, least = kPatience;
+  for (int i = 0; i < 1'000; ++i) {
+    EXPECT_LE(backoff_delay(backoff, 0, random), 100'000'000);
+    const MonoNs late = backoff_delay(backoff, 60'000, random);
+    greatest = std::max(greatest, late);
+    least = std::min(least, late);
+  }
+  EXPECT_LE(greatest, 1'000'000'000);
+  EXPECT_GT(greatest, 950'000'000);
+  EXPECT_LT(least, 50'000'000);
+}
+
+}  // namespace
+}  // namespace courier::client
