@@ -1,5 +1,10 @@
 #include "config/toml_value.h"
 
+// The parser is compiled here and not taken from the shared library, so that sanitizers and fuzzers see into
+// it.
+#undef TOML_HEADER_ONLY
+#undef TOML_SHARED_LIB
+#define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
 
 #include <algorithm>
