@@ -173,6 +173,10 @@ TEST(Load, ASyntaxErrorNamesItsLine) {
   EXPECT_THAT(bad("threads = 1\nthreads = 2\n"), HasSubstr("c.toml:2: not TOML: "));
 }
 
+TEST(Load, ALetterThatIsNotAsciiOutsideOfQuotationMarksIsASyntaxError) {
+  EXPECT_THAT(bad("thre\u03E1ads = 1\n"), HasSubstr("c.toml:1: not TOML: "));
+}
+
 TEST(Load, ASectionOfTheWrongShapeIsExplained) {
   EXPECT_THAT(bad("[listener]\nbind = \"0.0.0.0:1\"\n"), HasSubstr("write [[listener]]"));
   EXPECT_THAT(bad("[[auth]]\nallow_anonymous = true\n"), HasSubstr("write [auth]"));
