@@ -1,40 +1,14 @@
 // How a log line is spelt. No state, no destination: log.cc has those.
 #include <fmt/format.h>
 
-#include <array>
 #include <cmath>
 #include <iterator>
 
 #include "base/log.h"
+#include "base/utf8.h"
 
 namespace courier::log {
 namespace {
-
-constexpr char32_t kReplacement = 0xFFFD;
-
-struct Character {
-  char32_t code = kReplacement;
-  size_t size = 1;  // bytes taken
-  bool valid = false;
-};
-
-// The UTF-8 character at the front; a byte that is not part of one counts alone and is not valid.
-Character decode(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return {lead, 1, true};
-  const size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() < size) return {};
-  char32_t code = lead & (0x7F >> size);
-  for (size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return {};
-    code = code << 6 | (byte(i) & 0x3F);
-  }
-  constexpr std::array<char32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-  if (code < kSmallest[size] || surrogate || code > 0x10FFFF) return {};
-  return {code, size, true};
-}
 
 // Characters that move the cursor, colour a terminal, end a line or reorder what is around them.
 bool must_escape(char32_t code) {
@@ -52,7 +26,7 @@ void append_quoted(std::string& out, std::string_view text) {
       out += "…";
       break;
     }
-    const Character c = decode(text.substr(at));
+    const Utf8Character c = first_utf8(text.substr(at));
     if (!c.valid) {
       out += "\uFFFD";
     } else if (c.code == '"' || c.code == '\\') {

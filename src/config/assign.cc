@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/utf8.h"
 #include "config/quantity.h"
 #include "config/suggest.h"
 
@@ -12,6 +13,9 @@ namespace courier::config {
 namespace {
 
 using Problem = std::optional<std::string>;
+
+// A file cannot hold anything else; the environment and the command line could.
+constexpr const char* kNotUtf8 = "must be UTF-8";
 
 std::string_view wanted(Kind kind) {
   switch (kind) {
@@ -132,6 +136,7 @@ Problem assign_text(const Key& key, void* owner, const Value& value) {
   const std::string* text = text_of(value);
   if (!text) return wrong_kind(key, value);
   if (text->empty() && key.required) return "must not be empty";
+  if (!is_well_formed_utf8(*text)) return kNotUtf8;
   if (key.check && !text->empty()) {
     if (const auto why = key.check(*text)) return *why;
   }
@@ -163,6 +168,7 @@ Problem assign_list(const Key& key, void* owner, const Value& value) {
     return wrong_kind(key, value);
   }
   for (const std::string& item : items) {
+    if (!is_well_formed_utf8(item)) return kNotUtf8;
     if (!key.check) continue;
     if (const auto why = key.check(item)) {
       return key.secret ? *why : fmt::format("\"{}\": {}", item, *why);

@@ -283,6 +283,12 @@ TEST(Load, TextsAreChecked) {
   EXPECT_THAT(bad("data_dir = \"a\\u0000b\"\n"), HasSubstr("a path has no NUL"));
 }
 
+TEST(Load, TextThatIsNotUtf8IsRefusedWhereverItComesFrom) {
+  EXPECT_THAT(bad("data_dir = \"/x\xff\"\n"), HasSubstr("c.toml:1: "));
+  EXPECT_THAT(bad("", {"data_dir=/x\xff"}), HasSubstr("--set data_dir: data_dir: must be UTF-8"));
+  EXPECT_THAT(bad("", {}, {{"COURIER__ADMIN__TOKENS", "\xff"}}), HasSubstr("must be UTF-8"));
+}
+
 TEST(Load, TooManyListenersAreRefused) {
   std::string text;
   for (size_t i = 0; i <= kListenersMax + 5; ++i) text += "[[listener]]\nbind = \"0.0.0.0:0\"\n";
