@@ -54,7 +54,8 @@ class Authorizer {
  public:
   virtual ~Authorizer() = default;
   virtual bool may_publish(const Identity& identity, std::string_view client_id, std::string_view topic) = 0;
-  virtual bool may_subscribe(const Identity& identity, std::string_view client_id, std::string_view filter) = 0;
+  virtual bool may_subscribe(const Identity& identity, std::string_view client_id,
+                             std::string_view filter) = 0;
 };
 
 }  // namespace courier::auth
