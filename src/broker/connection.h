@@ -105,6 +105,7 @@ class Connection {
     std::vector<uint32_t> subscription_identifiers;
   };
   std::vector<Held> held;
+  std::vector<std::vector<mqtt::ReasonCode>> unsubscribed;  // for the UNSUBACKs, in order
   bool blocked = false;  // output full; on_writable() goes on
 
   // --- from the client ---

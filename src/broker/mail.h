@@ -42,7 +42,7 @@ struct AuthMail {
 // Rows of one session's inbox that were read from the store.
 struct LoadedMail {
   SessionId session;
-  uint64_t upto = 0;
+  uint64_t from = 0, upto = 0;  // the range of sequences that was read
   Result<std::vector<session::Inbox::Loaded>> rows;
 };
 

@@ -60,7 +60,9 @@ struct Client {
   session::Session session;
   Connection* connection = nullptr;
   bool loading = false;          // a worker reads inbox rows
-  bool evict_when_loaded = false;
+  bool pump_wanted = false;      // in the list of this Turn
+  uint64_t evict_cursor = 0;     // no entry below can make room
+  Position will_published;       // the attach position whose will was published; its WillFired may not be back
   uint32_t drops_pending = 0;    // entries whose DROPPED or EXPIRED is on its way
   uint64_t drop_bytes_pending = 0;
   // Answers that wait for company in the next batch.
@@ -149,10 +151,9 @@ class Shard {
     PacketId packet_id;
     std::vector<mqtt::ReasonCode> reasons;
   };
-  struct ToUnsuback {
+  struct ToUnsuback {  // the reasons come with the fold: Connection::unsubscribed
     ConnectionId connection;
     PacketId packet_id;
-    std::vector<mqtt::ReasonCode> reasons;
   };
   struct Uncount {  // a logged PUBLISH of QoS 0: no answer, but order
     ConnectionId connection;
@@ -215,7 +216,9 @@ class Shard {
   // --- deliver.cc: what goes out ---
   void send_qos0(Connection& connection, const mqtt::MessagePtr& message, bool retain,
                  const std::vector<uint32_t>& identifiers);
+  // False: the connection's maximum packet size forbids it.
   bool transmit(Connection& connection, uint64_t seq, session::Entry& entry);
+  void ask_to_send(Connection& connection);
   void want_pump(Client& client);
   void pump(Connection& connection);
   void pump_all();
@@ -231,6 +234,7 @@ class Shard {
 
   // --- deadlines.cc ---
   void schedule(const Client& client);
+  WallMs ends_at(const session::Session& session) const;
   void due(Client& client);
   void publish_will(Client& client);
 
@@ -247,7 +251,6 @@ class Shard {
 
   // --- sending ---
   void send(Connection& connection, const mqtt::Packet& packet);
-  void trace_out(Connection& connection, const mqtt::Packet& packet);
   Connection* find(ConnectionId id);
   Client* find(SessionId id);
   Client& add_client(session::Session session);
@@ -284,12 +287,12 @@ class Shard {
     SessionId session;
     bool operator>(const Deadline& other) const { return at > other.at; }
   };
-  std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> deadlines_;
+  std::priority_queue<Deadline, std::vector<Deadline>, std::greater<Deadline>> deadlines_;
   WallMs grace_until_ = 0;
 
   std::vector<SessionId> dirty_;
   std::vector<SessionId> ended_;                      // since the last checkpoint
-  std::vector<SessionId> to_release_;                 // written by the checkpoint in flight
+  std::vector<SessionId> written_;                    // by the checkpoint in flight
   uint64_t next_ephemeral_ = 1;
   routing::MatchResult match_;
 };

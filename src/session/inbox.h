@@ -52,8 +52,9 @@ struct Entry {
   bool done : 1 = false;     // a hole
   // What the acting owner does with it now; not part of the fold.
   bool transmitted : 1 = false;    // went out on the live connection
-  bool step_pending : 1 = false;   // a record about it was appended and is not back yet
+  bool step_pending : 1 = false;   // its SENT or RECEIVED was appended and is not back
   bool acked : 1 = false;          // the client answered; the record about it may not be back
+  bool leaving : 1 = false;        // its DROPPED or EXPIRED was appended and is not back
   struct Extras {
     std::vector<uint32_t> subscription_identifiers;
     GroupOrigin origin;

@@ -1,0 +1,44 @@
+// A shard's part of a checkpoint: the rows of its sessions that changed, as of one place in the feed.
+#include <algorithm>
+
+#include "broker/shard.h"
+#include "broker/shared.h"
+#include "record/rows.h"
+
+namespace courier::broker {
+
+void Shard::write_dirty(uint64_t checkpoint) {
+  CheckpointParts::Part part;
+  store::StateBatch& rows = part.rows;
+  part.ended = std::exchange(ended_, {});
+  for (const SessionId id : part.ended) rows.erases.push_back({store::Table::session, record::session_key(id)});
+  for (const SessionId id : std::exchange(dirty_, {})) {
+    Client* client = find(id);
+    if (!client) continue;  // ended
+    session::Session& session = client->session;
+    session.inbox.flush([&](uint64_t seq, const session::Entry& entry) {
+      rows.puts.push_back({store::Table::inbox, record::inbox_key(id, seq), record::encode_entry(entry)});
+      if (!entry.sole) rows.messages.push_back({entry.position, 1, entry.message});
+    });
+    for (const auto& erased : session.inbox.take_erased()) {
+      rows.erases.push_back({store::Table::inbox, record::inbox_key(id, erased.seq)});
+      if (!erased.sole) rows.messages.push_back({erased.position, -1, {}});
+    }
+    rows.puts.push_back({store::Table::session, record::session_key(id), record::encode_session(session)});
+    session.dirty = false;
+    written_.push_back(id);
+  }
+  out_.shared.checkpoint_parts->add(checkpoint, std::move(part));
+}
+
+void Shard::checkpointed(uint64_t) {
+  for (const SessionId id : std::exchange(written_, {})) {
+    Client* client = find(id);
+    if (!client) continue;
+    // A connected client keeps what it may soon get; a sleeping one keeps nothing.
+    const size_t keep = client->connection ? size_t{2} * out_.limits.inflight_max + 64 : 0;
+    client->session.inbox.release(keep);
+  }
+}
+
+}  // namespace courier::broker

@@ -1,0 +1,80 @@
+// Deadlines of sessions that are not connected: the will's delay, the session's expiry.
+#include <algorithm>
+
+#include "base/log.h"
+#include "broker/shard.h"
+
+namespace courier::broker {
+
+void Shard::start() {
+  acting_ = true;
+  log_state_ = out_.log.state();
+  // After a start phones need a moment to come back before their sessions may end.
+  grace_until_ = out_.clock.wall_ms() + int64_t{out_.limits.reconnect_grace_seconds} * 1000;
+}
+
+// A session that ends with its connection is over; any other has its grace after a start.
+WallMs Shard::ends_at(const session::Session& session) const {
+  const WallMs at = session.expires_at();
+  if (at == session::Session::kNever || session.expiry_seconds == 0) return at;
+  return std::max(at, grace_until_);
+}
+
+void Shard::schedule(const Client& client) {
+  const session::Session& session = client.session;
+  if (session.connected) return;
+  const WallMs will_at = client.will_published == session.attach ? session::Session::kNever : session.will_due_at();
+  const WallMs at = std::min(will_at, ends_at(session));
+  if (at != session::Session::kNever) deadlines_.push({at, session.id});
+}
+
+void Shard::on_time() {
+  if (!acting_ || deadlines_.empty()) return;
+  const WallMs now = out_.clock.wall_ms();
+  while (!deadlines_.empty() && deadlines_.top().at <= now) {
+    const SessionId id = deadlines_.top().session;
+    deadlines_.pop();
+    if (Client* client = find(id)) due(*client);
+  }
+}
+
+void Shard::due(Client& client) {
+  const session::Session& session = client.session;
+  const auto name = names_.find(name_key(session.mountpoint, session.client_id));
+  if (session.connected || client.connection || name == names_.end() || name->second.changing) return;
+  const WallMs now = out_.clock.wall_ms();
+  const bool ends = ends_at(session) <= now;
+  // The will goes out after its delay, or when the session ends. [MQTT-3.1.3-9]
+  if (session.will && (ends || session.will_due_at() <= now)) publish_will(client);
+  if (!ends) {
+    schedule(client);
+    return;
+  }
+  log::debug("session expired", {{"client_id", session.client_id}});
+  metrics_.sessions_expired.add();
+  name->second.changing = true;
+  append(record::Detach{{session.id, session.attach}, true, true, session.expiry_seconds, session.sent_before});
+}
+
+void Shard::publish_will(Client& client) {
+  const session::Session& session = client.session;
+  if (client.will_published == session.attach) return;
+  client.will_published = session.attach;
+  const session::Will& will = *session.will;
+  auto message = new mqtt::Message;
+  mqtt::MessagePtr held(message);
+  message->topic = will.message->topic;
+  message->payload = will.message->payload;
+  message->properties = will.message->properties;
+  message->qos = will.message->qos;
+  message->retain = will.message->retain;
+  message->publisher = session.id;
+  message->received_at = out_.clock.wall_ms();
+  if (will.message_expiry_seconds != 0) {
+    message->expires_at = message->received_at + int64_t{will.message_expiry_seconds} * 1000;
+  }
+  metrics_.wills_published.add();
+  append(record::Publish{std::move(held), session.mountpoint, {session.id, session.attach}});
+}
+
+}  // namespace courier::broker

@@ -1,0 +1,192 @@
+// What goes out to a client: QoS 0 at once, QoS 1 and 2 from its inbox, in order, within its window.
+#include <algorithm>
+
+#include "broker/shard.h"
+#include "broker/shared.h"
+#include "broker/trace_line.h"
+
+namespace courier::broker {
+
+using mqtt::Qos;
+using session::Step;
+
+namespace {
+
+// What is left of the message expiry interval, in whole seconds, at least 1. [MQTT-3.3.2-6]
+uint32_t seconds_left(const mqtt::Message& message, WallMs now) {
+  if (message.expires_at == 0) return 0;
+  const int64_t left = (message.expires_at - now + 999) / 1000;
+  return static_cast<uint32_t>(std::clamp<int64_t>(left, 1, UINT32_MAX));
+}
+
+bool is_expired(const mqtt::Message& message, WallMs now) {
+  return message.expires_at != 0 && message.expires_at <= now;
+}
+
+// A topic alias adds three bytes to the properties.
+constexpr size_t kAliasBytes = 3;
+
+}  // namespace
+
+AliasesOut::Use AliasesOut::use(const std::string& topic, uint16_t maximum) {
+  if (maximum == 0) return {};
+  if (const auto it = by_topic_.find(topic); it != by_topic_.end()) return {it->second, true};
+  uint16_t alias = 0;
+  if (topics_.size() < maximum) {
+    topics_.push_back(topic);
+    alias = static_cast<uint16_t>(topics_.size());
+  } else {
+    // Round robin: cheap, and good enough where topics repeat at all.
+    alias = static_cast<uint16_t>(next_victim_ + 1);
+    next_victim_ = static_cast<uint16_t>((next_victim_ + 1) % maximum);
+    by_topic_.erase(topics_[alias - 1]);
+    topics_[alias - 1] = topic;
+  }
+  by_topic_.emplace(topic, alias);
+  return {alias, false};
+}
+
+void Shard::send_qos0(Connection& connection, const mqtt::MessagePtr& message, bool retain,
+                      const std::vector<uint32_t>& identifiers) {
+  const WallMs now = out_.clock.wall_ms();
+  const auto dropped = [&](Counter& reason) {
+    ++connection.dropped;
+    reason.add();
+  };
+  if (is_expired(*message, now)) return dropped(metrics_.dropped.expired);
+  if (connection.link->unsent_bytes() > out_.limits.output_bytes_max) return dropped(metrics_.dropped.output_full);
+  mqtt::Delivery delivery;
+  delivery.retain = retain;
+  delivery.message_expiry_seconds = seconds_left(*message, now);
+  delivery.subscription_identifiers = identifiers.data();
+  delivery.subscription_identifier_count = identifiers.size();
+  const size_t size = mqtt::encoded_size(*message, delivery, connection.version);
+  if (size > connection.maximum_packet_size) return dropped(metrics_.dropped.too_large);  // [MQTT-3.1.2-25]
+  if (connection.topic_alias_maximum > 0 && size + kAliasBytes <= connection.maximum_packet_size) {
+    const auto alias = connection.aliases_out.use(message->topic, connection.topic_alias_maximum);
+    delivery.topic_alias = alias.alias;
+    delivery.topic_known_by_alias = alias.known;
+  }
+  if (connection.tracer) (*connection.tracer)(false, trace_line(*message, delivery));
+  mqtt::encode_delivery(connection.link->output(), *message, delivery, connection.version);
+  ++connection.messages_out;
+  metrics_.delivered[0]->add();
+}
+
+void Shard::release_held(Connection& connection) {
+  for (const Connection::Held& held : std::exchange(connection.held, {})) {
+    send_qos0(connection, held.message, held.retain, held.subscription_identifiers);
+  }
+}
+
+bool Shard::transmit(Connection& connection, uint64_t seq, session::Entry& entry) {
+  const mqtt::Message& message = *entry.message;
+  mqtt::Delivery delivery;
+  delivery.qos = entry.qos;
+  delivery.dup = seq < connection.client->session.sent_before;  // [MQTT-3.3.1-1]
+  delivery.retain = entry.retain;
+  delivery.packet_id = session::packet_id_of(seq);
+  delivery.message_expiry_seconds = seconds_left(message, out_.clock.wall_ms());
+  if (entry.extras) {
+    delivery.subscription_identifiers = entry.extras->subscription_identifiers.data();
+    delivery.subscription_identifier_count = entry.extras->subscription_identifiers.size();
+  }
+  const size_t size = mqtt::encoded_size(message, delivery, connection.version);
+  if (size > connection.maximum_packet_size) return false;
+  if (connection.topic_alias_maximum > 0 && size + kAliasBytes <= connection.maximum_packet_size) {
+    const auto alias = connection.aliases_out.use(message.topic, connection.topic_alias_maximum);
+    delivery.topic_alias = alias.alias;
+    delivery.topic_known_by_alias = alias.known;
+  }
+  if (connection.tracer) (*connection.tracer)(false, trace_line(message, delivery));
+  mqtt::encode_delivery(connection.link->output(), message, delivery, connection.version);
+  entry.transmitted = true;
+  ++connection.in_flight;
+  ++connection.messages_out;
+  if (delivery.dup) metrics_.transmitted_again.add();
+  return true;
+}
+
+void Shard::want_pump(Client& client) {
+  if (client.pump_wanted || !client.connection) return;
+  client.pump_wanted = true;
+  pump_list_.push_back(client.session.id);
+}
+
+void Shard::pump_all() {
+  for (size_t i = 0; i < pump_list_.size(); ++i) {  // pumping may add to the list
+    Client* client = find(pump_list_[i]);
+    if (!client) continue;
+    client->pump_wanted = false;
+    if (client->connection) pump(*client->connection);
+  }
+  pump_list_.clear();
+}
+
+void Shard::pump(Connection& connection) {
+  Client& client = *connection.client;
+  session::Inbox& inbox = client.session.inbox;
+  const WallMs now = out_.clock.wall_ms();
+  while (connection.in_flight < connection.window) {
+    if (connection.link->unsent_bytes() > out_.limits.output_bytes_max / 2) {
+      connection.blocked = true;
+      return;
+    }
+    connection.cursor = std::max(connection.cursor, inbox.first());
+    const uint64_t seq = connection.cursor;
+    if (seq >= inbox.next()) return;
+    if (seq >= inbox.gap_begin() && seq < inbox.gap_end()) {
+      load(client);
+      return;
+    }
+    session::Entry* entry = inbox.find(seq);
+    if (!entry || entry->acked || entry->leaving) {
+      ++connection.cursor;
+      continue;
+    }
+    // Its packet id may still be out with an earlier message: it waits.
+    if (seq >= 65'535) {
+      const session::Entry* same_id = inbox.find(seq - 65'535);
+      if (same_id && same_id->transmitted) return;
+    }
+    if (entry->step == Step::received) {
+      send(connection, mqtt::Pubrel{{session::packet_id_of(seq), mqtt::ReasonCode::success, {}, {}}});  // [MQTT-4.4.0-1]
+      entry->transmitted = true;
+      ++connection.in_flight;
+      ++connection.cursor;
+      continue;
+    }
+    if (entry->step == Step::queued && is_expired(*entry->message, now)) {
+      expire(client, seq, *entry);
+      ++connection.cursor;
+      continue;
+    }
+    if (entry->qos == Qos::exactly_once && entry->step == Step::queued) {
+      if (!client.session.id.ephemeral()) {
+        ask_to_send(connection);
+        return;
+      }
+      inbox.set_step(seq, Step::sent);
+    }
+    if (!transmit(connection, seq, *entry)) drop(client, seq, *entry, record::DropReason::packet_too_large);
+    ++connection.cursor;
+  }
+}
+
+// QoS 2 goes out only after its SENT is back: asks for as many as the window has room for.
+void Shard::ask_to_send(Connection& connection) {
+  Client& client = *connection.client;
+  session::Inbox& inbox = client.session.inbox;
+  record::Sent sent{{{client.session.id, connection.attach}, {}}};
+  const uint64_t end = std::min(inbox.next(), connection.cursor + (connection.window - connection.in_flight));
+  for (uint64_t seq = connection.cursor; seq < end; ++seq) {
+    session::Entry* entry = inbox.find(seq);
+    if (!entry || entry->qos != Qos::exactly_once || entry->step != Step::queued) continue;
+    if (entry->step_pending || entry->leaving || entry->acked) continue;
+    entry->step_pending = true;
+    sent.messages.push_back(ref_of(client, seq, *entry));
+  }
+  if (!sent.messages.empty()) append(std::move(sent));
+}
+
+}  // namespace courier::broker

@@ -1,0 +1,156 @@
+// The end of a connection, whoever ends it: DISCONNECT, a socket that closed, a time that ran out, a take-over.
+//
+// The session's part of it is one DETACH record (and the will, when it is due at once). A clean session without a
+// will ends here and now.
+#include "base/log.h"
+#include "broker/shard.h"
+#include "broker/shared.h"
+
+namespace courier::broker {
+
+using mqtt::ReasonCode;
+
+namespace {
+log::Limit connection_ends{{.per_second = 200}};
+log::Limit violations{{.per_second = 20}};
+}  // namespace
+
+void Shard::handle(Connection& connection, const mqtt::Disconnect& packet) {
+  if (packet.session_expiry_seconds) {
+    if (connection.expiry_seconds == 0 && *packet.session_expiry_seconds != 0) {  // section 3.14.2.2.2
+      disconnect(connection, EndCause::protocol_violation, ReasonCode::protocol_error,
+                 "a session without expiry cannot get one at its end");
+      return;
+    }
+    connection.expiry_seconds = std::min(*packet.session_expiry_seconds, out_.limits.session_expiry_seconds_max);
+  }
+  // Only 0x00 takes the will back. [MQTT-3.14.4-3]
+  const bool drops_will = packet.reason == ReasonCode::success;
+  Link* link = connection.link;
+  forget(connection, EndCause::client_disconnect, drops_will);
+  link->close();
+}
+
+void Shard::handle(Connection& connection, const mqtt::Auth&) {
+  // No method was agreed in CONNECT, so the client must not send it. [MQTT-4.12.0-6]
+  disconnect(connection, EndCause::protocol_violation, ReasonCode::protocol_error,
+             "AUTH without an authentication method");
+}
+
+void Shard::on_violation(Connection& connection, const mqtt::Violation& violation) {
+  metrics_.violations.add();
+  log::info(violations, "protocol violation",
+            {{"client_id", connection.client_id},
+             {"peer", connection.peer.address},
+             {"what", violation.what},
+             {"clause", violation.clause}});
+  disconnect(connection, EndCause::protocol_violation, violation.reason, violation.what);
+}
+
+void Shard::on_end(Connection& connection, EndCause cause) {
+  if (cause == EndCause::keep_alive_timeout) {
+    disconnect(connection, cause, ReasonCode::keep_alive_timeout);  // [MQTT-3.1.2-22]
+    return;
+  }
+  forget(connection, cause, false);
+}
+
+void Shard::disconnect(Connection& connection, EndCause cause, std::optional<ReasonCode> reason,
+                       std::string_view why) {
+  Link* link = connection.link;
+  if (reason && connection.v5()) {
+    if (connection.state == Connection::State::active) {
+      mqtt::Disconnect packet;
+      packet.reason = *reason;
+      if (connection.problem_information && !why.empty()) packet.reason_string = why;
+      send(connection, packet);
+    } else {
+      mqtt::Connack packet;  // no DISCONNECT before the CONNACK [MQTT-3.14.0-1]
+      packet.reason = cause == EndCause::taken_over ? ReasonCode::server_busy : *reason;
+      send(connection, packet);
+    }
+  }
+  forget(connection, cause, false, why);
+  link->close();
+}
+
+void Shard::forget(Connection& connection, EndCause cause, bool drops_will, std::string_view why) {
+  metrics_.ended[static_cast<size_t>(cause)]->add();
+  if (log::enabled(log::Level::info)) {
+    log::info(connection_ends, "connection ended",
+              {{"client_id", connection.client_id},
+               {"username", connection.identity.username},
+               {"peer", connection.peer.address},
+               {"listener", connection.peer.listener},
+               {"cause", name(cause)},
+               {"why", why},
+               {"version", mqtt::name(connection.version)},
+               {"seconds", (out_.clock.mono_ns() - connection.opened_at) / 1'000'000'000},
+               {"messages_in", connection.messages_in},
+               {"messages_out", connection.messages_out},
+               {"bytes_in", connection.bytes_in},
+               {"bytes_out", connection.bytes_out},
+               {"dropped", connection.dropped}});
+  }
+  const auto held = connections_.find(connection.id);
+  std::unique_ptr<Connection> owned;
+  if (held != connections_.end()) {
+    owned = std::move(held->second);
+    connections_.erase(held);
+  }
+  Client* client = std::exchange(connection.client, nullptr);
+  if (!client) return;  // taken over, or never attached
+  client->connection = nullptr;
+  if (client->session.id.ephemeral()) {
+    end_ephemeral(*client);
+    return;
+  }
+  detach(*client, drops_will, connection.expiry_seconds, connection.cursor);
+}
+
+void Shard::detach(Client& client, bool drops_will, uint32_t expiry_seconds, uint64_t sent_up_to) {
+  flush_acks(client);
+  session::Session& session = client.session;
+  // Entries that the connection had in flight are owed anew.
+  const uint64_t until = std::min(sent_up_to, session.inbox.next());
+  for (uint64_t seq = session.inbox.first(); seq < until; ++seq) {
+    if (session.inbox.has_gap() && seq >= session.inbox.gap_begin()) break;
+    if (session::Entry* entry = session.inbox.find(seq)) entry->transmitted = false;
+  }
+  const bool ends = expiry_seconds == 0;
+  if (session.will && !drops_will && (ends || session.will->delay_seconds == 0)) publish_will(client);
+  append(record::Detach{{session.id, session.attach}, ends, drops_will, expiry_seconds, sent_up_to});
+  if (ends) names_[name_key(session.mountpoint, session.client_id)].changing = true;
+}
+
+void Shard::end_ephemeral(Client& client) {
+  const SessionId id = client.session.id;
+  flush_acks(client);
+  if (client.session.subscription_count > 0) {
+    append(record::Detach{{id, Position()}, true, true, 0, 0});
+  }
+  erase_client(client);
+}
+
+size_t Shard::drain(size_t count) {
+  std::vector<ConnectionId> ids;
+  for (const auto& [id, connection] : connections_) {
+    if (ids.size() == count) break;
+    ids.push_back(id);
+  }
+  for (const ConnectionId id : ids) {
+    if (Connection* connection = find(id)) {
+      disconnect(*connection, EndCause::server_shutdown, ReasonCode::server_shutting_down);
+    }
+  }
+  return connections_.size();
+}
+
+bool Shard::kick(std::string_view mountpoint, std::string_view client_id, ReasonCode reason) {
+  const Client* client = find(mountpoint, client_id);
+  if (!client || !client->connection) return false;
+  disconnect(*client->connection, EndCause::administrative, reason);
+  return true;
+}
+
+}  // namespace courier::broker

@@ -1,0 +1,262 @@
+// PUBLISH and PUBREL from a client.
+//
+//  1. the topic (alias)
+//  2. our Receive Maximum; a QoS 2 duplicate is answered again and goes no further
+//  3. the topic's limits, the payload's format; may this client publish here?
+//  4. can a promise be made now (log, memory, retained room, full inboxes)?
+//  5. straight to the receivers, when no promise needs the log; else a record, and the answer waits for it
+#include <algorithm>
+
+#include "base/check.h"
+#include "broker/shard.h"
+#include "broker/shared.h"
+#include "mqtt/properties.h"
+#include "mqtt/topic.h"
+
+namespace courier::broker {
+
+using mqtt::Qos;
+using mqtt::ReasonCode;
+
+namespace {
+
+mqtt::MessagePtr own(const Connection& connection, std::string_view topic, const mqtt::Publish& packet,
+                     bool retain, WallMs now) {
+  auto message = new mqtt::Message;
+  mqtt::MessagePtr held(message);
+  message->topic = topic;
+  message->payload = packet.payload;
+  message->properties = packet.forwarded_properties;
+  message->publisher = connection.client->session.id;
+  message->received_at = now;
+  if (packet.message_expiry_seconds) {
+    // An interval of 0 has ended at once; 1 ms keeps it apart from "never".
+    message->expires_at = now + std::max<int64_t>(1, int64_t{*packet.message_expiry_seconds} * 1000);
+  }
+  message->qos = packet.qos;
+  message->retain = retain;
+  return held;
+}
+
+}  // namespace
+
+void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
+  metrics_.received[static_cast<size_t>(packet.qos)]->add();
+  ++connection.messages_in;
+
+  // 1.
+  std::string_view topic = packet.topic;
+  if (packet.topic_alias) {
+    const size_t alias = *packet.topic_alias;
+    if (alias == 0 || alias > out_.limits.topic_alias_max) {  // [MQTT-3.3.2-8], [MQTT-3.3.2-9]
+      disconnect(connection, EndCause::protocol_violation, ReasonCode::topic_alias_invalid,
+                 "the topic alias is 0 or above the maximum");
+      return;
+    }
+    if (connection.aliases_in.size() < alias) connection.aliases_in.resize(alias);
+    std::string& known = connection.aliases_in[alias - 1];
+    if (!topic.empty()) known = topic;
+    topic = known;
+  }
+  if (topic.empty()) {
+    disconnect(connection, EndCause::protocol_violation, ReasonCode::protocol_error,
+               "a PUBLISH without a topic uses an alias that was never set");
+    return;
+  }
+
+  // 2.
+  session::Session& session = connection.client->session;
+  if (packet.qos == Qos::exactly_once) {
+    if (session.taken.contains(packet.packet_id)) {
+      answer_publisher(connection, packet.packet_id, Qos::exactly_once, ReasonCode::success);  // [MQTT-4.3.3-10]
+      return;
+    }
+    const auto& taking = connection.taking;
+    if (std::find(taking.begin(), taking.end(), packet.packet_id.value) != taking.end()) return;  // answer is coming
+  }
+  if (packet.qos != Qos::at_most_once) {
+    if (connection.v5() && connection.unanswered >= out_.limits.receive_maximum) {  // [MQTT-3.3.4-9] is the client's
+      disconnect(connection, EndCause::protocol_violation, ReasonCode::receive_maximum_exceeded,
+                 "more unanswered messages than the Receive Maximum");
+      return;
+    }
+    ++connection.unanswered;
+  }
+
+  // 3.
+  if (topic.size() > out_.limits.topic_bytes_max || mqtt::level_count(topic) > out_.limits.topic_levels_max) {
+    refuse_publish(connection, packet, ReasonCode::topic_name_invalid, "the topic is longer or deeper than allowed");
+    return;
+  }
+  if (topic.front() == '$') {
+    // $SYS is the broker's own, and $share is no topic; other $ topics are reserved to servers. [MQTT-4.7.2-1]
+    refuse_publish(connection, packet, ReasonCode::topic_name_invalid, "topics that begin with $ are the broker's");
+    return;
+  }
+  if (connection.v5() && !mqtt::payload_format_valid(packet.forwarded_properties, packet.payload)) {
+    refuse_publish(connection, packet, ReasonCode::payload_format_invalid, "the payload is not UTF-8, as it says");
+    return;
+  }
+  if (!out_.authorizer.may_publish(connection.identity, connection.client_id, topic)) {
+    refuse_publish(connection, packet, ReasonCode::not_authorized, "publishing to this topic is not allowed");
+    return;
+  }
+
+  // 4.
+  bool retain = packet.retain;
+  if (retain && !packet.payload.empty() &&
+      (out_.directory.retained_count() >= out_.limits.retained_messages_max ||
+       out_.directory.retained_bytes() >= out_.limits.retained_bytes_max)) {
+    if (connection.v5() && packet.qos != Qos::at_most_once) {
+      refuse_publish(connection, packet, ReasonCode::quota_exceeded, "no room for more retained messages");
+      return;
+    }
+    retain = false;  // those who are here get it; it is not kept
+    metrics_.dropped.refused.add();
+  }
+  const mqtt::MessagePtr message = own(connection, topic, packet, retain, out_.clock.wall_ms());
+  const bool promises = packet.qos != Qos::at_most_once;
+  if ((promises || retain) && (!log_state_.accepting || over_memory())) {
+    if (!promises) {
+      metrics_.dropped.refused.add();  // QoS 0: nobody is told, but it is counted
+      return;
+    }
+    if (connection.v5()) {
+      refuse_publish(connection, packet, ReasonCode::quota_exceeded,
+                     log_state_.accepting ? "the broker's memory ceiling is reached" : log_state_.reason);
+      return;
+    }
+    // 3.x cannot be told: it is not answered, and not read, until there is room.
+    connection.link->pause(Link::log_stalled);
+  }
+  if (promises && out_.shared.full_inboxes.any() && connection.v5() && receiver_is_full(connection, *message)) {
+    refuse_publish(connection, packet, ReasonCode::quota_exceeded, "a receiver's inbox is full");
+    return;
+  }
+
+  // 5.
+  uint32_t& on_their_way = connection.logged[static_cast<size_t>(packet.qos)];
+  if (!retain && on_their_way == 0 && route_directly(connection, message)) {
+    if (packet.qos == Qos::exactly_once) session.taken.insert(packet.packet_id);
+    if (promises) {
+      answer_publisher(connection, packet.packet_id, packet.qos,
+                       match_.empty() ? ReasonCode::no_matching_subscribers : ReasonCode::success);
+    }
+    return;
+  }
+  ++on_their_way;
+  record::Publish record{message, connection.identity.mountpoint, {}};
+  if (!promises) {
+    append(std::move(record), Uncount{connection.id});
+    return;
+  }
+  const auto index = static_cast<uint32_t>(batch_.size());
+  if (packet.qos == Qos::exactly_once) {
+    connection.taking.push_back(packet.packet_id.value);
+    append(std::move(record));
+    if (!session.id.ephemeral()) {
+      append(record::Qos2In{{session.id, connection.attach}, packet.packet_id},
+             ToPublisher{connection.id, packet.packet_id, packet.qos, index});
+      return;
+    }
+    batch_pending_.push_back(ToPublisher{connection.id, packet.packet_id, packet.qos, index});
+    return;
+  }
+  append(std::move(record), ToPublisher{connection.id, packet.packet_id, packet.qos, index});
+}
+
+void Shard::refuse_publish(Connection& connection, const mqtt::Publish& packet, ReasonCode reason,
+                           std::string_view why) {
+  ++connection.dropped;
+  metrics_.dropped.refused.add();
+  if (packet.qos == Qos::at_most_once) {
+    return;  // QoS 0 has no answer
+  }
+  answer_publisher(connection, packet.packet_id, packet.qos, reason, why);
+}
+
+// Whether nothing that this message promises needs the log; if so it is on its way to the receivers.
+bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& message) {
+  const bool promises = message->qos != Qos::at_most_once;
+  if (promises && !connection.client->session.id.ephemeral() && message->qos == Qos::exactly_once) return false;
+  out_.directory.index().match(connection.identity.mountpoint, message->topic, message->publisher,
+                               routing::Shared::choose_member, match_);
+  if (promises) {
+    const auto stored = [](SessionId session) { return !session.ephemeral(); };
+    for (const auto& receiver : match_.receivers()) {
+      if (receiver.qos != Qos::at_most_once && stored(receiver.session)) return false;
+    }
+    // A group may have stored members that are not connected, so it always takes the log.
+    if (!match_.groups().empty()) return false;
+  }
+  // One mail a shard; the own one's is handled at once.
+  std::vector<record::Delivery> by_shard(shard_count_);
+  const auto add = [&](SessionId session, Qos granted, bool retain, std::span<const uint32_t> identifiers) {
+    by_shard[session.hash() % shard_count_].to.push_back({session,
+                                                          mqtt::lower(message->qos, granted),
+                                                          retain,
+                                                          false,
+                                                          {},
+                                                          {identifiers.begin(), identifiers.end()}});
+  };
+  for (const auto& receiver : match_.receivers()) {
+    add(receiver.session, receiver.qos, receiver.retain_as_published && message->retain,
+        match_.identifiers(receiver));
+  }
+  for (const auto& group : match_.groups()) {
+    if (!group.member.session) continue;
+    const uint32_t* identifier = &group.member.subscription_identifier;
+    add(group.member.session, group.member.options.qos, group.member.options.retain_as_published && message->retain,
+        {identifier, *identifier != 0 ? 1u : 0u});
+  }
+  for (uint32_t shard = 0; shard < shard_count_; ++shard) {
+    record::Delivery& delivery = by_shard[shard];
+    if (delivery.to.empty()) continue;
+    delivery.message = message;
+    if (shard == index_) {
+      receive(delivery);
+    } else {
+      out_.post.post(shard, DirectMail{std::move(delivery)});
+    }
+  }
+  return true;
+}
+
+bool Shard::receiver_is_full(Connection& connection, const mqtt::Message& message) {
+  out_.directory.index().match(connection.identity.mountpoint, message.topic, message.publisher,
+                               routing::Shared::name_group, match_);
+  return std::any_of(match_.receivers().begin(), match_.receivers().end(), [&](const routing::Receiver& receiver) {
+    return receiver.qos != Qos::at_most_once && out_.shared.full_inboxes.contains(receiver.session);
+  });
+}
+
+void Shard::answer_publisher(Connection& connection, PacketId id, Qos qos, ReasonCode reason, std::string_view why) {
+  mqtt::PublishReply reply{id, reason, {}, {}};
+  if (connection.problem_information && !why.empty()) reply.reason_string = why;
+  if (qos == Qos::exactly_once) {
+    if (mqtt::is_error(reason) && connection.unanswered > 0) --connection.unanswered;
+    send(connection, mqtt::Pubrec{reply});
+  } else {
+    if (connection.unanswered > 0) --connection.unanswered;
+    send(connection, mqtt::Puback{reply});
+  }
+}
+
+void Shard::handle(Connection& connection, const mqtt::Pubrel& packet) {
+  session::Session& session = connection.client->session;
+  if (!session.taken.contains(packet.packet_id)) {
+    // 3.x: as if it had been here. [MQTT-4.3.3-11]
+    send(connection, mqtt::Pubcomp{{packet.packet_id, ReasonCode::packet_identifier_not_found, {}, {}}});
+    return;
+  }
+  if (session.id.ephemeral()) {
+    session.taken.erase(packet.packet_id);
+    if (connection.unanswered > 0) --connection.unanswered;
+    send(connection, mqtt::Pubcomp{{packet.packet_id, ReasonCode::success, {}, {}}});
+    return;
+  }
+  append(record::Released{{session.id, connection.attach}, packet.packet_id},
+         ToPubcomp{connection.id, packet.packet_id});
+}
+
+}  // namespace courier::broker

@@ -1,0 +1,72 @@
+// SUBSCRIBE and UNSUBSCRIBE.
+//
+//  1. each filter by itself: legal, within limits, allowed?
+//  2. one record for those that are; the SUBACK waits until the index knows them
+//  A filter that changes nothing, and brings no retained message, is granted without a record.
+#include <algorithm>
+
+#include "broker/shard.h"
+#include "broker/shared.h"
+#include "mqtt/topic.h"
+
+namespace courier::broker {
+
+using mqtt::Qos;
+using mqtt::ReasonCode;
+
+void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
+  Client& client = *connection.client;
+  const Limits& limits = out_.limits;
+  std::vector<ReasonCode> reasons;
+  record::Subscribe record;
+  uint32_t total = client.session.subscription_count;
+  for (const auto& entry : packet.entries) {
+    const auto refuse = [&](ReasonCode reason) { reasons.push_back(reason); };
+    std::string_view filter = entry.filter;
+    if (mqtt::is_shared(filter)) {
+      const auto shared = mqtt::parse_shared(filter);
+      if (!shared) {  // [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+        refuse(ReasonCode::topic_filter_invalid);
+        continue;
+      }
+      if (entry.options.no_local) {  // [MQTT-3.8.3-4]
+        disconnect(connection, EndCause::protocol_violation, ReasonCode::protocol_error,
+                   "No Local on a shared subscription");
+        return;
+      }
+      filter = shared->filter;
+    }
+    if (!mqtt::is_topic_filter(filter)) {
+      refuse(ReasonCode::topic_filter_invalid);
+    } else if (filter.size() > limits.topic_bytes_max || mqtt::level_count(filter) > limits.topic_levels_max) {
+      refuse(ReasonCode::topic_filter_invalid);
+    } else if (!out_.authorizer.may_subscribe(connection.identity, connection.client_id, entry.filter)) {
+      refuse(ReasonCode::not_authorized);
+    } else if (total >= limits.subscriptions_per_client_max || over_memory() || !log_state_.accepting) {
+      refuse(ReasonCode::quota_exceeded);
+    } else {
+      reasons.push_back(static_cast<ReasonCode>(entry.options.qos));  // [MQTT-3.9.3-1]
+      record.entries.push_back({std::string(entry.filter), entry.options});
+      ++total;
+    }
+  }
+  if (record.entries.empty()) {
+    send(connection, mqtt::Suback{packet.packet_id, std::move(reasons), {}, {}});
+    return;
+  }
+  record.by = {client.session.id, connection.attach};
+  record.mountpoint = connection.identity.mountpoint;
+  record.subscription_identifier = packet.subscription_identifier.value_or(0);
+  record.window = connection.window;
+  ++connection.subacks_pending;
+  append(std::move(record), ToSuback{connection.id, packet.packet_id, std::move(reasons)});
+}
+
+void Shard::handle(Connection& connection, const mqtt::Unsubscribe& packet) {
+  record::Unsubscribe record{{connection.client->session.id, connection.attach},
+                             connection.identity.mountpoint,
+                             {packet.filters.begin(), packet.filters.end()}};
+  append(std::move(record), ToUnsuback{connection.id, packet.packet_id});
+}
+
+}  // namespace courier::broker

@@ -1,0 +1,168 @@
+// Inboxes and their bounds: reading what is on disk only, making room, giving up what expired.
+#include <algorithm>
+
+#include "base/log.h"
+#include "broker/shard.h"
+#include "broker/shared.h"
+#include "record/rows.h"
+
+namespace courier::broker {
+
+namespace {
+
+// Rows that one read brings into memory.
+constexpr size_t kRowsPerLoad = 256;
+
+log::Limit drops{{.per_second = 10}};
+log::Limit damage{{.per_second = 1}};
+
+// On a worker.
+LoadedMail read_rows(const store::StateStore& store, SessionId session, uint64_t from, uint64_t to) {
+  LoadedMail mail{session, from, to, {}};
+  std::vector<session::Inbox::Loaded> rows;
+  std::optional<Error> bad;
+  const auto scanned = store.scan(store::Table::inbox, record::inbox_key(session, from), record::inbox_key(session, to),
+                                  [&](std::string_view key, std::string_view value) {
+                                    const auto decoded_key = record::decode_inbox_key(key);
+                                    auto entry = record::decode_entry(value);
+                                    if (!decoded_key || !entry) {
+                                      bad = !decoded_key ? decoded_key.error() : entry.error();
+                                      return false;
+                                    }
+                                    if (rows.size() == kRowsPerLoad) {
+                                      mail.upto = decoded_key->seq;
+                                      return false;
+                                    }
+                                    rows.push_back({decoded_key->seq, std::move(*entry)});
+                                    return true;
+                                  });
+  if (!scanned) bad = scanned.error();
+  if (bad) {
+    mail.rows = fail(std::move(*bad));
+    return mail;
+  }
+  std::vector<Position> positions;
+  for (const auto& row : rows) {
+    if (!row.entry.message) positions.push_back(row.entry.position);
+  }
+  if (!positions.empty()) {
+    auto messages = store.load_messages(positions);
+    if (!messages) {
+      mail.rows = fail(std::move(messages.error()));
+      return mail;
+    }
+    size_t next = 0;
+    for (auto& row : rows) {
+      if (!row.entry.message) row.entry.message = (*messages)[next++];
+    }
+  }
+  mail.rows = std::move(rows);
+  return mail;
+}
+
+}  // namespace
+
+record::InboxRef Shard::ref_of(const Client&, uint64_t seq, const session::Entry& entry) const {
+  const session::GroupOrigin origin = entry.origin();
+  return {seq,        entry.position,
+          static_cast<uint32_t>(entry.message->cost()),
+          entry.sole, routing::GroupId(origin.group),
+          origin.seq};
+}
+
+void Shard::load(Client& client) {
+  if (client.loading) return;
+  client.loading = true;
+  const SessionId id = client.session.id;
+  const uint64_t from = client.session.inbox.gap_begin(), to = client.session.inbox.gap_end();
+  out_.post.run_on_worker([&store = out_.store, &post = out_.post, shard = index_, id, from, to] {
+    post.post(shard, read_rows(store, id, from, to));
+  });
+}
+
+void Shard::loaded(LoadedMail& mail) {
+  Client* client = find(mail.session);
+  if (!client) return;
+  client->loading = false;
+  if (!mail.rows) {
+    log::error(damage, "cannot read a session's messages from the store; its connection is closed",
+               {{"client_id", client->session.client_id}, {"error", mail.rows.error().message}});
+    if (client->connection) {
+      disconnect(*client->connection, EndCause::administrative, mqtt::ReasonCode::implementation_specific_error,
+                 "stored messages cannot be read");
+    }
+    return;
+  }
+  session::Inbox& inbox = client->session.inbox;
+  // What was read may lie elsewhere by now: entries settled, or more of them released to disk.
+  if (inbox.has_gap() && mail.from <= inbox.gap_begin() && mail.upto > inbox.gap_begin() &&
+      mail.upto <= inbox.gap_end()) {
+    inbox.absorb(std::move(*mail.rows), mail.upto);
+  }
+  enforce_limits(*client);
+  want_pump(*client);
+}
+
+void Shard::enforce_limits(Client& client) {
+  session::Inbox& inbox = client.session.inbox;
+  const Limits& limits = out_.limits;
+  const auto over = [&](uint64_t slack) {
+    const uint64_t count = inbox.count() - std::min<uint64_t>(inbox.count(), client.drops_pending);
+    const uint64_t bytes = inbox.bytes() - std::min(inbox.bytes(), client.drop_bytes_pending);
+    return count + slack > limits.inbox_messages_max || bytes + slack > limits.inbox_bytes_max;
+  };
+  if (limits.inbox_policy == InboxPolicy::refuse && (over(1) || out_.shared.full_inboxes.any())) {
+    out_.shared.full_inboxes.set(client.session.id, over(1));
+  }
+  if (!over(0)) return;
+  uint64_t seq = std::max(inbox.first(), client.evict_cursor);
+  if (client.connection) seq = std::max(seq, client.connection->cursor);
+  for (; seq < inbox.next() && over(0); ++seq) {
+    if (seq >= inbox.gap_begin() && seq < inbox.gap_end()) {
+      load(client);
+      break;
+    }
+    session::Entry* entry = inbox.find(seq);
+    if (!entry || entry->transmitted || entry->acked || entry->leaving || entry->step_pending ||
+        entry->step != session::Step::queued) {
+      continue;
+    }
+    const bool too_many = inbox.count() - client.drops_pending > limits.inbox_messages_max;
+    drop(client, seq, *entry,
+         too_many ? record::DropReason::inbox_full_messages : record::DropReason::inbox_full_bytes);
+  }
+  client.evict_cursor = seq;
+}
+
+void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason) {
+  (reason == record::DropReason::packet_too_large ? metrics_.dropped.too_large : metrics_.dropped.inbox_full).add();
+  if (client.connection) ++client.connection->dropped;
+  log::info(drops, "message dropped",
+            {{"client_id", client.session.client_id}, {"topic", entry.message->topic}, {"reason", record::name(reason)}});
+  const record::InboxRef ref = ref_of(client, seq, entry);
+  entry.leaving = true;
+  if (client.session.id.ephemeral()) {
+    client.session.inbox.finish({seq, ref.position, ref.bytes, ref.sole});
+    if (!ref.group) return;
+  } else {
+    ++client.drops_pending;
+    client.drop_bytes_pending += ref.bytes;
+  }
+  append(record::Dropped{client.session.id, {}, reason, {ref}});
+}
+
+void Shard::expire(Client& client, uint64_t seq, session::Entry& entry) {
+  metrics_.dropped.expired.add();
+  const record::InboxRef ref = ref_of(client, seq, entry);
+  entry.leaving = true;
+  if (client.session.id.ephemeral()) {
+    client.session.inbox.finish({seq, ref.position, ref.bytes, ref.sole});
+    if (!ref.group) return;
+  } else {
+    ++client.drops_pending;
+    client.drop_bytes_pending += ref.bytes;
+  }
+  append(record::Expired{client.session.id, {}, {ref}});
+}
+
+}  // namespace courier::broker

@@ -1,0 +1,236 @@
+#include "broker/shard.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "broker/shared.h"
+#include "broker/trace_line.h"
+#include "record/codec.h"
+
+namespace courier::broker {
+
+Shard::Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings surroundings)
+    : index_(index),
+      shard_count_(shard_count),
+      out_(surroundings),
+      metrics_(surroundings.shared.metrics),
+      random_(seed) {}
+
+Shard::~Shard() = default;
+
+void Shard::on_packet(Connection& connection, const mqtt::Packet& packet) {
+  if (connection.tracer) (*connection.tracer)(true, trace_line(packet));
+  struct Visitor {
+    Shard& self;
+    Connection& connection;
+    void operator()(const mqtt::Connect&) const {
+      // The decoder refuses a second CONNECT. [MQTT-3.1.0-2]
+      self.disconnect(connection, EndCause::protocol_violation, mqtt::ReasonCode::protocol_error);
+    }
+    void operator()(const mqtt::Pingreq&) const { self.send(connection, mqtt::Pingresp{}); }  // [MQTT-3.12.4-1]
+    void operator()(const mqtt::Publish& p) const { self.handle(connection, p); }
+    void operator()(const mqtt::Puback& p) const { self.handle(connection, p); }
+    void operator()(const mqtt::Pubrec& p) const { self.handle(connection, p); }
+    void operator()(const mqtt::Pubrel& p) const { self.handle(connection, p); }
+    void operator()(const mqtt::Pubcomp& p) const { self.handle(connection, p); }
+    void operator()(const mqtt::Subscribe& p) const { self.handle(connection, p); }
+    void operator()(const mqtt::Unsubscribe& p) const { self.handle(connection, p); }
+    void operator()(const mqtt::Disconnect& p) const { self.handle(connection, p); }
+    void operator()(const mqtt::Auth& p) const { self.handle(connection, p); }
+    // Packets that only a server sends; the decoder refuses them.
+    void operator()(const mqtt::Connack&) const { server_only(); }
+    void operator()(const mqtt::Suback&) const { server_only(); }
+    void operator()(const mqtt::Unsuback&) const { server_only(); }
+    void operator()(const mqtt::Pingresp&) const { server_only(); }
+    void server_only() const {
+      self.disconnect(connection, EndCause::protocol_violation, mqtt::ReasonCode::protocol_error);
+    }
+  };
+  std::visit(Visitor{*this, connection}, packet);
+}
+
+void Shard::on_writable(Connection& connection) {
+  if (!connection.blocked || !connection.client) return;
+  connection.blocked = false;
+  want_pump(*connection.client);
+}
+
+void Shard::on_mail(Mail mail) {
+  struct Visitor {
+    Shard& self;
+    void operator()(FeedMail& feed) const {
+      size_t at = 0;
+      for (const FeedMail::Back& back : feed.back) {
+        for (; at < back.after_items; ++at) self.fold(feed.items[at]);
+        CHECK(!self.in_log_.empty() && self.in_log_.front().ticket == back.ticket);
+        InLog mine = std::move(self.in_log_.front());
+        self.in_log_.pop_front();
+        self.in_log_bytes_ -= mine.bytes;
+        for (Pending& pending : mine.pending) self.run(pending, back);
+      }
+      for (; at < feed.items.size(); ++at) self.fold(feed.items[at]);
+    }
+    void operator()(DirectMail& direct) const { self.receive(direct.delivery); }
+    void operator()(AuthMail& answer) const {
+      if (Connection* connection = self.find(answer.connection)) self.decided(*connection, std::move(answer.decision));
+    }
+    void operator()(LoadedMail& rows) const { self.loaded(rows); }
+    void operator()(BarrierMail& barrier) const { self.write_dirty(barrier.checkpoint); }
+    void operator()(CheckpointedMail& done) const { self.checkpointed(done.checkpoint); }
+    void operator()(LogStateMail& state) const {
+      self.log_state_ = state.state;
+      if (!state.state.accepting) return;
+      for (const auto& [id, connection] : self.connections_) connection->link->resume(Link::log_stalled);
+    }
+    void operator()(TaskMail& task) const { task.run(self); }
+  };
+  std::visit(Visitor{*this}, mail);
+}
+
+void Shard::end_turn() {
+  pump_all();
+  if (!acks_waiting_.empty() && (!batch_.empty() || acks_waiting_.size() > 1024 || out_.clock.mono_ns() >= acks_due_)) {
+    for (const SessionId id : std::exchange(acks_waiting_, {})) {
+      if (Client* client = find(id)) flush_acks(*client);
+    }
+    acks_due_ = INT64_MAX;
+  }
+  if (!batch_.empty()) {
+    const uint64_t ticket = next_ticket_++;
+    const size_t bytes = batch_encoded_.size();
+    in_log_.push_back({ticket, bytes, std::exchange(batch_pending_, {})});
+    in_log_bytes_ += bytes;
+    out_.log.append({index_, ticket, std::exchange(batch_, {}), std::exchange(batch_encoded_, {})});
+  }
+  if (!paused_.empty() && in_log_bytes_ < out_.limits.uncommitted_bytes_max / 2) {
+    for (const ConnectionId id : std::exchange(paused_, {})) {
+      if (Connection* connection = find(id)) connection->link->resume(Link::uncommitted);
+    }
+  }
+  metrics_.connections.set(static_cast<int64_t>(connections_.size()));
+  size_t connected = 0;
+  connected = std::min(connections_.size(), clients_.size());
+  metrics_.sessions_connected.set(static_cast<int64_t>(connected));
+  metrics_.sessions_offline.set(static_cast<int64_t>(clients_.size() - connected));
+}
+
+MonoNs Shard::next_due() const {
+  MonoNs due = acks_due_;
+  if (!deadlines_.empty() && acting_) {
+    const WallMs wait = deadlines_.top().at - out_.clock.wall_ms();
+    due = std::min(due, out_.clock.mono_ns() + std::max<WallMs>(0, std::min<WallMs>(wait, 3'600'000)) * 1'000'000);
+  }
+  return due;
+}
+
+bool Shard::over_memory() const {
+  return out_.limits.memory_bytes_max != 0 &&
+         out_.shared.memory_bytes.load(std::memory_order_relaxed) >
+             static_cast<int64_t>(out_.limits.memory_bytes_max);
+}
+
+// --- records ---
+
+void Shard::append(record::Record record) {
+  record::encode(batch_encoded_, record);
+  batch_.push_back(std::move(record));
+}
+
+void Shard::append(record::Record record, Pending pending) {
+  append(std::move(record));
+  batch_pending_.push_back(std::move(pending));
+}
+
+void Shard::wait_for_ack_company(Client& client) {
+  if (client.acked.size() + client.completed.size() > 1) return;  // is in the list
+  acks_waiting_.push_back(client.session.id);
+  if (acks_due_ == INT64_MAX) acks_due_ = out_.clock.mono_ns() + int64_t{out_.limits.ack_linger_ms} * 1'000'000;
+}
+
+void Shard::flush_acks(Client& client) {
+  const record::SessionRef by{client.session.id, client.session.attach};
+  if (!client.acked.empty()) append(record::Acked{{by, std::exchange(client.acked, {})}});
+  if (!client.completed.empty()) append(record::Completed{{by, std::exchange(client.completed, {})}});
+}
+
+void Shard::after_fold(Client& client, bool was_dirty) {
+  if (!was_dirty && client.session.dirty && !client.session.id.ephemeral()) dirty_.push_back(client.session.id);
+}
+
+// --- sending ---
+
+void Shard::send(Connection& connection, const mqtt::Packet& packet) {
+  if (connection.tracer) (*connection.tracer)(false, trace_line(packet));
+  mqtt::encode(connection.link->output(), packet, connection.version, connection.maximum_packet_size);
+}
+
+// --- who is who ---
+
+Connection* Shard::find(ConnectionId id) {
+  const auto it = connections_.find(id);
+  return it == connections_.end() ? nullptr : it->second.get();
+}
+
+Client* Shard::find(SessionId id) {
+  const auto it = clients_.find(id);
+  return it == clients_.end() ? nullptr : it->second.get();
+}
+
+const Client* Shard::find(std::string_view mountpoint, std::string_view client_id) const {
+  const auto name = names_.find(name_key(mountpoint, client_id));
+  if (name == names_.end()) return nullptr;
+  const auto it = clients_.find(name->second.session);
+  return it == clients_.end() ? nullptr : it->second.get();
+}
+
+void Shard::for_each(const std::function<bool(const Client&)>& visit) const {
+  for (const auto& [id, client] : clients_) {
+    if (!visit(*client)) return;
+  }
+}
+
+bool Shard::trace(const std::string& mountpoint, const std::string& client_id, std::shared_ptr<Tracer> tracer) {
+  const std::string key = name_key(mountpoint, client_id);
+  if (tracer) {
+    tracers_[key] = tracer;
+  } else {
+    tracers_.erase(key);
+  }
+  const Client* client = find(mountpoint, client_id);
+  if (!client || !client->connection) return false;
+  client->connection->tracer = std::move(tracer);
+  return true;
+}
+
+std::string Shard::name_key(std::string_view mountpoint, std::string_view client_id) {
+  std::string key(mountpoint);
+  key.push_back('\0');
+  key.append(client_id);
+  return key;
+}
+
+Client& Shard::add_client(session::Session session) {
+  auto owned = std::make_unique<Client>();
+  owned->session = std::move(session);
+  Client& client = *owned;
+  const SessionId id = client.session.id;
+  names_[name_key(client.session.mountpoint, client.session.client_id)].session = id;
+  clients_[id] = std::move(owned);
+  return client;
+}
+
+void Shard::erase_client(Client& client) {
+  const SessionId id = client.session.id;
+  if (out_.shared.full_inboxes.any()) out_.shared.full_inboxes.set(id, false);
+  metrics_.queue_messages.add(-static_cast<int64_t>(client.session.inbox.count()));
+  metrics_.queue_bytes.add(-static_cast<int64_t>(client.session.inbox.bytes()));
+  const auto name = names_.find(name_key(client.session.mountpoint, client.session.client_id));
+  if (name != names_.end() && name->second.session == id) {
+    name->second.session = SessionId();
+    if (!name->second.changing && !name->second.waiting) names_.erase(name);
+  }
+  if (!id.ephemeral()) ended_.push_back(id);
+  clients_.erase(id);
+}
+
+}  // namespace courier::broker
