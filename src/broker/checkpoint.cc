@@ -11,7 +11,8 @@ void Shard::write_dirty(uint64_t checkpoint) {
   CheckpointParts::Part part;
   store::StateBatch& rows = part.rows;
   part.ended = std::exchange(ended_, {});
-  for (const SessionId id : part.ended) rows.erases.push_back({store::Table::session, record::session_key(id)});
+  for (const SessionId id : part.ended)
+    rows.erases.push_back({store::Table::session, record::session_key(id)});
   for (const SessionId id : std::exchange(dirty_, {})) {
     Client* client = find(id);
     if (!client) continue;  // ended

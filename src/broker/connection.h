@@ -106,13 +106,13 @@ class Connection {
   };
   std::vector<Held> held;
   std::vector<std::vector<mqtt::ReasonCode>> unsubscribed;  // for the UNSUBACKs, in order
-  bool blocked = false;  // output full; on_writable() goes on
+  bool blocked = false;                                     // output full; on_writable() goes on
 
   // --- from the client ---
-  std::vector<std::string> aliases_in;   // index: alias - 1
-  std::vector<uint16_t> taking;          // QoS 2 ids whose QOS2_IN is not back
-  uint32_t unanswered = 0;               // QoS ≥ 1 PUBLISHes that count against our Receive Maximum
-  uint32_t logged[3] = {0, 0, 0};        // PUBLISHes by QoS on their way through the log
+  std::vector<std::string> aliases_in;  // index: alias - 1
+  std::vector<uint16_t> taking;         // QoS 2 ids whose QOS2_IN is not back
+  uint32_t unanswered = 0;              // QoS ≥ 1 PUBLISHes that count against our Receive Maximum
+  uint32_t logged[3] = {0, 0, 0};       // PUBLISHes by QoS on their way through the log
 
   // --- the log line at its end ---
   MonoNs opened_at = 0;

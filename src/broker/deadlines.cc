@@ -23,7 +23,8 @@ WallMs Shard::ends_at(const session::Session& session) const {
 void Shard::schedule(const Client& client) {
   const session::Session& session = client.session;
   if (session.connected) return;
-  const WallMs will_at = client.will_published == session.attach ? session::Session::kNever : session.will_due_at();
+  const WallMs will_at =
+      client.will_published == session.attach ? session::Session::kNever : session.will_due_at();
   const WallMs at = std::min(will_at, ends_at(session));
   if (at != session::Session::kNever) deadlines_.push({at, session.id});
 }
@@ -53,7 +54,8 @@ void Shard::due(Client& client) {
   log::debug("session expired", {{"client_id", session.client_id}});
   metrics_.sessions_expired.add();
   name->second.changing = true;
-  append(record::Detach{{session.id, session.attach}, true, true, session.expiry_seconds, session.sent_before});
+  append(
+      record::Detach{{session.id, session.attach}, true, true, session.expiry_seconds, session.sent_before});
 }
 
 void Shard::publish_will(Client& client) {

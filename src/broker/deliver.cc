@@ -54,7 +54,8 @@ void Shard::send_qos0(Connection& connection, const mqtt::MessagePtr& message, b
     reason.add();
   };
   if (is_expired(*message, now)) return dropped(metrics_.dropped.expired);
-  if (connection.link->unsent_bytes() > out_.limits.output_bytes_max) return dropped(metrics_.dropped.output_full);
+  if (connection.link->unsent_bytes() > out_.limits.output_bytes_max)
+    return dropped(metrics_.dropped.output_full);
   mqtt::Delivery delivery;
   delivery.retain = retain;
   delivery.message_expiry_seconds = seconds_left(*message, now);
@@ -150,7 +151,8 @@ void Shard::pump(Connection& connection) {
       if (same_id && same_id->transmitted) return;
     }
     if (entry->step == Step::received) {
-      send(connection, mqtt::Pubrel{{session::packet_id_of(seq), mqtt::ReasonCode::success, {}, {}}});  // [MQTT-4.4.0-1]
+      send(connection,
+           mqtt::Pubrel{{session::packet_id_of(seq), mqtt::ReasonCode::success, {}, {}}});  // [MQTT-4.4.0-1]
       entry->transmitted = true;
       ++connection.in_flight;
       ++connection.cursor;

@@ -7,16 +7,16 @@
 namespace courier::broker {
 
 enum class EndCause : uint8_t {
-  client_disconnect,   // DISCONNECT
-  client_closed,       // the socket ended without one
+  client_disconnect,  // DISCONNECT
+  client_closed,      // the socket ended without one
   keep_alive_timeout,
-  connect_timeout,     // no CONNECT in time
+  connect_timeout,  // no CONNECT in time
   protocol_violation,
   taken_over,
-  refused,             // CONNECT was
+  refused,  // CONNECT was
   server_shutdown,
-  administrative,      // `courier client kick`
-  output_overflow,     // its reader stood still
+  administrative,   // `courier client kick`
+  output_overflow,  // its reader stood still
 };
 inline constexpr size_t kEndCauseCount = 10;
 std::string_view name(EndCause cause);

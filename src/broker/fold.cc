@@ -67,131 +67,131 @@ void Shard::fold(record::FeedItem& item) {
   std::visit(Visitor{*this}, item);
 }
 
+// One record of one session.
+struct Shard::RecordFold {
+  Shard& self;
+  record::SessionRecord& item;
+
+  // Applies `change` to the client if it is still there.
+  template <typename Change>
+  void to(SessionId id, Change&& change) const {
+    Client* client = self.find(id);
+    if (!client) return;
+    const bool was_dirty = client->session.dirty;
+    {
+      const QueueCount count(self.metrics_, client->session.inbox);
+      change(*client);
+    }
+    self.after_fold(*client, was_dirty);
+  }
+
+  void operator()(record::Attach& r) const {
+    if (Client* old = self.find(r.ends)) {
+      if (old->connection) old->connection->client = nullptr;
+      self.erase_client(*old);
+    }
+    if (r.resume) {
+      to(r.resume, [&](Client& client) { record::resume(client.session, r, item.position); });
+      return;
+    }
+    session::Session session;
+    record::begin(session, r, item.position, record::session_hash(r.mountpoint, r.client_id));
+    Client& client = self.add_client(std::move(session));
+    self.after_fold(client, false);
+  }
+  void operator()(record::Detach& r) const {
+    Client* client = self.find(r.of.session);
+    if (!client) return;
+    to(r.of.session, [&](Client& c) {
+      if (!record::fold(c.session, r, item.clock)) return;
+      if (!r.ends_session && self.acting_) self.schedule(c);
+    });
+    if (!r.ends_session || client->session.attach != r.of.attach) return;
+    const std::string key = name_key(client->session.mountpoint, client->session.client_id);
+    const auto name = self.names_.find(key);
+    if (name != self.names_.end()) name->second.changing = false;
+    self.erase_client(*client);
+    if (self.acting_) self.next_in_line(key);
+  }
+  void operator()(record::Subscribe& r) const {
+    to(r.by.session, [&](Client& c) { c.session.subscription_count = item.subscription_count; });
+  }
+  void operator()(record::Unsubscribe& r) const {
+    to(r.by.session, [&](Client& c) {
+      c.session.subscription_count = item.subscription_count;
+      if (!c.connection) return;
+      std::vector<ReasonCode> reasons;
+      for (const bool existed : item.existed) {
+        reasons.push_back(existed ? ReasonCode::success : ReasonCode::no_subscription_existed);
+      }
+      c.connection->unsubscribed.push_back(std::move(reasons));
+    });
+  }
+  void operator()(record::Acked& r) const {
+    to(r.by.session, [&](Client& c) { record::fold(c.session, r); });
+  }
+  void operator()(record::Sent& r) const {
+    to(r.by.session, [&](Client& c) {
+      record::fold(c.session, r);
+      clear_pending(c, r.messages);
+      self.want_pump(c);
+    });
+  }
+  void operator()(record::Received& r) const {
+    to(r.by.session, [&](Client& c) {
+      record::fold(c.session, r);
+      clear_pending(c, r.messages);
+      if (!c.connection || c.connection->attach != r.by.attach) return;
+      for (const record::InboxRef& ref : r.messages) {
+        const session::Entry* entry = c.session.inbox.find(ref.seq);
+        if (!entry || !entry->transmitted || entry->step != session::Step::received) continue;
+        self.send(*c.connection, mqtt::Pubrel{{session::packet_id_of(ref.seq), ReasonCode::success, {}, {}}});
+      }
+    });
+  }
+  void operator()(record::Completed& r) const {
+    to(r.by.session, [&](Client& c) { record::fold(c.session, r); });
+  }
+  void operator()(record::Qos2In& r) const {
+    to(r.by.session, [&](Client& c) { record::fold(c.session, r); });
+  }
+  void operator()(record::Released& r) const {
+    to(r.by.session, [&](Client& c) { record::fold(c.session, r); });
+  }
+  void operator()(record::Dropped& r) const {
+    to(r.session, [&](Client& c) {
+      settle_pending(c, r.messages);
+      record::fold(c.session, r);
+    });
+  }
+  void operator()(record::Expired& r) const {
+    to(r.session, [&](Client& c) {
+      settle_pending(c, r.messages);
+      record::fold(c.session, r);
+    });
+  }
+  // Not about one session.
+  void operator()(record::Publish&) const {}
+  void operator()(record::RetainedExpired&) const {}
+  void operator()(record::NodeDown&) const {}
+  void operator()(record::Feature&) const {}
+
+  static void clear_pending(Client& client, const std::vector<record::InboxRef>& messages) {
+    for (const record::InboxRef& ref : messages) {
+      if (session::Entry* entry = client.session.inbox.find(ref.seq)) entry->step_pending = false;
+    }
+  }
+  static void settle_pending(Client& client, const std::vector<record::InboxRef>& messages) {
+    for (const record::InboxRef& ref : messages) {
+      if (client.drops_pending == 0) return;
+      --client.drops_pending;
+      client.drop_bytes_pending -= std::min<uint64_t>(client.drop_bytes_pending, ref.bytes);
+    }
+  }
+};
+
 void Shard::fold(record::SessionRecord& item) {
-  struct Visitor {
-    Shard& self;
-    record::SessionRecord& item;
-
-    // Applies `change` to the client if it is still there.
-    template <typename Change>
-    void to(SessionId id, Change&& change) const {
-      Client* client = self.find(id);
-      if (!client) return;
-      const bool was_dirty = client->session.dirty;
-      {
-        const QueueCount count(self.metrics_, client->session.inbox);
-        change(*client);
-      }
-      self.after_fold(*client, was_dirty);
-    }
-
-    void operator()(record::Attach& r) const {
-      if (Client* old = self.find(r.ends)) {
-        if (old->connection) old->connection->client = nullptr;
-        self.erase_client(*old);
-      }
-      if (r.resume) {
-        to(r.resume, [&](Client& client) { record::resume(client.session, r, item.position); });
-        return;
-      }
-      session::Session session;
-      record::begin(session, r, item.position, record::session_hash(r.mountpoint, r.client_id));
-      Client& client = self.add_client(std::move(session));
-      self.after_fold(client, false);
-    }
-    void operator()(record::Detach& r) const {
-      Client* client = self.find(r.of.session);
-      if (!client) return;
-      to(r.of.session, [&](Client& c) {
-        if (!record::fold(c.session, r, item.clock)) return;
-        if (!r.ends_session && self.acting_) self.schedule(c);
-      });
-      if (!r.ends_session || client->session.attach != r.of.attach) return;
-      const std::string key = name_key(client->session.mountpoint, client->session.client_id);
-      const auto name = self.names_.find(key);
-      if (name != self.names_.end()) name->second.changing = false;
-      self.erase_client(*client);
-      if (self.acting_) self.next_in_line(key);
-    }
-    void operator()(record::Subscribe& r) const {
-      to(r.by.session, [&](Client& c) {
-        c.session.subscription_count = item.subscription_count;
-      });
-    }
-    void operator()(record::Unsubscribe& r) const {
-      to(r.by.session, [&](Client& c) {
-        c.session.subscription_count = item.subscription_count;
-        if (!c.connection) return;
-        std::vector<ReasonCode> reasons;
-        for (const bool existed : item.existed) {
-          reasons.push_back(existed ? ReasonCode::success : ReasonCode::no_subscription_existed);
-        }
-        c.connection->unsubscribed.push_back(std::move(reasons));
-      });
-    }
-    void operator()(record::Acked& r) const {
-      to(r.by.session, [&](Client& c) { record::fold(c.session, r); });
-    }
-    void operator()(record::Sent& r) const {
-      to(r.by.session, [&](Client& c) {
-        record::fold(c.session, r);
-        clear_pending(c, r.messages);
-        self.want_pump(c);
-      });
-    }
-    void operator()(record::Received& r) const {
-      to(r.by.session, [&](Client& c) {
-        record::fold(c.session, r);
-        clear_pending(c, r.messages);
-        if (!c.connection || c.connection->attach != r.by.attach) return;
-        for (const record::InboxRef& ref : r.messages) {
-          const session::Entry* entry = c.session.inbox.find(ref.seq);
-          if (!entry || !entry->transmitted || entry->step != session::Step::received) continue;
-          self.send(*c.connection, mqtt::Pubrel{{session::packet_id_of(ref.seq), ReasonCode::success, {}, {}}});
-        }
-      });
-    }
-    void operator()(record::Completed& r) const {
-      to(r.by.session, [&](Client& c) { record::fold(c.session, r); });
-    }
-    void operator()(record::Qos2In& r) const {
-      to(r.by.session, [&](Client& c) { record::fold(c.session, r); });
-    }
-    void operator()(record::Released& r) const {
-      to(r.by.session, [&](Client& c) { record::fold(c.session, r); });
-    }
-    void operator()(record::Dropped& r) const {
-      to(r.session, [&](Client& c) {
-        settle_pending(c, r.messages);
-        record::fold(c.session, r);
-      });
-    }
-    void operator()(record::Expired& r) const {
-      to(r.session, [&](Client& c) {
-        settle_pending(c, r.messages);
-        record::fold(c.session, r);
-      });
-    }
-    // Not about one session.
-    void operator()(record::Publish&) const {}
-    void operator()(record::RetainedExpired&) const {}
-    void operator()(record::NodeDown&) const {}
-    void operator()(record::Feature&) const {}
-
-    static void clear_pending(Client& client, const std::vector<record::InboxRef>& messages) {
-      for (const record::InboxRef& ref : messages) {
-        if (session::Entry* entry = client.session.inbox.find(ref.seq)) entry->step_pending = false;
-      }
-    }
-    static void settle_pending(Client& client, const std::vector<record::InboxRef>& messages) {
-      for (const record::InboxRef& ref : messages) {
-        if (client.drops_pending == 0) return;
-        --client.drops_pending;
-        client.drop_bytes_pending -= std::min<uint64_t>(client.drop_bytes_pending, ref.bytes);
-      }
-    }
-  };
-  std::visit(Visitor{*this, item}, item.record);
+  std::visit(RecordFold{*this, item}, item.record);
 }
 
 void Shard::receive(record::Delivery& delivery) {
@@ -203,7 +203,8 @@ void Shard::receive(record::Delivery& delivery) {
       if (!client->connection) {
         metrics_.dropped.not_connected.add();
       } else if (client->connection->subacks_pending > 0) {
-        client->connection->held.push_back({delivery.message, to.retain, std::move(to.subscription_identifiers)});
+        client->connection->held.push_back(
+            {delivery.message, to.retain, std::move(to.subscription_identifiers)});
       } else {
         send_qos0(*client->connection, delivery.message, to.retain, to.subscription_identifiers);
       }
@@ -212,8 +213,8 @@ void Shard::receive(record::Delivery& delivery) {
     const bool was_dirty = client->session.dirty;
     {
       const QueueCount count(metrics_, client->session.inbox);
-      record::receive(client->session, {delivery.position, delivery.message, to.qos, to.retain, to.sole, to.origin,
-                                        to.subscription_identifiers});
+      record::receive(client->session, {delivery.position, delivery.message, to.qos, to.retain, to.sole,
+                                        to.origin, to.subscription_identifiers});
     }
     after_fold(*client, was_dirty);
     if (!acting_) continue;
@@ -238,7 +239,8 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
         session::Session& session = connection->client->session;
         if (session.id.ephemeral()) session.taken.insert(p.packet_id);
       }
-      const bool nobody = std::find(back.unmatched.begin(), back.unmatched.end(), p.record) != back.unmatched.end();
+      const bool nobody =
+          std::find(back.unmatched.begin(), back.unmatched.end(), p.record) != back.unmatched.end();
       self.answer_publisher(*connection, p.packet_id, p.qos,
                             nobody ? ReasonCode::no_matching_subscribers : ReasonCode::success);
     }
@@ -258,7 +260,8 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
     void operator()(ToUnsuback& p) const {
       Connection* connection = self.find(p.connection);
       if (!connection || connection->unsubscribed.empty()) return;
-      self.send(*connection, mqtt::Unsuback{p.packet_id, std::move(connection->unsubscribed.front()), {}, {}});
+      self.send(*connection,
+                mqtt::Unsuback{p.packet_id, std::move(connection->unsubscribed.front()), {}, {}});
       connection->unsubscribed.erase(connection->unsubscribed.begin());
     }
     void operator()(Uncount& p) const {
@@ -273,6 +276,10 @@ void Shard::restore(session::Session session) {
   Client& client = add_client(std::move(session));
   metrics_.queue_messages.add(static_cast<int64_t>(client.session.inbox.count()));
   metrics_.queue_bytes.add(static_cast<int64_t>(client.session.inbox.bytes()));
+}
+
+void Shard::restore_subscription_count(SessionId session, uint32_t count) {
+  if (Client* client = find(session)) client->session.subscription_count = count;
 }
 
 void Shard::replay(std::vector<record::FeedItem>& items) {

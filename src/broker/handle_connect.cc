@@ -6,9 +6,13 @@
 //  4. attach       who has this name now? take over, or wait until its change is back
 //  5. ATTACH is appended (nothing at all for a clean session without a will)
 //  6. attached     it is back: CONNACK, then what the inbox holds
+#include <algorithm>
+
+#include "base/check.h"
 #include "base/log.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
+#include "mqtt/topic.h"
 
 namespace courier::broker {
 
@@ -71,8 +75,10 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
     refuse_connect(connection, ReasonCode::client_identifier_not_valid,
                    "an empty client id needs a clean session");
   } else if (packet.will && (mqtt::level_count(packet.will->topic) > out_.limits.topic_levels_max ||
-                             packet.will->topic.size() > out_.limits.topic_bytes_max)) {
-    refuse_connect(connection, ReasonCode::topic_name_invalid, "the will's topic exceeds a limit");
+                             packet.will->topic.size() > out_.limits.topic_bytes_max ||
+                             packet.will->topic.starts_with('$'))) {
+    refuse_connect(connection, ReasonCode::topic_name_invalid,
+                   "the will's topic exceeds a limit or begins with $");
   } else {
     connection.client_id = packet.client_id;
     if (packet.client_id.empty()) {
@@ -84,8 +90,8 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
     request->clean_start = packet.clean_start;
     request->keep_alive_seconds = packet.keep_alive_seconds;
     // 3.x: a clean session ends with its connection, any other never. 5.0: as asked; absent is 0.
-    const uint32_t asked = v5 ? packet.session_expiry_seconds.value_or(0)
-                              : (packet.clean_start ? 0 : record::kNeverExpires);
+    const uint32_t asked =
+        v5 ? packet.session_expiry_seconds.value_or(0) : (packet.clean_start ? 0 : record::kNeverExpires);
     request->expiry_seconds = std::min(asked, out_.limits.session_expiry_seconds_max);
     request->expiry_lowered = request->expiry_seconds != asked;
     if (packet.username) request->username = std::string(*packet.username);
@@ -96,13 +102,14 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
     request->topic_alias_maximum = packet.topic_alias_maximum.value_or(0);
     request->request_response_information = packet.request_response_information;
 
-    auth::Credentials credentials{connection.peer.mountpoint, connection.client_id, request->username,
-                                  request->password,          connection.peer.address,
-                                  connection.peer.listener,   packet.version};
+    auth::Credentials credentials{
+        connection.peer.mountpoint, connection.client_id,     request->username, request->password,
+        connection.peer.address,    connection.peer.listener, packet.version};
     connection.request = std::move(request);
-    out_.authenticator.authenticate(std::move(credentials), [post = &out_.post, shard = index_, id](auth::Decision d) {
-      post->post(shard, AuthMail{id, std::move(d)});
-    });
+    out_.authenticator.authenticate(std::move(credentials),
+                                    [post = &out_.post, shard = index_, id](auth::Decision d) {
+                                      post->post(shard, AuthMail{id, std::move(d)});
+                                    });
   }
   return find(id);
 }
@@ -114,6 +121,11 @@ void Shard::decided(Connection& connection, auth::Decision decision) {
   }
   connection.identity = std::move(decision.identity);
   connection.request->password.reset();
+  if (connection.request->will && !out_.authorizer.may_publish(connection.identity, connection.client_id,
+                                                               connection.request->will->message->topic)) {
+    refuse_connect(connection, ReasonCode::not_authorized, "the client may not publish its will");
+    return;
+  }
   const uint16_t hash = record::session_hash(connection.identity.mountpoint, connection.client_id);
   const uint32_t shard = hash % shard_count_;
   if (shard == index_) {
@@ -142,7 +154,8 @@ void Shard::attach(Connection& connection) {
     const ConnectionId losers[] = {std::exchange(name.waiting, connection.id), name.attaching};
     connection.state = Connection::State::waiting;
     for (const ConnectionId loser : losers) {
-      if (Connection* other = find(loser)) disconnect(*other, EndCause::taken_over, ReasonCode::session_taken_over);
+      if (Connection* other = find(loser))
+        disconnect(*other, EndCause::taken_over, ReasonCode::session_taken_over);
     }
     return;
   }
@@ -182,7 +195,8 @@ void Shard::attach(Connection& connection) {
     const bool ends = request.clean_start || over || session.expiry_seconds == 0;
     (ends ? attach.ends : attach.resume) = session.id;
     // A will goes out when the session ends, or at once if it has no delay. [MQTT-3.1.3-9], [MQTT-3.1.2-8]
-    if (session.will && (ends || (session.connected && session.will->delay_seconds == 0))) publish_will(*client);
+    if (session.will && (ends || (session.connected && session.will->delay_seconds == 0)))
+      publish_will(*client);
   }
   attach.mountpoint = connection.identity.mountpoint;
   attach.client_id = connection.client_id;
@@ -228,8 +242,6 @@ void Shard::attached(const ToConnack& pending) {
     connection->client = client;
     connection->attach = client->session.attach;
     client->connection = connection;
-    metrics_.sessions_offline.add(pending.session_present ? -1 : 0);
-    metrics_.sessions_connected.add(1);
     send_connack(*connection, pending.session_present);
     want_pump(*client);
   } else if (!find(name->second.waiting)) {
@@ -277,7 +289,6 @@ void Shard::send_connack(Connection& connection, bool session_present) {
   connection.link->set_keep_alive(connection.keep_alive_seconds);
   send(connection, connack);
   metrics_.connects_accepted.add();
-  metrics_.connections.add(1);
   metrics_.connack_seconds.observe(static_cast<double>(out_.clock.mono_ns() - connection.opened_at) * 1e-9);
   connection.request.reset();
   connection.link->resume(Link::connecting);

@@ -1,7 +1,8 @@
-// The end of a connection, whoever ends it: DISCONNECT, a socket that closed, a time that ran out, a take-over.
+// The end of a connection, whoever ends it: DISCONNECT, a socket that closed, a time that ran out, a
+// take-over.
 //
-// The session's part of it is one DETACH record (and the will, when it is due at once). A clean session without a
-// will ends here and now.
+// The session's part of it is one DETACH record (and the will, when it is due at once). A clean session
+// without a will ends here and now.
 #include "base/log.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
@@ -22,7 +23,8 @@ void Shard::handle(Connection& connection, const mqtt::Disconnect& packet) {
                  "a session without expiry cannot get one at its end");
       return;
     }
-    connection.expiry_seconds = std::min(*packet.session_expiry_seconds, out_.limits.session_expiry_seconds_max);
+    connection.expiry_seconds =
+        std::min(*packet.session_expiry_seconds, out_.limits.session_expiry_seconds_max);
   }
   // Only 0x00 takes the will back. [MQTT-3.14.4-3]
   const bool drops_will = packet.reason == ReasonCode::success;

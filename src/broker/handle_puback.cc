@@ -2,8 +2,8 @@
 //
 //   QoS 1   PUBLISH -> PUBACK: ACKED (may wait for company)
 //   QoS 2   SENT back: PUBLISH -> PUBREC: RECEIVED; back: PUBREL -> PUBCOMP: COMPLETED (may wait for company)
-// An ephemeral session does the same without records. An answer frees its place in the window at once; the message
-// leaves the inbox when the record is back.
+// An ephemeral session does the same without records. An answer frees its place in the window at once; the
+// message leaves the inbox when the record is back.
 #include "broker/shard.h"
 
 namespace courier::broker {
@@ -12,8 +12,8 @@ using mqtt::Qos;
 using mqtt::ReasonCode;
 using session::Step;
 
-// The newest transmitted entry with this packet id: ids repeat only after 65,535 sequences, and the window never
-// spans that many.
+// The newest transmitted entry with this packet id: ids repeat only after 65,535 sequences, and the window
+// never spans that many.
 std::optional<uint64_t> Shard::transmitted_seq(Connection& connection, PacketId id) const {
   if (connection.cursor == 0 || id.value == 0) return std::nullopt;
   const uint64_t last = connection.cursor - 1;
@@ -55,7 +55,8 @@ void Shard::handle(Connection& connection, const mqtt::Puback& packet) {
                "a PUBACK answers a QoS 2 message");
     return;
   }
-  settle(connection, *seq, entry);  // an error code settles it too: the client does not want it [MQTT-4.8.2-6]
+  settle(connection, *seq,
+         entry);  // an error code settles it too: the client does not want it [MQTT-4.8.2-6]
 }
 
 void Shard::handle(Connection& connection, const mqtt::Pubrec& packet) {

@@ -68,14 +68,17 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
   session::Session& session = connection.client->session;
   if (packet.qos == Qos::exactly_once) {
     if (session.taken.contains(packet.packet_id)) {
-      answer_publisher(connection, packet.packet_id, Qos::exactly_once, ReasonCode::success);  // [MQTT-4.3.3-10]
+      answer_publisher(connection, packet.packet_id, Qos::exactly_once,
+                       ReasonCode::success);  // [MQTT-4.3.3-10]
       return;
     }
     const auto& taking = connection.taking;
-    if (std::find(taking.begin(), taking.end(), packet.packet_id.value) != taking.end()) return;  // answer is coming
+    if (std::find(taking.begin(), taking.end(), packet.packet_id.value) != taking.end())
+      return;  // answer is coming
   }
   if (packet.qos != Qos::at_most_once) {
-    if (connection.v5() && connection.unanswered >= out_.limits.receive_maximum) {  // [MQTT-3.3.4-9] is the client's
+    if (connection.v5() &&
+        connection.unanswered >= out_.limits.receive_maximum) {  // [MQTT-3.3.4-9] is the client's
       disconnect(connection, EndCause::protocol_violation, ReasonCode::receive_maximum_exceeded,
                  "more unanswered messages than the Receive Maximum");
       return;
@@ -85,16 +88,20 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
 
   // 3.
   if (topic.size() > out_.limits.topic_bytes_max || mqtt::level_count(topic) > out_.limits.topic_levels_max) {
-    refuse_publish(connection, packet, ReasonCode::topic_name_invalid, "the topic is longer or deeper than allowed");
+    refuse_publish(connection, packet, ReasonCode::topic_name_invalid,
+                   "the topic is longer or deeper than allowed");
     return;
   }
   if (topic.front() == '$') {
-    // $SYS is the broker's own, and $share is no topic; other $ topics are reserved to servers. [MQTT-4.7.2-1]
-    refuse_publish(connection, packet, ReasonCode::topic_name_invalid, "topics that begin with $ are the broker's");
+    // $SYS is the broker's own, and $share is no topic; other $ topics are reserved to servers.
+    // [MQTT-4.7.2-1]
+    refuse_publish(connection, packet, ReasonCode::topic_name_invalid,
+                   "topics that begin with $ are the broker's");
     return;
   }
   if (connection.v5() && !mqtt::payload_format_valid(packet.forwarded_properties, packet.payload)) {
-    refuse_publish(connection, packet, ReasonCode::payload_format_invalid, "the payload is not UTF-8, as it says");
+    refuse_publish(connection, packet, ReasonCode::payload_format_invalid,
+                   "the payload is not UTF-8, as it says");
     return;
   }
   if (!out_.authorizer.may_publish(connection.identity, connection.client_id, topic)) {
@@ -129,7 +136,8 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
     // 3.x cannot be told: it is not answered, and not read, until there is room.
     connection.link->pause(Link::log_stalled);
   }
-  if (promises && out_.shared.full_inboxes.any() && connection.v5() && receiver_is_full(connection, *message)) {
+  if (promises && out_.shared.full_inboxes.any() && connection.v5() &&
+      receiver_is_full(connection, *message)) {
     refuse_publish(connection, packet, ReasonCode::quota_exceeded, "a receiver's inbox is full");
     return;
   }
@@ -178,7 +186,8 @@ void Shard::refuse_publish(Connection& connection, const mqtt::Publish& packet, 
 // Whether nothing that this message promises needs the log; if so it is on its way to the receivers.
 bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& message) {
   const bool promises = message->qos != Qos::at_most_once;
-  if (promises && !connection.client->session.id.ephemeral() && message->qos == Qos::exactly_once) return false;
+  if (promises && !connection.client->session.id.ephemeral() && message->qos == Qos::exactly_once)
+    return false;
   out_.directory.index().match(connection.identity.mountpoint, message->topic, message->publisher,
                                routing::Shared::choose_member, match_);
   if (promises) {
@@ -206,7 +215,8 @@ bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& messa
   for (const auto& group : match_.groups()) {
     if (!group.member.session) continue;
     const uint32_t* identifier = &group.member.subscription_identifier;
-    add(group.member.session, group.member.options.qos, group.member.options.retain_as_published && message->retain,
+    add(group.member.session, group.member.options.qos,
+        group.member.options.retain_as_published && message->retain,
         {identifier, *identifier != 0 ? 1u : 0u});
   }
   for (uint32_t shard = 0; shard < shard_count_; ++shard) {
@@ -225,12 +235,14 @@ bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& messa
 bool Shard::receiver_is_full(Connection& connection, const mqtt::Message& message) {
   out_.directory.index().match(connection.identity.mountpoint, message.topic, message.publisher,
                                routing::Shared::name_group, match_);
-  return std::any_of(match_.receivers().begin(), match_.receivers().end(), [&](const routing::Receiver& receiver) {
-    return receiver.qos != Qos::at_most_once && out_.shared.full_inboxes.contains(receiver.session);
-  });
+  return std::any_of(
+      match_.receivers().begin(), match_.receivers().end(), [&](const routing::Receiver& receiver) {
+        return receiver.qos != Qos::at_most_once && out_.shared.full_inboxes.contains(receiver.session);
+      });
 }
 
-void Shard::answer_publisher(Connection& connection, PacketId id, Qos qos, ReasonCode reason, std::string_view why) {
+void Shard::answer_publisher(Connection& connection, PacketId id, Qos qos, ReasonCode reason,
+                             std::string_view why) {
   mqtt::PublishReply reply{id, reason, {}, {}};
   if (connection.problem_information && !why.empty()) reply.reason_string = why;
   if (qos == Qos::exactly_once) {

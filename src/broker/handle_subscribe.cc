@@ -38,7 +38,8 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
     }
     if (!mqtt::is_topic_filter(filter)) {
       refuse(ReasonCode::topic_filter_invalid);
-    } else if (filter.size() > limits.topic_bytes_max || mqtt::level_count(filter) > limits.topic_levels_max) {
+    } else if (filter.size() > limits.topic_bytes_max ||
+               mqtt::level_count(filter) > limits.topic_levels_max) {
       refuse(ReasonCode::topic_filter_invalid);
     } else if (!out_.authorizer.may_subscribe(connection.identity, connection.client_id, entry.filter)) {
       refuse(ReasonCode::not_authorized);

@@ -21,21 +21,22 @@ LoadedMail read_rows(const store::StateStore& store, SessionId session, uint64_t
   LoadedMail mail{session, from, to, {}};
   std::vector<session::Inbox::Loaded> rows;
   std::optional<Error> bad;
-  const auto scanned = store.scan(store::Table::inbox, record::inbox_key(session, from), record::inbox_key(session, to),
-                                  [&](std::string_view key, std::string_view value) {
-                                    const auto decoded_key = record::decode_inbox_key(key);
-                                    auto entry = record::decode_entry(value);
-                                    if (!decoded_key || !entry) {
-                                      bad = !decoded_key ? decoded_key.error() : entry.error();
-                                      return false;
-                                    }
-                                    if (rows.size() == kRowsPerLoad) {
-                                      mail.upto = decoded_key->seq;
-                                      return false;
-                                    }
-                                    rows.push_back({decoded_key->seq, std::move(*entry)});
-                                    return true;
-                                  });
+  const auto scanned =
+      store.scan(store::Table::inbox, record::inbox_key(session, from), record::inbox_key(session, to),
+                 [&](std::string_view key, std::string_view value) {
+                   const auto decoded_key = record::decode_inbox_key(key);
+                   auto entry = record::decode_entry(value);
+                   if (!decoded_key || !entry) {
+                     bad = !decoded_key ? decoded_key.error() : entry.error();
+                     return false;
+                   }
+                   if (rows.size() == kRowsPerLoad) {
+                     mail.upto = decoded_key->seq;
+                     return false;
+                   }
+                   rows.push_back({decoded_key->seq, std::move(*entry)});
+                   return true;
+                 });
   if (!scanned) bad = scanned.error();
   if (bad) {
     mail.rows = fail(std::move(*bad));
@@ -64,9 +65,11 @@ LoadedMail read_rows(const store::StateStore& store, SessionId session, uint64_t
 
 record::InboxRef Shard::ref_of(const Client&, uint64_t seq, const session::Entry& entry) const {
   const session::GroupOrigin origin = entry.origin();
-  return {seq,        entry.position,
+  return {seq,
+          entry.position,
           static_cast<uint32_t>(entry.message->cost()),
-          entry.sole, routing::GroupId(origin.group),
+          entry.sole,
+          routing::GroupId(origin.group),
           origin.seq};
 }
 
@@ -88,8 +91,8 @@ void Shard::loaded(LoadedMail& mail) {
     log::error(damage, "cannot read a session's messages from the store; its connection is closed",
                {{"client_id", client->session.client_id}, {"error", mail.rows.error().message}});
     if (client->connection) {
-      disconnect(*client->connection, EndCause::administrative, mqtt::ReasonCode::implementation_specific_error,
-                 "stored messages cannot be read");
+      disconnect(*client->connection, EndCause::administrative,
+                 mqtt::ReasonCode::implementation_specific_error, "stored messages cannot be read");
     }
     return;
   }
@@ -135,10 +138,13 @@ void Shard::enforce_limits(Client& client) {
 }
 
 void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason) {
-  (reason == record::DropReason::packet_too_large ? metrics_.dropped.too_large : metrics_.dropped.inbox_full).add();
+  (reason == record::DropReason::packet_too_large ? metrics_.dropped.too_large : metrics_.dropped.inbox_full)
+      .add();
   if (client.connection) ++client.connection->dropped;
   log::info(drops, "message dropped",
-            {{"client_id", client.session.client_id}, {"topic", entry.message->topic}, {"reason", record::name(reason)}});
+            {{"client_id", client.session.client_id},
+             {"topic", entry.message->topic},
+             {"reason", record::name(reason)}});
   const record::InboxRef ref = ref_of(client, seq, entry);
   entry.leaving = true;
   if (client.session.id.ephemeral()) {

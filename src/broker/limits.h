@@ -18,9 +18,9 @@ struct Limits {
   uint32_t topic_levels_max = 32;
   uint32_t topic_bytes_max = 4096;
   uint32_t packet_bytes_max = 1024 * 1024;
-  uint16_t inflight_max = 100;      // QoS ≥ 1 messages on their way to one client, whatever it allows
-  uint16_t receive_maximum = 100;   // QoS ≥ 1 messages that one client may have on their way to us
-  uint16_t topic_alias_max = 32;    // each way
+  uint16_t inflight_max = 100;     // QoS ≥ 1 messages on their way to one client, whatever it allows
+  uint16_t receive_maximum = 100;  // QoS ≥ 1 messages that one client may have on their way to us
+  uint16_t topic_alias_max = 32;   // each way
   uint32_t inbox_messages_max = 10'000;
   uint64_t inbox_bytes_max = 64 * 1024 * 1024;
   InboxPolicy inbox_policy = InboxPolicy::drop_oldest;
@@ -28,13 +28,13 @@ struct Limits {
   uint32_t subscriptions_per_client_max = 1'000;
   uint32_t retained_messages_max = 1'000'000;
   uint64_t retained_bytes_max = 256 * 1024 * 1024;
-  uint64_t output_bytes_max = 1024 * 1024;       // written to one client and not taken by its socket
+  uint64_t output_bytes_max = 1024 * 1024;            // written to one client and not taken by its socket
   uint64_t uncommitted_bytes_max = 64 * 1024 * 1024;  // appended by one shard and not back from the log
   uint32_t session_expiry_seconds_max = record::kNeverExpires;
-  uint32_t keep_alive_seconds_max = 0;      // 0: the client's own; else what a 5.0 client is told
-  uint32_t reconnect_grace_seconds = 30;    // after a start no session expires sooner
-  uint64_t memory_bytes_max = 0;            // 0: no ceiling
-  uint32_t ack_linger_ms = 50;              // how long an ACKED may wait for others
+  uint32_t keep_alive_seconds_max = 0;    // 0: the client's own; else what a 5.0 client is told
+  uint32_t reconnect_grace_seconds = 30;  // after a start no session expires sooner
+  uint64_t memory_bytes_max = 0;          // 0: no ceiling
+  uint32_t ack_linger_ms = 50;            // how long an ACKED may wait for others
 };
 
 }  // namespace courier::broker

@@ -1,4 +1,5 @@
-// Port: the wire end of one connection. gateway/ implements it over sockets, test/sim over a simulated network.
+// Port: the wire end of one connection. gateway/ implements it over sockets, test/sim over a simulated
+// network.
 //
 // Owned by the gateway; called on the thread of the shard that has the connection.
 #pragma once

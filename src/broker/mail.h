@@ -64,8 +64,8 @@ struct TaskMail {
   std::function<void(Shard&)> run;
 };
 
-using Mail = std::variant<FeedMail, DirectMail, AuthMail, LoadedMail, BarrierMail, CheckpointedMail, LogStateMail,
-                          TaskMail>;
+using Mail = std::variant<FeedMail, DirectMail, AuthMail, LoadedMail, BarrierMail, CheckpointedMail,
+                          LogStateMail, TaskMail>;
 
 // Port: reaches a shard from any thread. Never blocks.
 class Post {

@@ -27,7 +27,9 @@ void Shard::on_packet(Connection& connection, const mqtt::Packet& packet) {
       // The decoder refuses a second CONNECT. [MQTT-3.1.0-2]
       self.disconnect(connection, EndCause::protocol_violation, mqtt::ReasonCode::protocol_error);
     }
-    void operator()(const mqtt::Pingreq&) const { self.send(connection, mqtt::Pingresp{}); }  // [MQTT-3.12.4-1]
+    void operator()(const mqtt::Pingreq&) const {
+      self.send(connection, mqtt::Pingresp{});
+    }  // [MQTT-3.12.4-1]
     void operator()(const mqtt::Publish& p) const { self.handle(connection, p); }
     void operator()(const mqtt::Puback& p) const { self.handle(connection, p); }
     void operator()(const mqtt::Pubrec& p) const { self.handle(connection, p); }
@@ -72,7 +74,8 @@ void Shard::on_mail(Mail mail) {
     }
     void operator()(DirectMail& direct) const { self.receive(direct.delivery); }
     void operator()(AuthMail& answer) const {
-      if (Connection* connection = self.find(answer.connection)) self.decided(*connection, std::move(answer.decision));
+      if (Connection* connection = self.find(answer.connection))
+        self.decided(*connection, std::move(answer.decision));
     }
     void operator()(LoadedMail& rows) const { self.loaded(rows); }
     void operator()(BarrierMail& barrier) const { self.write_dirty(barrier.checkpoint); }
@@ -89,7 +92,8 @@ void Shard::on_mail(Mail mail) {
 
 void Shard::end_turn() {
   pump_all();
-  if (!acks_waiting_.empty() && (!batch_.empty() || acks_waiting_.size() > 1024 || out_.clock.mono_ns() >= acks_due_)) {
+  if (!acks_waiting_.empty() &&
+      (!batch_.empty() || acks_waiting_.size() > 1024 || out_.clock.mono_ns() >= acks_due_)) {
     for (const SessionId id : std::exchange(acks_waiting_, {})) {
       if (Client* client = find(id)) flush_acks(*client);
     }
@@ -118,15 +122,15 @@ MonoNs Shard::next_due() const {
   MonoNs due = acks_due_;
   if (!deadlines_.empty() && acting_) {
     const WallMs wait = deadlines_.top().at - out_.clock.wall_ms();
-    due = std::min(due, out_.clock.mono_ns() + std::max<WallMs>(0, std::min<WallMs>(wait, 3'600'000)) * 1'000'000);
+    due = std::min(due,
+                   out_.clock.mono_ns() + std::max<WallMs>(0, std::min<WallMs>(wait, 3'600'000)) * 1'000'000);
   }
   return due;
 }
 
 bool Shard::over_memory() const {
-  return out_.limits.memory_bytes_max != 0 &&
-         out_.shared.memory_bytes.load(std::memory_order_relaxed) >
-             static_cast<int64_t>(out_.limits.memory_bytes_max);
+  return out_.limits.memory_bytes_max != 0 && out_.shared.memory_bytes.load(std::memory_order_relaxed) >
+                                                  static_cast<int64_t>(out_.limits.memory_bytes_max);
 }
 
 // --- records ---
@@ -144,7 +148,8 @@ void Shard::append(record::Record record, Pending pending) {
 void Shard::wait_for_ack_company(Client& client) {
   if (client.acked.size() + client.completed.size() > 1) return;  // is in the list
   acks_waiting_.push_back(client.session.id);
-  if (acks_due_ == INT64_MAX) acks_due_ = out_.clock.mono_ns() + int64_t{out_.limits.ack_linger_ms} * 1'000'000;
+  if (acks_due_ == INT64_MAX)
+    acks_due_ = out_.clock.mono_ns() + int64_t{out_.limits.ack_linger_ms} * 1'000'000;
 }
 
 void Shard::flush_acks(Client& client) {
@@ -154,7 +159,8 @@ void Shard::flush_acks(Client& client) {
 }
 
 void Shard::after_fold(Client& client, bool was_dirty) {
-  if (!was_dirty && client.session.dirty && !client.session.id.ephemeral()) dirty_.push_back(client.session.id);
+  if (!was_dirty && client.session.dirty && !client.session.id.ephemeral())
+    dirty_.push_back(client.session.id);
 }
 
 // --- sending ---
@@ -189,7 +195,8 @@ void Shard::for_each(const std::function<bool(const Client&)>& visit) const {
   }
 }
 
-bool Shard::trace(const std::string& mountpoint, const std::string& client_id, std::shared_ptr<Tracer> tracer) {
+bool Shard::trace(const std::string& mountpoint, const std::string& client_id,
+                  std::shared_ptr<Tracer> tracer) {
   const std::string key = name_key(mountpoint, client_id);
   if (tracer) {
     tracers_[key] = tracer;

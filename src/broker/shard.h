@@ -1,8 +1,8 @@
 // A shard: the sessions whose hash falls to it, and the connections of those sessions.
 //
-// One thread at a time calls it (gateway: its shard thread; test/sim: the simulator). It sees no socket: packets
-// come in by on_*(), bytes leave by Link, what must be safe leaves in one Batch per Turn and comes back as
-// FeedMail. The steps of each packet are in handle_<packet>.cc.
+// One thread at a time calls it (gateway: its shard thread; test/sim: the simulator). It sees no socket:
+// packets come in by on_*(), bytes leave by Link, what must be safe leaves in one Batch per Turn and comes
+// back as FeedMail. The steps of each packet are in handle_<packet>.cc.
 //
 //        on_packet / on_mail / on_time                       end_turn
 //   ---> decide: session, Pending acks, records  --------->  append one batch; write once per connection
@@ -10,9 +10,10 @@
 //        on_mail(FeedMail): fold, then run the Pending  <---------+  (the ordered log)
 //
 // Invariants
-// 1. An answer that promises something is a Pending until its batch is back. Nothing else writes PUBACK, PUBREC,
-//    PUBCOMP, SUBACK, UNSUBACK or a stored session's CONNACK, but for promises kept already (duplicates) and those
-//    that the log is not needed for (ephemeral sessions among themselves).
+// 1. An answer that promises something is a Pending until its batch is back. Nothing else writes PUBACK,
+// PUBREC,
+//    PUBCOMP, SUBACK, UNSUBACK or a stored session's CONNACK, but for promises kept already (duplicates) and
+//    those that the log is not needed for (ephemeral sessions among themselves).
 // 2. session::Session changes only in fold(), by what came back.
 // 3. At most one live connection per (mountpoint, client id); the later one wins.
 #pragma once
@@ -59,11 +60,11 @@ struct Surroundings {
 struct Client {
   session::Session session;
   Connection* connection = nullptr;
-  bool loading = false;          // a worker reads inbox rows
-  bool pump_wanted = false;      // in the list of this Turn
-  uint64_t evict_cursor = 0;     // no entry below can make room
-  Position will_published;       // the attach position whose will was published; its WillFired may not be back
-  uint32_t drops_pending = 0;    // entries whose DROPPED or EXPIRED is on its way
+  bool loading = false;        // a worker reads inbox rows
+  bool pump_wanted = false;    // in the list of this Turn
+  uint64_t evict_cursor = 0;   // no entry below can make room
+  Position will_published;     // the attach position whose will was published; its WillFired may not be back
+  uint32_t drops_pending = 0;  // entries whose DROPPED or EXPIRED is on its way
   uint64_t drop_bytes_pending = 0;
   // Answers that wait for company in the next batch.
   std::vector<record::InboxRef> acked, completed;
@@ -112,6 +113,7 @@ class Shard {
 
   // --- start and stop; before and after the thread runs ---
   void restore(session::Session session);
+  void restore_subscription_count(SessionId session, uint32_t count);
   void replay(std::vector<record::FeedItem>& items);
   void start();  // replay is over: from now on it acts
   // Sends DISCONNECT 0x8B to up to `count` connections and closes them; returns how many are left.
@@ -207,6 +209,7 @@ class Shard {
   void end_ephemeral(Client& client);
 
   // --- fold.cc: what came back ---
+  struct RecordFold;
   void fold(record::FeedItem& item);
   void fold(record::SessionRecord& item);
   void receive(record::Delivery& delivery);
@@ -291,8 +294,8 @@ class Shard {
   WallMs grace_until_ = 0;
 
   std::vector<SessionId> dirty_;
-  std::vector<SessionId> ended_;                      // since the last checkpoint
-  std::vector<SessionId> written_;                    // by the checkpoint in flight
+  std::vector<SessionId> ended_;    // since the last checkpoint
+  std::vector<SessionId> written_;  // by the checkpoint in flight
   uint64_t next_ephemeral_ = 1;
   routing::MatchResult match_;
 };

@@ -6,19 +6,22 @@ namespace {
 
 std::array<Counter*, 3> by_qos(Registry& registry, std::string_view name, std::string_view help) {
   std::array<Counter*, 3> counters{};
-  for (size_t qos = 0; qos < 3; ++qos) counters[qos] = &registry.counter(name, help, {{"qos", std::to_string(qos)}});
+  for (size_t qos = 0; qos < 3; ++qos)
+    counters[qos] = &registry.counter(name, help, {{"qos", std::to_string(qos)}});
   return counters;
 }
 
 Counter& dropped_because(Registry& registry, std::string_view reason) {
   return registry.counter("courier_messages_dropped_total",
-                          "Messages that one receiver will not get, by reason.", {{"reason", std::string(reason)}});
+                          "Messages that one receiver will not get, by reason.",
+                          {{"reason", std::string(reason)}});
 }
 
 }  // namespace
 
 ShardMetrics::ShardMetrics(Registry& r)
-    : connections(r.gauge("courier_clients_connected", "Clients whose CONNECT was accepted and who are here.")),
+    : connections(
+          r.gauge("courier_clients_connected", "Clients whose CONNECT was accepted and who are here.")),
       sessions_connected(r.gauge("courier_sessions", "Sessions.", {{"state", "connected"}})),
       sessions_offline(r.gauge("courier_sessions", "Sessions.", {{"state", "offline"}})),
       connects_accepted(r.counter("courier_connects_total", "CONNECTs by result.",
@@ -29,8 +32,8 @@ ShardMetrics::ShardMetrics(Registry& r)
       delivered(by_qos(r, "courier_messages_delivered_total",
                        "Messages delivered to clients: QoS 0 when written, QoS 1 and 2 when acknowledged.")),
       transmitted_again(r.counter("courier_messages_retransmitted_total", "PUBLISH packets sent with DUP.")),
-      dropped{dropped_because(r, "inbox_full"),   dropped_because(r, "expired"),
-              dropped_because(r, "too_large"),    dropped_because(r, "output_full"),
+      dropped{dropped_because(r, "inbox_full"),    dropped_because(r, "expired"),
+              dropped_because(r, "too_large"),     dropped_because(r, "output_full"),
               dropped_because(r, "not_connected"), dropped_because(r, "refused"),
               dropped_because(r, "group_full")},
       violations(r.counter("courier_protocol_violations_total", "Connections closed for what they sent.")),

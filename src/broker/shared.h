@@ -14,7 +14,8 @@
 
 namespace courier::broker {
 
-// Sessions whose inbox is at its limit, for the policy `refuse`. Empty nearly always, and then one relaxed load.
+// Sessions whose inbox is at its limit, for the policy `refuse`. Empty nearly always, and then one relaxed
+// load.
 class FullInboxes {
  public:
   void set(SessionId session, bool full);
@@ -45,7 +46,7 @@ class Shared {
   FullInboxes full_inboxes;
   CheckpointParts* checkpoint_parts = nullptr;  // set before the shards run
   std::atomic<uint64_t> next_connection{1};
-  std::atomic<int64_t> memory_bytes{0};         // as last measured; see Node::housekeeping()
+  std::atomic<int64_t> memory_bytes{0};  // as last measured; see Node::housekeeping()
   std::atomic<bool> draining{false};
 };
 

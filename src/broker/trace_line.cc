@@ -6,9 +6,10 @@ namespace courier::broker {
 
 namespace {
 
-std::string publish_line(uint16_t id, mqtt::Qos qos, bool retain, bool dup, std::string_view topic, size_t size) {
-  return fmt::format("PUBLISH id={} qos={} retain={} dup={} topic=\"{}\" payload={}B", id, static_cast<int>(qos),
-                     retain ? 1 : 0, dup ? 1 : 0, topic, size);
+std::string publish_line(uint16_t id, mqtt::Qos qos, bool retain, bool dup, std::string_view topic,
+                         size_t size) {
+  return fmt::format("PUBLISH id={} qos={} retain={} dup={} topic=\"{}\" payload={}B", id,
+                     static_cast<int>(qos), retain ? 1 : 0, dup ? 1 : 0, topic, size);
 }
 
 std::string reply_line(std::string_view packet, const mqtt::PublishReply& reply) {
@@ -29,9 +30,12 @@ std::string reasons_line(const Reasons& reasons) {
 
 std::string trace_line(const mqtt::Packet& packet) {
   struct Visitor {
-    std::string operator()(const mqtt::Connect& p) const { return fmt::format("CONNECT client_id=\"{}\"", p.client_id); }
+    std::string operator()(const mqtt::Connect& p) const {
+      return fmt::format("CONNECT client_id=\"{}\"", p.client_id);
+    }
     std::string operator()(const mqtt::Connack& p) const {
-      return fmt::format("CONNACK reason={} session_present={}", mqtt::name(p.reason), p.session_present ? 1 : 0);
+      return fmt::format("CONNACK reason={} session_present={}", mqtt::name(p.reason),
+                         p.session_present ? 1 : 0);
     }
     std::string operator()(const mqtt::Publish& p) const {
       return publish_line(p.packet_id.value, p.qos, p.retain, p.dup, p.topic, p.payload.size());
@@ -63,7 +67,9 @@ std::string trace_line(const mqtt::Packet& packet) {
     std::string operator()(const mqtt::Disconnect& p) const {
       return fmt::format("DISCONNECT reason={}", mqtt::name(p.reason));
     }
-    std::string operator()(const mqtt::Auth& p) const { return fmt::format("AUTH reason={}", mqtt::name(p.reason)); }
+    std::string operator()(const mqtt::Auth& p) const {
+      return fmt::format("AUTH reason={}", mqtt::name(p.reason));
+    }
   };
   return std::visit(Visitor{}, packet);
 }

@@ -175,8 +175,12 @@ size_t Directory::route(const Publish& publish, Position position, FeedItems& ou
       std::vector<uint32_t> ids;
       if (group.member.subscription_identifier) ids.push_back(group.member.subscription_identifier);
       to_shard(group.member.session)
-          .to.push_back({group.member.session, mqtt::Qos::at_most_once,
-                         group.member.options.retain_as_published && message.retain, false, {}, std::move(ids)});
+          .to.push_back({group.member.session,
+                         mqtt::Qos::at_most_once,
+                         group.member.options.retain_as_published && message.retain,
+                         false,
+                         {},
+                         std::move(ids)});
     }
   }
   std::fill(delivery_of_shard_.begin(), delivery_of_shard_.end(), -1);
@@ -193,9 +197,8 @@ void Directory::subscribe(Subscribe&& record, Position position, WallMs clock, F
     const routing::Subscriber subscriber{session, entry.options, record.subscription_identifier};
     if (const auto shared = mqtt::parse_shared(entry.filter)) {
       const GroupId created = routing::group_id(position, static_cast<uint32_t>(i));
-      const GroupId group =
-          groups_.subscribe(record.mountpoint, shared->group, shared->filter,
-                            {subscriber, record.window, true}, created, changes_);
+      const GroupId group = groups_.subscribe(record.mountpoint, shared->group, shared->filter,
+                                              {subscriber, record.window, true}, created, changes_);
       existed.push_back(!index_.add(record.mountpoint, entry.filter, subscriber, {group, true}));
     } else {
       existed.push_back(!index_.add(record.mountpoint, entry.filter, subscriber));
@@ -234,8 +237,12 @@ void Directory::send_retained(const Subscribe& record, const std::vector<bool>& 
       if (entry.options.no_local && retained.message->publisher == record.by.session) return true;
       items.push_back(Delivery{retained.position,
                                retained.message,
-                               {{record.by.session, mqtt::lower(retained.message->qos, entry.options.qos), true,
-                                 false, {}, ids}}});
+                               {{record.by.session,
+                                 mqtt::lower(retained.message->qos, entry.options.qos),
+                                 true,
+                                 false,
+                                 {},
+                                 ids}}});
       return true;
     });
   }
@@ -264,13 +271,15 @@ void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs cloc
   }
   if (!session.ephemeral()) dirty_subscriptions_.insert(session);
   count();
-  items_of(session, out).push_back(SessionRecord{position, clock, std::move(record), std::move(existed), total});
+  items_of(session, out)
+      .push_back(SessionRecord{position, clock, std::move(record), std::move(existed), total});
 }
 
 void Directory::end_session(SessionId session) {
   const auto mine = by_session_.find(session);
   if (mine != by_session_.end()) {
-    for (const Subscription& s : mine->second.filters) index_.remove(mine->second.mountpoint, s.filter, session);
+    for (const Subscription& s : mine->second.filters)
+      index_.remove(mine->second.mountpoint, s.filter, session);
     by_session_.erase(mine);
     if (!session.ephemeral()) dirty_subscriptions_.insert(session);
   }

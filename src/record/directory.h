@@ -1,8 +1,8 @@
 // The fold of everything that is not one session's own: subscriptions, retained messages, shared groups.
 //
-// Owned by the feed thread, which gives it every committed record in order. What a record means for sessions it
-// hands on, in the same order, to the sessions' shards (FeedItem). Other threads may only match() on index().
-// Deterministic, except for the choice of a shared member at QoS 0, which no state depends on.
+// Owned by the feed thread, which gives it every committed record in order. What a record means for sessions
+// it hands on, in the same order, to the sessions' shards (FeedItem). Other threads may only match() on
+// index(). Deterministic, except for the choice of a shared member at QoS 0, which no state depends on.
 //
 // Invariants
 // 1. Items of one shard are emitted in log order; what a PUBLISH brings stands before whatever follows it.
@@ -75,7 +75,8 @@ class Directory {
  public:
   Directory(uint64_t hash_seed, size_t shard_count);
 
-  // Folds one record and appends what follows from it. Returns how many sessions and groups a PUBLISH reached.
+  // Folds one record and appends what follows from it. Returns how many sessions and groups a PUBLISH
+  // reached.
   size_t fold(Record&& record, Position position, WallMs clock, FeedItems& out);
 
   const routing::SubscriptionIndex& index() const { return index_; }  // match() from any thread

@@ -25,7 +25,9 @@ Result<Reader> open(std::string_view value, std::string_view what) {
   return in;
 }
 
-std::string begin_row() { return std::string(1, static_cast<char>(kRowFormat)); }
+std::string begin_row() {
+  return std::string(1, static_cast<char>(kRowFormat));
+}
 
 // qos 2 bits, no_local, retain_as_published, retain_handling 2 bits: the byte of SUBSCRIBE in 5.0.
 uint8_t options_byte(const mqtt::SubscriptionOptions& options) {
@@ -40,7 +42,9 @@ mqtt::SubscriptionOptions take_options(Reader& in) {
           static_cast<mqtt::RetainHandling>(byte >> 4 & 3)};
 }
 
-void put_message(std::string& out, const mqtt::Message& message) { encode_message(out, message); }
+void put_message(std::string& out, const mqtt::Message& message) {
+  encode_message(out, message);
+}
 mqtt::MessagePtr take_message(Reader& in) {
   std::string_view rest = in.rest();
   auto message = decode_message(rest);
@@ -52,7 +56,9 @@ mqtt::MessagePtr take_message(Reader& in) {
   return *message;
 }
 
-mqtt::Qos take_qos(Reader& in) { return static_cast<mqtt::Qos>(in.varint(2)); }
+mqtt::Qos take_qos(Reader& in) {
+  return static_cast<mqtt::Qos>(in.varint(2));
+}
 
 }  // namespace
 
@@ -73,8 +79,12 @@ std::string retained_key(std::string_view mountpoint, std::string_view topic) {
   key.append(topic);
   return key;
 }
-std::string group_key(GroupId group) { return session_key(SessionId(group.value)); }
-std::string group_inbox_key(GroupId group, uint64_t seq) { return inbox_key(SessionId(group.value), seq); }
+std::string group_key(GroupId group) {
+  return session_key(SessionId(group.value));
+}
+std::string group_inbox_key(GroupId group, uint64_t seq) {
+  return inbox_key(SessionId(group.value), seq);
+}
 
 Result<SessionId> decode_session_key(std::string_view key) {
   Reader in(key);

@@ -1,7 +1,7 @@
 // The rows of the state store: keys and values. Golden samples beside it; docs/on-disk.md tells the layout.
 //
-// Keys are big-endian, so that rows of one session lie together and in order of sequence. Every value begins with
-// a version byte (kRowFormat). Decoding trusts nothing.
+// Keys are big-endian, so that rows of one session lie together and in order of sequence. Every value begins
+// with a version byte (kRowFormat). Decoding trusts nothing.
 #pragma once
 
 #include <string>

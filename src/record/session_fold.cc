@@ -8,12 +8,14 @@ using session::Session;
 
 namespace {
 
-bool is_void(const Session& session, const SessionRef& by) { return by.attach != session.attach; }
+bool is_void(const Session& session, const SessionRef& by) {
+  return by.attach != session.attach;
+}
 
 std::unique_ptr<const session::Will> will_of(const Attach& attach) {
   if (!attach.will) return nullptr;
-  return std::make_unique<const session::Will>(session::Will{
-      attach.will->message, attach.will->delay_seconds, attach.will->message_expiry_seconds});
+  return std::make_unique<const session::Will>(
+      session::Will{attach.will->message, attach.will->delay_seconds, attach.will->message_expiry_seconds});
 }
 
 void apply(Session& session, const Attach& attach, Position position) {
@@ -83,9 +85,9 @@ uint64_t receive(Session& session, const Incoming& incoming) {
   session.dirty = true;
   const uint64_t seq = session.inbox.push(std::move(entry));
   if (incoming.origin.group) {
-    session.grouped.push_back({incoming.origin,
-                               {seq, incoming.position, static_cast<uint32_t>(incoming.message->cost()),
-                                incoming.sole}});
+    session.grouped.push_back(
+        {incoming.origin,
+         {seq, incoming.position, static_cast<uint32_t>(incoming.message->cost()), incoming.sole}});
   }
   return seq;
 }
@@ -105,7 +107,9 @@ bool fold(Session& session, const Detach& detach, WallMs clock) {
 bool fold(Session& session, const Acked& acked) {
   return !is_void(session, acked.by) && finish(session, acked.messages);
 }
-bool fold(Session& session, const Sent& sent) { return step(session, sent, session::Step::sent); }
+bool fold(Session& session, const Sent& sent) {
+  return step(session, sent, session::Step::sent);
+}
 bool fold(Session& session, const Received& received) {
   return step(session, received, session::Step::received);
 }
@@ -125,8 +129,12 @@ bool fold(Session& session, const Released& released) {
 }
 
 // Named by position, so a later attach does not void them: the message is the same one.
-bool fold(Session& session, const Dropped& dropped) { return finish(session, dropped.messages); }
-bool fold(Session& session, const Expired& expired) { return finish(session, expired.messages); }
+bool fold(Session& session, const Dropped& dropped) {
+  return finish(session, dropped.messages);
+}
+bool fold(Session& session, const Expired& expired) {
+  return finish(session, expired.messages);
+}
 
 bool will_fired(Session& session, Position attach) {
   if (session.attach != attach || !session.will) return false;

@@ -1,7 +1,7 @@
 // What records do to one session. Deterministic: reads nothing but its arguments.
 //
-// Each function returns false when the record is void for this session (an older attach position, a message that
-// is settled already) and then changes nothing. Owned by the session's shard.
+// Each function returns false when the record is void for this session (an older attach position, a message
+// that is settled already) and then changes nothing. Owned by the session's shard.
 #pragma once
 
 #include <span>

@@ -10,7 +10,9 @@
 
 namespace courier::record {
 
-inline void put_u8(std::string& out, uint8_t value) { out.push_back(static_cast<char>(value)); }
+inline void put_u8(std::string& out, uint8_t value) {
+  out.push_back(static_cast<char>(value));
+}
 inline void put_text(std::string& out, std::string_view text) {
   put_varint(out, text.size());
   out.append(text);

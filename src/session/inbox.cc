@@ -6,7 +6,9 @@ namespace courier::session {
 
 namespace {
 
-bool by_seq(const Inbox::StepOf& step, uint64_t seq) { return step.seq < seq; }
+bool by_seq(const Inbox::StepOf& step, uint64_t seq) {
+  return step.seq < seq;
+}
 
 // A sorted list as a small set.
 bool contains(const std::vector<uint64_t>& sorted, uint64_t seq) {
@@ -172,7 +174,8 @@ void Inbox::release(size_t keep) {
   settle_front();
 }
 
-void Inbox::restore(uint64_t first, uint64_t next, uint64_t count, uint64_t bytes, std::vector<StepOf> steps) {
+void Inbox::restore(uint64_t first, uint64_t next, uint64_t count, uint64_t bytes,
+                    std::vector<StepOf> steps) {
   head_.clear();
   tail_.clear();
   if (count == 0) first = next;

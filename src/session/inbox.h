@@ -1,13 +1,14 @@
 // The messages (QoS ≥ 1) that a session still owes its client, in order.
 //
-// Each gets the next sequence number; its packet id follows from that: 1 + seq mod 65,535. Entries leave in any
-// order (acks), so the memory part is a ring indexed by sequence, with holes.
+// Each gets the next sequence number; its packet id follows from that: 1 + seq mod 65,535. Entries leave in
+// any order (acks), so the memory part is a ring indexed by sequence, with holes.
 //
 //        first_                              gap (rows on disk only)                    next()
 //          | head_: oldest, in memory ........|............................| tail_: newest, in memory |
 //
-// While nothing is on disk only, there is no gap and everything is in head_. A dormant session keeps nothing in
-// memory: its gap is all there is. Rows are written once (flush) and erased once; what changes is not in them.
+// While nothing is on disk only, there is no gap and everything is in head_. A dormant session keeps nothing
+// in memory: its gap is all there is. Rows are written once (flush) and erased once; what changes is not in
+// them.
 //
 // Owned by one shard. Pure: no I/O; the owner loads rows and gives them to absorb().
 //
@@ -51,10 +52,10 @@ struct Entry {
   bool flushed : 1 = false;  // its row was handed to a checkpoint
   bool done : 1 = false;     // a hole
   // What the acting owner does with it now; not part of the fold.
-  bool transmitted : 1 = false;    // went out on the live connection
-  bool step_pending : 1 = false;   // its SENT or RECEIVED was appended and is not back
-  bool acked : 1 = false;          // the client answered; the record about it may not be back
-  bool leaving : 1 = false;        // its DROPPED or EXPIRED was appended and is not back
+  bool transmitted : 1 = false;   // went out on the live connection
+  bool step_pending : 1 = false;  // its SENT or RECEIVED was appended and is not back
+  bool acked : 1 = false;         // the client answered; the record about it may not be back
+  bool leaving : 1 = false;       // its DROPPED or EXPIRED was appended and is not back
   struct Extras {
     std::vector<uint32_t> subscription_identifiers;
     GroupOrigin origin;
@@ -64,7 +65,9 @@ struct Entry {
   GroupOrigin origin() const { return extras ? extras->origin : GroupOrigin{}; }
 };
 
-constexpr PacketId packet_id_of(uint64_t seq) { return PacketId(static_cast<uint16_t>(1 + seq % 65'535)); }
+constexpr PacketId packet_id_of(uint64_t seq) {
+  return PacketId(static_cast<uint16_t>(1 + seq % 65'535));
+}
 
 class Inbox {
  public:
@@ -73,8 +76,8 @@ class Inbox {
   // The entry, if it is in memory and not done.
   Entry* find(uint64_t seq);
 
-  // A message that is settled: acked, completed, dropped, expired or withdrawn. It says enough to account for an
-  // entry that is on disk only.
+  // A message that is settled: acked, completed, dropped, expired or withdrawn. It says enough to account for
+  // an entry that is on disk only.
   struct Settled {
     uint64_t seq = 0;
     Position position;
@@ -109,8 +112,8 @@ class Inbox {
     uint64_t seq = 0;
     Entry entry;
   };
-  // Puts rows read from [gap_begin(), upto) into memory; sequences without a row are holes. Rows that are settled
-  // already are left out. `upto` ≤ gap_end().
+  // Puts rows read from [gap_begin(), upto) into memory; sequences without a row are holes. Rows that are
+  // settled already are left out. `upto` ≤ gap_end().
   void absorb(std::vector<Loaded> rows, uint64_t upto);
 
   // Calls `write(seq, entry)` for each entry whose row was never handed out and marks it flushed.

@@ -4,7 +4,9 @@
 
 namespace courier::session {
 
-bool TakenIds::contains(PacketId id) const { return std::binary_search(ids_.begin(), ids_.end(), id.value); }
+bool TakenIds::contains(PacketId id) const {
+  return std::binary_search(ids_.begin(), ids_.end(), id.value);
+}
 
 bool TakenIds::insert(PacketId id) {
   const auto it = std::lower_bound(ids_.begin(), ids_.end(), id.value);

@@ -1,7 +1,8 @@
-// One client's promises: what its acknowledgements and subscriptions oblige the node to, whoever is connected.
+// One client's promises: what its acknowledgements and subscriptions oblige the node to, whoever is
+// connected.
 //
-// A Session is a fold of log records (record/session_fold.h changes it, nothing else does); what a live connection
-// knows on top (window, aliases, keep-alive) is broker/connection.h. Owned by one shard. Pure.
+// A Session is a fold of log records (record/session_fold.h changes it, nothing else does); what a live
+// connection knows on top (window, aliases, keep-alive) is broker/connection.h. Owned by one shard. Pure.
 #pragma once
 
 #include <memory>
@@ -24,8 +25,8 @@ struct Will {
   uint32_t message_expiry_seconds = 0;  // 0: never
 };
 
-// Packet ids of a publisher's QoS 2 messages that were taken and not yet released. Sorted; at most the Receive
-// Maximum that we announced. [MQTT-4.3.3-10]
+// Packet ids of a publisher's QoS 2 messages that were taken and not yet released. Sorted; at most the
+// Receive Maximum that we announced. [MQTT-4.3.3-10]
 class TakenIds {
  public:
   bool contains(PacketId id) const;
@@ -44,16 +45,17 @@ struct Session {
   Position attach;  // of the latest ATTACH; records written under an earlier one are void
   std::string mountpoint, client_id, username;
   mqtt::Version version{};
-  bool connected = false;        // as the log knows it
-  bool dirty = false;            // changed since the last checkpoint
-  uint32_t expiry_seconds = 0;   // session expiry interval
+  bool connected = false;       // as the log knows it
+  bool dirty = false;           // changed since the last checkpoint
+  uint32_t expiry_seconds = 0;  // session expiry interval
   uint32_t subscription_count = 0;
-  WallMs detached_at = 0;        // of the latest DETACH, while not connected
-  uint64_t sent_before = 0;      // inbox sequences below may be known to the client: DUP [MQTT-3.3.1-1]
+  WallMs detached_at = 0;    // of the latest DETACH, while not connected
+  uint64_t sent_before = 0;  // inbox sequences below may be known to the client: DUP [MQTT-3.3.1-1]
   std::unique_ptr<const Will> will;
   Inbox inbox;
   TakenIds taken;
-  // What of the inbox came through shared subscriptions: a group may take it back. At most the group's window.
+  // What of the inbox came through shared subscriptions: a group may take it back. At most the group's
+  // window.
   struct Grouped {
     GroupOrigin origin;
     Inbox::Settled entry;

@@ -1,0 +1,429 @@
+#include "broker/node.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "record/codec.h"
+#include "record/rows.h"
+
+namespace courier::broker {
+
+namespace {
+
+// Rows of the directory as part of a checkpoint.
+class RowWriter final : public record::Directory::RowSink {
+ public:
+  explicit RowWriter(store::StateBatch& rows) : rows_(rows) {}
+  void put_subscriptions(SessionId session, const record::Subscriptions& subscriptions) override {
+    put(store::Table::subscription, record::session_key(session),
+        record::encode_subscriptions(subscriptions));
+  }
+  void erase_subscriptions(SessionId session) override {
+    erase(store::Table::subscription, record::session_key(session));
+  }
+  void put_retained(std::string_view mountpoint, const routing::Retained& retained) override {
+    put(store::Table::retained, record::retained_key(mountpoint, retained.message->topic),
+        record::encode_retained(mountpoint, *retained.message, retained.position));
+  }
+  void erase_retained(std::string_view mountpoint, std::string_view topic) override {
+    erase(store::Table::retained, record::retained_key(mountpoint, topic));
+  }
+  void put_group(const routing::SharedGroup& group) override {
+    put(store::Table::group, record::group_key(group.id), record::encode_group(group));
+  }
+  void erase_group(record::GroupId group) override {
+    erase(store::Table::group, record::group_key(group));
+    rows_.range_erases.push_back({store::Table::group_inbox, record::group_inbox_key(group, 0),
+                                  record::group_inbox_key(group, UINT64_MAX)});
+  }
+  void put_group_entry(record::GroupId group, uint64_t seq, const routing::GroupEntry& entry) override {
+    put(store::Table::group_inbox, record::group_inbox_key(group, seq), record::encode_group_entry(entry));
+  }
+  void erase_group_entry(record::GroupId group, uint64_t seq) override {
+    erase(store::Table::group_inbox, record::group_inbox_key(group, seq));
+  }
+
+ private:
+  void put(store::Table table, std::string key, std::string value) {
+    rows_.puts.push_back({table, std::move(key), std::move(value)});
+  }
+  void erase(store::Table table, std::string key) { rows_.erases.push_back({table, std::move(key)}); }
+  store::StateBatch& rows_;
+};
+
+}  // namespace
+
+Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, store::StateStore& store,
+           const Clock& clock, Post& post, auth::Authenticator& authenticator, auth::Authorizer& authorizer,
+           Registry& metrics)
+    : options_(std::move(options)),
+      limits_(limits),
+      log_(log),
+      store_(store),
+      clock_(clock),
+      post_(post),
+      metrics_(metrics),
+      shared_(metrics),
+      directory_(options_.seed, options_.shard_count),
+      started_at_(clock.mono_ns()),
+      items_(options_.shard_count),
+      group_drops_(metrics.counter("courier_messages_dropped_total",
+                                   "Messages that one receiver will not get, by reason.",
+                                   {{"reason", "group_ended"}})),
+      batch_records_(metrics.histogram("courier_commit_batch_events", "Records of one shard's batch.", {},
+                                       Histogram::Unit::plain)) {
+  shared_.checkpoint_parts = this;
+  const Surroundings surroundings{limits_, clock_,        log_,       store_, directory_,
+                                  post_,   authenticator, authorizer, shared_};
+  for (uint32_t i = 0; i < options_.shard_count; ++i) {
+    shards_.push_back(std::make_unique<Shard>(i, options_.shard_count, options_.seed + i, surroundings));
+  }
+}
+
+Node::~Node() = default;
+
+Result<StartReport> Node::start() {
+  auto report = restore();
+  if (!report) return report;
+  WallMs last_clock = 0;
+  auto replayed = replay(last_clock);
+  if (!replayed) return fail(std::move(replayed.error()));
+  report->replayed_records = *replayed;
+  report->subscriptions = directory_.subscription_count();
+  report->retained = directory_.retained_count();
+  report->sessions = 0;
+  for (const auto& shard : shards_) {
+    report->sessions += shard->client_count();
+    shard->start();
+  }
+  log_.start(*this);
+  append_alone({record::NodeDown{last_clock != 0 ? last_clock : clock_.wall_ms()}});
+  return report;
+}
+
+Result<StartReport> Node::restore() {
+  StartReport report;
+  std::optional<Error> bad;
+  const auto scan = [&](store::Table table,
+                        const std::function<Result<void>(std::string_view, std::string_view)>& row) {
+    const auto scanned = store_.scan(table, "", "", [&](std::string_view key, std::string_view value) {
+      auto done = row(key, value);
+      if (!done) bad = std::move(done.error());
+      return !bad;
+    });
+    if (!scanned && !bad) bad = scanned.error();
+  };
+  scan(store::Table::session, [&](std::string_view key, std::string_view value) -> Result<void> {
+    const auto id = record::decode_session_key(key);
+    if (!id) return fail(id.error());
+    session::Session session;
+    session.id = *id;
+    auto decoded = record::decode_session(value, session);
+    if (!decoded) return decoded;
+    shards_[id->hash() % options_.shard_count]->restore(std::move(session));
+    return {};
+  });
+  if (!bad) {
+    scan(store::Table::subscription, [&](std::string_view key, std::string_view value) -> Result<void> {
+      const auto id = record::decode_session_key(key);
+      if (!id) return fail(id.error());
+      auto subscriptions = record::decode_subscriptions(value);
+      if (!subscriptions) return fail(std::move(subscriptions.error()));
+      shards_[id->hash() % options_.shard_count]->restore_subscription_count(
+          *id, static_cast<uint32_t>(subscriptions->filters.size()));
+      directory_.restore(*id, std::move(*subscriptions));
+      return {};
+    });
+  }
+  if (!bad) {
+    scan(store::Table::retained, [&](std::string_view, std::string_view value) -> Result<void> {
+      auto row = record::decode_retained(value);
+      if (!row) return fail(std::move(row.error()));
+      directory_.restore(std::move(*row));
+      return {};
+    });
+  }
+  if (bad) return fail(bad->within("the stored state cannot be read"));
+  auto groups = restore_groups(report);
+  if (!groups) return fail(groups.error().within("the stored shared groups cannot be read"));
+  return report;
+}
+
+Result<void> Node::restore_groups(StartReport& report) {
+  std::vector<routing::SharedGroup> groups;
+  std::optional<Error> bad;
+  auto scanned = store_.scan(store::Table::group, "", "", [&](std::string_view, std::string_view value) {
+    auto group = record::decode_group(value);
+    if (!group) {
+      bad = std::move(group.error());
+      return false;
+    }
+    groups.push_back(std::move(*group));
+    return true;
+  });
+  if (!scanned) return scanned;
+  for (routing::SharedGroup& group : groups) {
+    scanned = store_.scan(store::Table::group_inbox, record::group_inbox_key(group.id, 0),
+                          record::group_inbox_key(group.id, UINT64_MAX),
+                          [&](std::string_view key, std::string_view value) {
+                            const auto at = record::decode_inbox_key(key);
+                            auto entry = record::decode_group_entry(value);
+                            if (!at || !entry) {
+                              bad = !at ? at.error() : entry.error();
+                              return false;
+                            }
+                            group.entries.emplace(at->seq, std::move(*entry));
+                            return true;
+                          });
+    if (!scanned) return scanned;
+    if (bad) break;
+    directory_.restore(std::move(group));
+  }
+  if (bad) return fail(std::move(*bad));
+  report.groups = groups.size();
+  return {};
+}
+
+Result<uint64_t> Node::replay(WallMs& last_clock) {
+  folded_ = checkpointed_ = store_.position();
+  uint64_t records = 0;
+  auto replayed = log_.replay(folded_, [&](store::CommittedBatch&& batch) -> Result<void> {
+    last_clock = batch.clock;
+    for (size_t i = 0; i < batch.records.size(); ++i) {
+      folded_ = Position(batch.first.value + i);
+      directory_.fold(std::move(batch.records[i]), folded_, batch.clock, items_);
+      for (uint32_t s = 0; s < options_.shard_count; ++s) {
+        shards_[s]->replay(items_[s]);
+        items_[s].clear();
+      }
+    }
+    records += batch.records.size();
+    return {};
+  });
+  if (!replayed) return fail(std::move(replayed.error()));
+  (void)directory_.take_group_drops();
+  return records;
+}
+
+void Node::on_committed(std::span<store::CommittedBatch> batches) {
+  std::vector<std::vector<FeedMail::Back>> back(options_.shard_count);
+  for (store::CommittedBatch& batch : batches) {
+    std::vector<uint32_t> unmatched;
+    batch_records_.observe(static_cast<double>(batch.records.size()));
+    for (size_t i = 0; i < batch.records.size(); ++i) {
+      folded_ = Position(batch.first.value + i);
+      const bool publish = std::holds_alternative<record::Publish>(batch.records[i]);
+      const bool node_down = std::holds_alternative<record::NodeDown>(batch.records[i]);
+      const size_t reached = directory_.fold(std::move(batch.records[i]), folded_, batch.clock, items_);
+      if (publish && reached == 0) unmatched.push_back(static_cast<uint32_t>(i));
+      if (node_down) ready_.store(true, std::memory_order_release);
+    }
+    if (batch.origin == store::kNoOrigin) continue;
+    back[batch.origin].push_back(
+        {items_[batch.origin].size(), batch.ticket, batch.first, std::move(unmatched)});
+  }
+  post_items(std::move(back));
+  group_drops_.add(directory_.take_group_drops().size());
+  if (log_.tail_bytes() > options_.log_bytes_max / 2) begin_checkpoint();
+}
+
+void Node::post_items(std::vector<std::vector<FeedMail::Back>> back) {
+  for (uint32_t s = 0; s < options_.shard_count; ++s) {
+    if (items_[s].empty() && back[s].empty()) continue;
+    post_.post(s, FeedMail{std::exchange(items_[s], {}), std::move(back[s])});
+  }
+}
+
+void Node::on_state(const store::LogState& state) {
+  if (state.accepting) {
+    log::warn("the log accepts again; messages with QoS 1 and 2 are taken as before");
+  } else {
+    log::error("the log cannot be written; new messages with QoS 1 and 2 are refused until it can",
+               {{"reason", state.reason}});
+  }
+  for (uint32_t s = 0; s < options_.shard_count; ++s) post_.post(s, LogStateMail{state});
+}
+
+void Node::run_on_feed(std::function<void(const record::Directory&)> task) {
+  log_.post([this, task = std::move(task)] { task(directory_); });
+}
+
+// Records of the node itself; nobody waits for them.
+void Node::append_alone(std::vector<record::Record> records) {
+  store::Batch batch;
+  batch.origin = store::kNoOrigin;
+  for (const record::Record& record : records) record::encode(batch.encoded, record);
+  batch.records = std::move(records);
+  log_.append(std::move(batch));
+}
+
+// --- housekeeping ---
+
+void Node::housekeeping() {
+  if (!ready()) return;
+  const MonoNs now = clock_.mono_ns();
+  bool sys = false;
+  if (options_.sys_interval_ms > 0 && now >= sys_at_.load()) {
+    sys_at_ = now + options_.sys_interval_ms * 1'000'000;
+    sys = true;
+  }
+  if (checkpoint_failed_.exchange(false)) post_.run_on_worker([this] { write_checkpoint(); });
+  log_.post([this, now, sys] {
+    if (now - checkpoint_began_ >= options_.checkpoint_interval_ms * 1'000'000) begin_checkpoint();
+    expire_retained();
+    limit_groups();
+    if (sys) publish_sys();
+  });
+}
+
+void Node::expire_retained() {
+  std::vector<record::Record> records;
+  for (auto& topic : directory_.retained().expired(clock_.wall_ms(), 1000)) {
+    records.push_back(
+        record::RetainedExpired{std::move(topic.mountpoint), std::move(topic.topic), topic.position});
+  }
+  if (!records.empty()) append_alone(std::move(records));
+}
+
+void Node::limit_groups() {
+  std::vector<record::Record> records;
+  const WallMs now = clock_.wall_ms();
+  directory_.groups().for_each([&](const routing::SharedGroup& group) {
+    record::Dropped dropped{{}, group.id, record::DropReason::group_full, {}};
+    record::Expired expired{{}, group.id, {}};
+    const auto ref = [&](uint64_t seq, const routing::GroupEntry& entry) {
+      return record::InboxRef{0,     entry.position, static_cast<uint32_t>(entry.message->cost()),
+                              false, group.id,       seq};
+    };
+    const size_t queued = directory_.groups().queued_count(group.id);
+    if (queued > limits_.shared_inbox_messages_max) {
+      for (const uint64_t seq :
+           directory_.groups().oldest_queued(group.id, queued - limits_.shared_inbox_messages_max)) {
+        dropped.messages.push_back(ref(seq, group.entries.at(seq)));
+      }
+    }
+    for (const uint64_t seq : directory_.groups().oldest_queued(group.id, 64)) {
+      const routing::GroupEntry& entry = group.entries.at(seq);
+      if (entry.message->expires_at != 0 && entry.message->expires_at <= now)
+        expired.messages.push_back(ref(seq, entry));
+    }
+    group_drops_.add(dropped.messages.size() + expired.messages.size());
+    if (!dropped.messages.empty()) records.push_back(std::move(dropped));
+    if (!expired.messages.empty()) records.push_back(std::move(expired));
+  });
+  if (!records.empty()) append_alone(std::move(records));
+}
+
+// The names that mosquitto made customary.
+void Node::publish_sys() {
+  const auto whole = [](double value) { return std::to_string(static_cast<int64_t>(value)); };
+  const auto connected = metrics_.total("courier_clients_connected");
+  const auto sessions = metrics_.total("courier_sessions");
+  const std::pair<std::string_view, std::string> values[] = {
+      {"$SYS/broker/version", "courier " + options_.version},
+      {"$SYS/broker/uptime", std::to_string((clock_.mono_ns() - started_at_) / 1'000'000'000) + " seconds"},
+      {"$SYS/broker/clients/connected", whole(connected)},
+      {"$SYS/broker/clients/disconnected", whole(sessions - std::min(sessions, connected))},
+      {"$SYS/broker/clients/total", whole(std::max(sessions, connected))},
+      {"$SYS/broker/messages/received", whole(metrics_.total("courier_messages_received_total"))},
+      {"$SYS/broker/messages/sent", whole(metrics_.total("courier_messages_delivered_total"))},
+      {"$SYS/broker/messages/dropped", whole(metrics_.total("courier_messages_dropped_total"))},
+      {"$SYS/broker/messages/stored", whole(metrics_.total("courier_queue_messages"))},
+      {"$SYS/broker/store/messages/bytes", whole(metrics_.total("courier_queue_bytes"))},
+      {"$SYS/broker/subscriptions/count", std::to_string(directory_.subscription_count())},
+      {"$SYS/broker/retained messages/count", std::to_string(directory_.retained_count())},
+  };
+  for (const auto& [topic, payload] : values) {
+    auto message = new mqtt::Message;
+    mqtt::MessagePtr held(message);
+    message->topic = topic;
+    message->payload = payload;
+    message->retain = true;
+    message->received_at = clock_.wall_ms();
+    directory_.set_volatile("", std::move(held), items_);
+  }
+  post_items(std::vector<std::vector<FeedMail::Back>>(options_.shard_count));
+}
+
+// --- checkpoint ---
+
+void Node::checkpoint() {
+  log_.post([this] { begin_checkpoint(); });
+}
+
+void Node::begin_checkpoint() {
+  if (checkpoint_running_ || folded_ == checkpointed_) return;
+  checkpoint_running_ = true;
+  checkpoint_began_ = clock_.mono_ns();
+  checkpointed_ = folded_;
+  Part mine;
+  RowWriter writer(mine.rows);
+  directory_.take_dirty(writer);
+  const uint64_t id = next_checkpoint_++;
+  {
+    const std::lock_guard lock(job_mutex_);
+    job_ = Job{id, folded_, options_.shard_count + 1, {}, {}};
+  }
+  for (uint32_t s = 0; s < options_.shard_count; ++s) post_.post(s, BarrierMail{id});
+  add(id, std::move(mine));
+}
+
+void Node::add(uint64_t checkpoint, Part part) {
+  {
+    const std::lock_guard lock(job_mutex_);
+    CHECK(job_.id == checkpoint && job_.parts_missing > 0);
+    if (!part.rows.empty()) job_.parts.push_back(std::move(part.rows));
+    job_.ended.insert(job_.ended.end(), part.ended.begin(), part.ended.end());
+    if (--job_.parts_missing > 0) return;
+  }
+  post_.run_on_worker([this] { write_checkpoint(); });
+}
+
+// The inbox rows of a session that ended go, and so do its references to shared messages.
+Result<void> Node::let_go(SessionId ended, store::StateBatch& into) const {
+  const std::string from = record::inbox_key(ended, 0), to = record::inbox_key(ended, UINT64_MAX);
+  std::optional<Error> bad;
+  bool any = false;
+  auto scanned = store_.scan(store::Table::inbox, from, to, [&](std::string_view, std::string_view value) {
+    auto entry = record::decode_entry(value);
+    if (!entry) {
+      bad = std::move(entry.error());
+      return false;
+    }
+    any = true;
+    if (!entry->sole) into.messages.push_back({entry->position, -1, {}});
+    return true;
+  });
+  if (!scanned) return scanned;
+  if (bad) return fail(std::move(*bad));
+  if (any) into.range_erases.push_back({store::Table::inbox, from, to});
+  return {};
+}
+
+void Node::write_checkpoint() {
+  Job job;
+  {
+    const std::lock_guard lock(job_mutex_);
+    job = job_;
+  }
+  store::StateBatch let_go_rows;
+  Result<void> written;
+  for (const SessionId ended : job.ended) {
+    written = let_go(ended, let_go_rows);
+    if (!written) break;
+  }
+  if (written) {
+    if (!let_go_rows.empty()) job.parts.push_back(std::move(let_go_rows));
+    written = store_.write(std::move(job.parts), job.position);
+  }
+  if (!written) {
+    static log::Limit limit{{.per_second = 1}};
+    log::error(limit, "a checkpoint could not be written; the log keeps everything, and it is tried again",
+               {{"error", written.error().message}});
+    checkpoint_failed_ = true;
+    return;
+  }
+  checkpoint_running_ = false;
+  for (uint32_t s = 0; s < options_.shard_count; ++s) post_.post(s, CheckpointedMail{job.id});
+}
+
+}  // namespace courier::broker

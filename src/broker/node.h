@@ -1,0 +1,130 @@
+// One broker: its shards, the directory, and the ordered log between them.
+//
+//   shard threads --append--> OrderedLog --on_committed (feed thread)--> Directory --FeedMail--> shard
+//   threads
+//
+// It cannot tell which driver the log is, nor whether sockets or a simulator are around it.
+//
+// Threads: constructor, start() and stop() on one thread; housekeeping() and checkpoint() on any; what is
+// said to run on the feed thread, there.
+//
+// Invariants
+// 1. A checkpoint is of one position: every shard and the directory write what they are after folding exactly
+// the
+//    records up to it, because each gets the barrier in the same place of its feed.
+// 2. One checkpoint at a time; one that cannot be written is tried again until it is, never forgotten.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/metrics.h"
+#include "broker/shard.h"
+#include "broker/shared.h"
+#include "record/directory.h"
+
+namespace courier::broker {
+
+struct NodeOptions {
+  uint32_t shard_count = 1;
+  uint64_t seed = 0;  // of hashes and of assigned client ids
+  int64_t checkpoint_interval_ms = 500;
+  uint64_t log_bytes_max = 64 * 1024 * 1024;  // tail that a restart may have to read
+  int64_t sys_interval_ms = 10'000;           // of $SYS; 0: none
+  std::string version = "0";                  // in $SYS
+};
+
+struct StartReport {
+  size_t sessions = 0, subscriptions = 0, retained = 0, groups = 0;
+  uint64_t replayed_records = 0;
+};
+
+class Node final : public store::LogReader, private CheckpointParts {
+ public:
+  Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, store::StateStore& store,
+       const Clock& clock, Post& post, auth::Authenticator& authenticator, auth::Authorizer& authorizer,
+       Registry& metrics);
+  ~Node() override;
+
+  // Reads the state, replays the log's tail, starts the log and tells it that the previous run is over.
+  // From then on Post is used; connections may come once ready().
+  Result<StartReport> start();
+  bool ready() const { return ready_.load(std::memory_order_acquire); }
+  // The log's: whether new promises can be made. Any thread.
+  store::LogState log_state() const { return log_.state(); }
+
+  Shard& shard(uint32_t index) { return *shards_[index]; }
+  uint32_t shard_count() const { return options_.shard_count; }
+  // No new connections from now on.
+  void drain() { shared_.draining = true; }
+
+  // About ten times a second: checkpoints, $SYS, expiry of retained messages, limits of shared groups.
+  void housekeeping();
+  // Begins a checkpoint unless one runs or nothing changed.
+  void checkpoint();
+  bool checkpoint_running() const { return checkpoint_running_.load(); }
+  // Memory in use, as the caller measures it; for Limits::memory_bytes_max.
+  void set_memory(int64_t bytes) { shared_.memory_bytes = bytes; }
+
+  // Runs on the feed thread, in the log's order; the directory may be read there.
+  void run_on_feed(std::function<void(const record::Directory&)> task);
+
+  // LogReader, on the feed thread.
+  void on_committed(std::span<store::CommittedBatch> batches) override;
+  void on_state(const store::LogState& state) override;
+
+ private:
+  struct Job {
+    uint64_t id = 0;
+    Position position;
+    size_t parts_missing = 0;
+    std::vector<store::StateBatch> parts;
+    std::vector<SessionId> ended;
+  };
+
+  Result<StartReport> restore();
+  Result<void> restore_groups(StartReport& report);
+  Result<uint64_t> replay(WallMs& last_clock);
+  void post_items(std::vector<std::vector<FeedMail::Back>> back);
+  void begin_checkpoint();                            // feed thread
+  void add(uint64_t checkpoint, Part part) override;  // CheckpointParts
+  void write_checkpoint();                            // worker
+  Result<void> let_go(SessionId ended, store::StateBatch& into) const;
+  void append_alone(std::vector<record::Record> records);
+  void expire_retained();  // feed thread
+  void limit_groups();     // feed thread
+  void publish_sys();      // feed thread
+
+  const NodeOptions options_;
+  const Limits limits_;
+  store::OrderedLog& log_;
+  store::StateStore& store_;
+  const Clock& clock_;
+  Post& post_;
+  Registry& metrics_;
+  Shared shared_;
+  record::Directory directory_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::atomic<bool> ready_{false};
+  const MonoNs started_at_;
+
+  // Feed thread.
+  record::FeedItems items_;
+  Position folded_;
+  Position checkpointed_;
+  MonoNs checkpoint_began_ = 0;
+  uint64_t next_checkpoint_ = 1;
+  Counter& group_drops_;
+  Histogram& batch_records_;
+
+  std::atomic<bool> checkpoint_running_{false};
+  std::atomic<bool> checkpoint_failed_{false};  // to be tried again
+  std::mutex job_mutex_;
+  Job job_;  // guarded by job_mutex_
+  std::atomic<int64_t> sys_at_{0};
+};
+
+}  // namespace courier::broker
