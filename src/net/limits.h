@@ -11,6 +11,9 @@ inline constexpr size_t kEventsPerRunMax = 512;
 // A Mailbox gives back the memory of a burst: no more than this many items' room is kept for the next one.
 inline constexpr size_t kMailboxRoomKept = 4096;
 
+// Listener::accept() skips at most so many connections that were gone before it came; then it pauses.
+inline constexpr int kAcceptSkipsMax = 64;
+
 // A PROXY v1 line with its CR LF.
 inline constexpr size_t kProxyV1SizeMax = 107;
 // A whole PROXY v2 header with its TLVs. The format allows 65,551; real balancers stay below 1,000.

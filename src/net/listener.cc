@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "net/errc.h"
+#include "net/limits.h"
 
 namespace courier::net {
 
@@ -141,6 +142,7 @@ void Listener::remove_file() {
 
 Accepted Listener::accept() {
   int shortage = 0;  // why the reserve was given up, if it was
+  int skipped = 0;
   if (!reserve_) reserve_ = open_reserve();
   for (;;) {
     NativeAddress native;
@@ -182,8 +184,10 @@ Accepted Listener::accept() {
         break;
       default:
         // ECONNABORTED, EINTR, a firewall's EPERM, and what accept(2) lists as errors of the new connection's
-        // network: that connection is gone from the backlog.
-        continue;
+        // network: that connection is gone from the backlog. An errno that does not go away must not spin.
+        if (++skipped <= kAcceptSkipsMax) continue;
+        if (!reserve_) reserve_ = open_reserve();
+        return {AcceptOutcome::stalled, Fd(), SocketAddress(), number};
     }
   }
 }

@@ -40,7 +40,7 @@ enum class AcceptOutcome : uint8_t {
   accepted,  // `fd` and `peer` are set
   none,      // nobody waits (any more)
   refused,   // out of descriptors: a connection was taken and closed; call again
-  stalled,   // out of descriptors or memory, and nothing could be taken: pause
+  stalled,   // nothing could be taken (out of descriptors or memory, or one error after the other): pause
 };
 
 struct Accepted {
