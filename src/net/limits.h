@@ -1,4 +1,5 @@
-// Every bound this folder keeps, in one place. Each has a test that reaches it.
+// Every bound this folder keeps, in one place. Each has a test that reaches it, but kAcceptSkipsMax: Linux
+// cannot be made to fail accept() so often on demand.
 #pragma once
 
 #include <cstddef>
