@@ -1,0 +1,258 @@
+// The node's main paths, everything in order. The simulator (sim_test) does the same in disorder.
+#include <gtest/gtest.h>
+
+#include "world.h"
+
+namespace courier::sim {
+namespace {
+
+using mqtt::Qos;
+using mqtt::Version;
+
+struct Client {
+  std::shared_ptr<Wire> wire;
+  template <typename T>
+  std::optional<T> take() {
+    while (auto packet = wire->receive()) {
+      if (auto* wanted = std::get_if<T>(&*packet)) return std::move(*wanted);
+    }
+    return std::nullopt;
+  }
+};
+
+class Node : public ::testing::Test {
+ protected:
+  Node() {
+    EXPECT_TRUE(world.start().has_value());
+    world.settle();
+  }
+
+  Client connect(std::string_view id, bool clean = false, Version version = Version::v3_1_1,
+                 bool expect_present = false, std::optional<mqtt::Will> will = {}, uint32_t expiry = 1000) {
+    Client client{world.open(version)};
+    mqtt::Connect connect;
+    connect.version = version;
+    connect.client_id = id;
+    connect.clean_start = clean;
+    connect.will = will;
+    if (version == Version::v5) connect.session_expiry_seconds = expiry;
+    client.wire->send(connect);
+    world.settle();
+    const auto connack = client.take<mqtt::Connack>();
+    EXPECT_TRUE(connack.has_value());
+    if (connack) {
+      EXPECT_EQ(connack->reason, mqtt::ReasonCode::success);
+      EXPECT_EQ(connack->session_present, expect_present);
+    }
+    return client;
+  }
+  void subscribe(Client& client, std::string_view filter, Qos qos, mqtt::SubscriptionOptions options = {}) {
+    options.qos = qos;
+    mqtt::Subscribe packet;
+    packet.packet_id = PacketId(7);
+    packet.entries.push_back({filter, options});
+    client.wire->send(packet);
+    world.settle();
+  }
+  void publish(Client& client, std::string_view topic, std::string_view payload, Qos qos, uint16_t id = 1,
+               bool retain = false) {
+    mqtt::Publish packet;
+    packet.topic = topic;
+    packet.payload = payload;
+    packet.qos = qos;
+    packet.retain = retain;
+    if (qos != Qos::at_most_once) packet.packet_id = PacketId(id);
+    client.wire->send(packet);
+    world.settle();
+  }
+  void restart() {
+    world.crash();
+    ASSERT_TRUE(world.start().has_value());
+    world.settle();
+  }
+  template <typename T>
+  void reply(Client& client, PacketId id) {
+    client.wire->send(T{{id, {}, {}, {}}});
+    world.settle();
+  }
+
+  World world{{}};
+};
+
+TEST_F(Node, DeliversQos0BetweenCleanSessionsWithoutTheLog) {
+  auto publisher = connect("p", true), subscriber = connect("s", true);
+  subscribe(subscriber, "a/+", Qos::at_most_once);
+  ASSERT_TRUE(subscriber.take<mqtt::Suback>());
+  publish(publisher, "a/b", "hello", Qos::at_most_once);
+  const auto got = subscriber.take<mqtt::Publish>();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->payload, "hello");
+}
+
+TEST_F(Node, Qos1IsAcknowledgedAndDelivered) {
+  auto publisher = connect("p"), subscriber = connect("s");
+  subscribe(subscriber, "a/b", Qos::at_least_once);
+  publish(publisher, "a/b", "hello", Qos::at_least_once, 9);
+  const auto puback = publisher.take<mqtt::Puback>();
+  ASSERT_TRUE(puback);
+  EXPECT_EQ(puback->packet_id, PacketId(9));
+  const auto got = subscriber.take<mqtt::Publish>();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->qos, Qos::at_least_once);
+  EXPECT_FALSE(got->dup);
+  reply<mqtt::Puback>(subscriber, got->packet_id);
+  world.advance(1000);
+  EXPECT_EQ(world.metrics().total("courier_queue_messages"), 0);
+}
+
+TEST_F(Node, NothingIsAcknowledgedBeforeItsRecordIsBack) {
+  auto publisher = connect("p"), subscriber = connect("s");
+  subscribe(subscriber, "a", Qos::at_least_once);
+  world.log().stall("full");
+  publish(publisher, "a", "1", Qos::at_least_once, 9);
+  EXPECT_FALSE(publisher.take<mqtt::Puback>());
+  EXPECT_FALSE(subscriber.take<mqtt::Publish>());
+  world.log().unstall();
+  world.settle();
+  EXPECT_TRUE(publisher.take<mqtt::Puback>());
+  EXPECT_TRUE(subscriber.take<mqtt::Publish>());
+}
+
+TEST_F(Node, Qos2GoesThroughItsWholeHandshakeOnBothSides) {
+  auto publisher = connect("p"), subscriber = connect("s");
+  subscribe(subscriber, "a", Qos::exactly_once);
+  publish(publisher, "a", "x", Qos::exactly_once, 5);
+  ASSERT_TRUE(publisher.take<mqtt::Pubrec>());
+  const auto got = subscriber.take<mqtt::Publish>();
+  ASSERT_TRUE(got);
+  publish(publisher, "a", "x", Qos::exactly_once, 5);  // again: answered, not delivered twice
+  ASSERT_TRUE(publisher.take<mqtt::Pubrec>());
+  EXPECT_FALSE(subscriber.take<mqtt::Publish>());
+  reply<mqtt::Pubrel>(publisher, PacketId(5));
+  ASSERT_TRUE(publisher.take<mqtt::Pubcomp>());
+  reply<mqtt::Pubrec>(subscriber, got->packet_id);
+  ASSERT_TRUE(subscriber.take<mqtt::Pubrel>());
+  reply<mqtt::Pubcomp>(subscriber, got->packet_id);
+  world.advance(1000);
+  EXPECT_EQ(world.metrics().total("courier_queue_messages"), 0);
+}
+
+class Restarted : public Node, public ::testing::WithParamInterface<bool> {};
+
+TEST_P(Restarted, QueuedMessagesSubscriptionsAndRetainedOutliveACrash) {
+  {
+    auto publisher = connect("p"), subscriber = connect("s");
+    subscribe(subscriber, "a/#", Qos::exactly_once);
+    subscriber.wire->reset();
+    world.settle();
+    for (uint16_t i = 1; i <= 5; ++i) publish(publisher, "a/b", std::to_string(i), Qos::at_least_once, i);
+    publish(publisher, "a/r", "kept", Qos::at_least_once, 6, true);
+    if (GetParam()) world.checkpoint();
+    publish(publisher, "a/b", "6", Qos::exactly_once, 7);
+    if (GetParam()) world.checkpoint();
+  }
+  restart();
+  auto publisher = connect("p", false, Version::v3_1_1, true);
+  auto subscriber = connect("s", false, Version::v3_1_1, true);
+  std::vector<std::string> got;
+  while (auto packet = subscriber.take<mqtt::Publish>()) {
+    got.emplace_back(packet->payload);
+    if (packet->qos == Qos::at_least_once) reply<mqtt::Puback>(subscriber, packet->packet_id);
+  }
+  EXPECT_EQ(got, (std::vector<std::string>{"1", "2", "3", "4", "5", "kept", "6"}));
+  publish(publisher, "a/b", "6", Qos::exactly_once, 7);  // its id is still taken
+  EXPECT_TRUE(publisher.take<mqtt::Pubrec>());
+  EXPECT_FALSE(subscriber.take<mqtt::Publish>());
+  auto other = connect("o", true);
+  subscribe(other, "a/r", Qos::at_least_once);
+  const auto retained = other.take<mqtt::Publish>();
+  ASSERT_TRUE(retained);
+  EXPECT_TRUE(retained->retain);
+  EXPECT_EQ(retained->payload, "kept");
+}
+INSTANTIATE_TEST_SUITE_P(Checkpoint, Restarted, ::testing::Bool());
+
+TEST_F(Node, UnackedMessagesAreSentAgainWithDupAndTheSameId) {
+  auto publisher = connect("p"), subscriber = connect("s");
+  subscribe(subscriber, "a", Qos::at_least_once);
+  publish(publisher, "a", "1", Qos::at_least_once);
+  const auto first = subscriber.take<mqtt::Publish>();
+  ASSERT_TRUE(first);
+  const PacketId id = first->packet_id;
+  world.checkpoint();
+  restart();
+  subscriber = connect("s", false, Version::v3_1_1, true);
+  const auto again = subscriber.take<mqtt::Publish>();
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->dup);
+  EXPECT_EQ(again->packet_id, id);
+}
+
+TEST_F(Node, ALaterConnectionTakesOver) {
+  auto first = connect("x", false, Version::v5);
+  auto second = connect("x", false, Version::v5, true);
+  const auto bye = first.take<mqtt::Disconnect>();
+  ASSERT_TRUE(bye);
+  EXPECT_EQ(bye->reason, mqtt::ReasonCode::session_taken_over);
+  EXPECT_TRUE(first.wire->closed());
+  EXPECT_FALSE(second.wire->closed());
+}
+
+TEST_F(Node, AWillIsPublishedAfterACrash) {
+  auto watcher = connect("w");
+  subscribe(watcher, "will", Qos::at_least_once);
+  mqtt::Will will;
+  will.topic = "will";
+  will.payload = "gone";
+  will.qos = Qos::at_least_once;
+  connect("x", true, Version::v3_1_1, false, will);
+  restart();
+  watcher = connect("w", false, Version::v3_1_1, true);
+  world.advance(10);
+  const auto got = watcher.take<mqtt::Publish>();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->payload, "gone");
+}
+
+TEST_F(Node, ASharedGroupKeepsMessagesForWhoComesBack) {
+  auto publisher = connect("p"), member = connect("m");
+  subscribe(member, "$share/g/a", Qos::at_least_once);
+  member.wire->reset();
+  world.settle();
+  publish(publisher, "a", "1", Qos::at_least_once);
+  world.checkpoint();
+  publish(publisher, "a", "2", Qos::at_least_once, 2);
+  restart();
+  member = connect("m", false, Version::v3_1_1, true);
+  auto got = member.take<mqtt::Publish>();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->payload, "1");
+  got = member.take<mqtt::Publish>();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->payload, "2");
+}
+
+TEST_F(Node, ADeepInboxIsReadBackFromTheStoreInOrder) {
+  auto publisher = connect("p"), subscriber = connect("s");
+  subscribe(subscriber, "a", Qos::at_least_once);
+  subscriber.wire->reset();
+  world.settle();
+  for (uint16_t i = 1; i <= 2000; ++i) {
+    publish(publisher, "a", std::to_string(i), Qos::at_least_once, i);
+    if (i % 300 == 0) world.checkpoint();
+  }
+  restart();
+  subscriber = connect("s", false, Version::v3_1_1, true);
+  int next = 1;
+  for (;;) {
+    const auto packet = subscriber.take<mqtt::Publish>();
+    if (!packet) break;
+    EXPECT_EQ(packet->payload, std::to_string(next++));
+    reply<mqtt::Puback>(subscriber, packet->packet_id);
+    if (next % 700 == 0) world.checkpoint();
+  }
+  EXPECT_EQ(next, 2001);
+}
+
+}  // namespace
+}  // namespace courier::sim

@@ -1,0 +1,223 @@
+#include "world.h"
+
+#include "base/check.h"
+
+namespace courier::sim {
+
+void AllowEverybody::authenticate(auth::Credentials credentials, std::function<void(auth::Decision)> done) {
+  auth::Decision decision;
+  decision.verdict = auth::Verdict::allow;
+  decision.identity = {credentials.username.value_or(""), credentials.mountpoint, !credentials.username};
+  done(std::move(decision));
+}
+
+// --- Wire ---
+
+void Wire::send(const mqtt::Packet& packet) {
+  mqtt::encode(to_node_, packet, version_);
+}
+
+std::optional<mqtt::Packet> Wire::receive() {
+  const auto decoded = mqtt::decode_one(delivered_, version_, mqtt::Side::client, false, {});
+  const auto* packet = std::get_if<mqtt::Decoded>(&decoded);
+  CHECK(!std::holds_alternative<mqtt::Violation>(decoded));  // the broker must not send what is malformed
+  if (!packet) return std::nullopt;
+  last_received_ = delivered_.substr(0, packet->size);
+  delivered_.erase(0, packet->size);
+  auto again = mqtt::decode_one(last_received_, version_, mqtt::Side::client, false, {});
+  return std::move(std::get<mqtt::Decoded>(again).packet);
+}
+
+void Wire::move_to(uint32_t shard, std::unique_ptr<broker::Connection> connection) {
+  shard_ = shard;
+  auto held = std::make_shared<std::unique_ptr<broker::Connection>>(std::move(connection));
+  world_.post(shard, broker::TaskMail{[this, held](broker::Shard& s) {
+                if (node_closed_) return;
+                connection_ = held->get();
+                s.adopt(*this, std::move(*held));
+              }});
+}
+
+void Wire::close() {
+  node_closed_ = true;
+  connection_ = nullptr;
+}
+
+bool Wire::deliver() {
+  if (node_closed_) return false;
+  broker::Shard& shard = world_.node_->shard(shard_);
+  if (client_gone_) {
+    // What it sent before the end is lost with it, as far as it was not read.
+    if (connection_ && seen_connect_) shard.on_end(*connection_, broker::EndCause::client_closed);
+    close();
+    return true;
+  }
+  if (paused_ != 0 || to_node_.empty()) return false;
+  const mqtt::DecodeLimits limits{world_.limits().packet_bytes_max};
+  const auto decoded = mqtt::decode_one(to_node_, version_, mqtt::Side::server, !seen_connect_, limits);
+  if (const auto* packet = std::get_if<mqtt::Decoded>(&decoded)) {
+    const size_t size = packet->size;
+    if (const auto* connect = std::get_if<mqtt::Connect>(&packet->packet); connect && !seen_connect_) {
+      seen_connect_ = true;
+      connection_ = shard.on_connect(*this, {"192.0.2.1:1", "sim", ""}, *connect);
+      if (node_closed_) connection_ = nullptr;
+    } else {
+      shard.on_packet(*connection_, packet->packet);
+    }
+    to_node_.erase(0, size);
+    return true;
+  }
+  if (const auto* violation = std::get_if<mqtt::Violation>(&decoded)) {
+    if (connection_) {
+      shard.on_violation(*connection_, *violation);
+    } else {
+      close();
+    }
+    return true;
+  }
+  return false;
+}
+
+void Wire::flush(size_t bytes) {
+  const size_t n = std::min(bytes, output_.size());
+  if (!client_gone_) delivered_.append(output_, 0, n);
+  output_.erase(0, n);
+}
+
+// --- World ---
+
+World::World(Options options) : options_(options), disk_(std::make_unique<store::MemoryDisk>()) {}
+World::~World() = default;
+
+Result<broker::StartReport> World::start() {
+  CHECK(!node_);
+  metrics_ = std::make_unique<Registry>();
+  log_ = std::make_unique<store::MemoryLog>(*disk_, clock_);
+  store_ = std::make_unique<store::MemoryStore>(*disk_);
+  mail_ = std::vector<std::deque<broker::Mail>>(options_.shards);
+  workers_.clear();
+  wires_.clear();
+  broker::NodeOptions node_options;
+  node_options.shard_count = options_.shards;
+  node_options.seed = options_.seed;
+  node_options.sys_interval_ms = 0;
+  node_ = std::make_unique<broker::Node>(node_options, options_.limits, *log_, *store_, clock_, *this,
+                                         everybody_, everybody_, *metrics_);
+  return node_->start();
+}
+
+void World::crash(size_t kept, size_t state_writes_lost) {
+  store::MemoryImage image = log_->crash(kept, state_writes_lost);
+  for (const auto& wire : wires_) wire->close();
+  wires_.clear();
+  mail_.clear();
+  workers_.clear();
+  node_.reset();
+  log_.reset();
+  store_.reset();
+  disk_ = std::make_unique<store::MemoryDisk>(std::move(image));
+}
+
+std::shared_ptr<Wire> World::open(mqtt::Version version) {
+  wires_.push_back(std::make_shared<Wire>(*this, version));
+  return wires_.back();
+}
+
+void World::post(uint32_t shard, broker::Mail mail) {
+  mail_[shard].push_back(std::move(mail));
+}
+void World::run_on_worker(std::function<void()> task) {
+  workers_.push_back(std::move(task));
+}
+
+bool World::drain_mail(uint32_t shard, size_t most) {
+  bool any = false;
+  for (; most > 0 && !mail_[shard].empty(); --most) {
+    broker::Mail mail = std::move(mail_[shard].front());
+    mail_[shard].pop_front();
+    node_->shard(shard).on_mail(std::move(mail));
+    any = true;
+  }
+  return any;
+}
+
+void World::end_turn(uint32_t shard) {
+  node_->shard(shard).on_time();
+  node_->shard(shard).end_turn();
+  for (const auto& wire : wires_) {
+    if (wire->shard() == shard) wire->flush();
+  }
+}
+
+bool World::step(std::mt19937_64& random) {
+  std::vector<std::function<void()>> choices;
+  for (uint32_t s = 0; s < options_.shards; ++s) {
+    std::vector<Wire*> readable;
+    for (const auto& wire : wires_) {
+      if (wire->shard() == s) readable.push_back(wire.get());
+    }
+    if (!mail_[s].empty()) {
+      choices.push_back([this, s, &random] {
+        drain_mail(s, 1 + random() % 4);
+        end_turn(s);
+      });
+    }
+    for (Wire* wire : readable) {
+      if (wire->closed()) continue;
+      choices.push_back([this, s, wire] {
+        if (wire->deliver()) end_turn(s);
+      });
+    }
+    choices.push_back([this, s] { end_turn(s); });
+  }
+  if (!workers_.empty()) {
+    choices.push_back([this] {
+      auto task = std::move(workers_.front());
+      workers_.pop_front();
+      task();
+    });
+  }
+  if (log_->waiting() > 0) {
+    choices.push_back([this, &random] { log_->commit_next(1 + random() % 3); });
+  }
+  choices.push_back([this] { log_->pump(0); });
+  choices[random() % choices.size()]();
+  std::erase_if(wires_, [](const auto& wire) { return wire->dead(); });
+  return true;
+}
+
+void World::settle() {
+  for (bool busy = true; busy;) {
+    busy = false;
+    for (uint32_t s = 0; s < options_.shards; ++s) {
+      busy |= drain_mail(s, SIZE_MAX);
+      for (size_t i = 0; i < wires_.size(); ++i) {
+        const auto wire = wires_[i];
+        while (wire->shard() == s && wire->deliver()) busy = true;
+      }
+      end_turn(s);
+    }
+    while (!workers_.empty()) {
+      auto task = std::move(workers_.front());
+      workers_.pop_front();
+      task();
+      busy = true;
+    }
+    busy |= log_->waiting() > 0 && log_->state().accepting;
+    log_->pump();
+    for (const auto& mail : mail_) busy |= !mail.empty();
+  }
+  std::erase_if(wires_, [](const auto& wire) { return wire->dead(); });
+}
+
+void World::advance(int64_t ms) {
+  clock_.advance(ms);
+  settle();
+}
+
+void World::checkpoint() {
+  node_->checkpoint();
+  settle();
+}
+
+}  // namespace courier::sim

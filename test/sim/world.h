@@ -1,0 +1,145 @@
+// A whole node in one thread: its shards, its directory, a log and a store in memory, and clients on a
+// network that is a pair of strings. Everything that threads, disks and sockets would decide is decided by
+// the caller.
+//
+// What is queued moves only when step() or settle() says so; a crash is crash() and then start(). Used by the
+// broker's unit tests (everything in order) and by the simulator (a seeded order, faults, checkers).
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "auth/authenticator.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "broker/node.h"
+#include "mqtt/decoder.h"
+#include "mqtt/encoder.h"
+#include "store/memory/memory_log.h"
+#include "store/memory/memory_store.h"
+
+namespace courier::sim {
+
+class SimClock final : public Clock {
+ public:
+  WallMs wall_ms() const override { return now_ms_; }
+  MonoNs mono_ns() const override { return now_ms_ * 1'000'000; }
+  void advance(int64_t ms) { now_ms_ += ms; }
+
+ private:
+  int64_t now_ms_ = 1'700'000'000'000;
+};
+
+// Allows everybody, under the name they give.
+class AllowEverybody final : public auth::Authenticator, public auth::Authorizer {
+ public:
+  void authenticate(auth::Credentials credentials, std::function<void(auth::Decision)> done) override;
+  bool may_publish(const auth::Identity&, std::string_view, std::string_view) override { return true; }
+  bool may_subscribe(const auth::Identity&, std::string_view, std::string_view) override { return true; }
+};
+
+class World;
+
+// Both ends of one connection: the node's Link, and the test's client.
+class Wire final : public broker::Link {
+ public:
+  Wire(World& world, mqtt::Version version) : world_(world), version_(version) {}
+
+  // --- the client's end ---
+  void send(const mqtt::Packet& packet);
+  void send_bytes(std::string_view bytes) { to_node_.append(bytes); }
+  // Ends it without a DISCONNECT.
+  void reset() { client_gone_ = true; }
+  // Packets that arrived, oldest first; taking one removes it. Views live until the next call.
+  std::optional<mqtt::Packet> receive();
+  bool closed() const { return node_closed_; }
+  size_t to_node_bytes() const { return to_node_.size(); }
+  size_t to_client_bytes() const { return delivered_.size(); }
+
+  // --- the node's end ---
+  std::string& output() override { return output_; }
+  size_t unsent_bytes() const override { return output_.size(); }
+  void pause(Pause reason) override { paused_ |= reason; }
+  void resume(Pause reason) override { paused_ &= static_cast<uint8_t>(~reason); }
+  void set_keep_alive(uint32_t) override {}
+  void move_to(uint32_t shard, std::unique_ptr<broker::Connection> connection) override;
+  void close() override;
+
+  // Gives the node what may be read now; false if there was nothing to do.
+  bool deliver();
+  // What was written by the end of the Turn reaches the client (all of it, or `bytes` of it).
+  void flush(size_t bytes = SIZE_MAX);
+  uint32_t shard() const { return shard_; }
+  bool dead() const { return node_closed_ && (client_gone_ || output_.empty()); }
+
+ private:
+  World& world_;
+  const mqtt::Version version_;
+  std::string to_node_, output_, delivered_, last_received_;
+  uint8_t paused_ = 0;
+  uint32_t shard_ = 0;
+  broker::Connection* connection_ = nullptr;
+  bool seen_connect_ = false, client_gone_ = false, node_closed_ = false;
+};
+
+class World final : public broker::Post {
+ public:
+  struct Options {
+    uint64_t seed = 1;
+    uint32_t shards = 2;
+    broker::Limits limits;
+  };
+  explicit World(Options options);
+  ~World() override;
+
+  // A new connection; its client sends the CONNECT.
+  std::shared_ptr<Wire> open(mqtt::Version version);
+
+  // Does one thing that could happen next, chosen at random. False when nothing is left to do.
+  bool step(std::mt19937_64& random);
+  // Everything in order until nothing is left to do.
+  void settle();
+  void advance(int64_t ms);
+  void checkpoint();
+
+  // The machine stops: of what the log had not committed, the oldest `kept` batches are on disk nevertheless;
+  // the last `state_writes_lost` checkpoints are not. All connections end. start() brings it up again.
+  void crash(size_t kept = 0, size_t state_writes_lost = 0);
+  Result<broker::StartReport> start();
+
+  void post(uint32_t shard, broker::Mail mail) override;
+  void run_on_worker(std::function<void()> task) override;
+
+  broker::Node& node() { return *node_; }
+  bool running() const { return node_ != nullptr; }
+  store::MemoryLog& log() { return *log_; }
+  store::MemoryStore& store() { return *store_; }
+  Registry& metrics() { return *metrics_; }
+  SimClock& clock() { return clock_; }
+  const broker::Limits& limits() const { return options_.limits; }
+
+ private:
+  friend class Wire;
+  bool drain_mail(uint32_t shard, size_t most);
+  void end_turn(uint32_t shard);
+
+  Options options_;
+  SimClock clock_;
+  AllowEverybody everybody_;
+  std::unique_ptr<store::MemoryDisk> disk_;
+  std::unique_ptr<Registry> metrics_;
+  std::unique_ptr<store::MemoryLog> log_;
+  std::unique_ptr<store::MemoryStore> store_;
+  std::unique_ptr<broker::Node> node_;
+  std::vector<std::deque<broker::Mail>> mail_;
+  std::deque<std::function<void()>> workers_;
+  std::vector<std::shared_ptr<Wire>> wires_;
+};
+
+}  // namespace courier::sim
