@@ -86,41 +86,57 @@ std::optional<Violation> check_first_byte(uint8_t byte, Version version, Side si
   return check_flags(type, byte & 0x0F, version);
 }
 
-void decode_body(Reader& in, DecodeContext& context, PacketType type, Packet& packet) {
+void decode(Reader&, const DecodeContext&, Pingreq&) {}
+void decode(Reader&, const DecodeContext&, Pingresp&) {}
+
+template <typename Body>
+DecodeResult decode_as(Reader in, DecodeContext context, PacketType type, size_t size) {
+  DecodeResult result(std::in_place_type<Decoded>, std::in_place_type<Body>, size);
+  decode(in, context, *std::get_if<Body>(&std::get_if<Decoded>(&result)->packet));
+  in.require(in.empty(), ReasonCode::malformed_packet, "bytes are left after the last field");
+  if (in.failed()) [[unlikely]] {
+    Violation violation = in.violation();
+    violation.packet = type;
+    if (!violation.version) violation.version = context.named_version;
+    result = violation;
+  }
+  return result;
+}
+
+DecodeResult decode_body(const Reader& in, const DecodeContext& context, PacketType type, size_t size) {
   switch (type) {
     case PacketType::connect:
-      return decode(in, context, packet.emplace<Connect>());
+      return decode_as<Connect>(in, context, type, size);
     case PacketType::connack:
-      return decode(in, context, packet.emplace<Connack>());
+      return decode_as<Connack>(in, context, type, size);
     case PacketType::publish:
-      return decode(in, context, packet.emplace<Publish>());
+      return decode_as<Publish>(in, context, type, size);
     case PacketType::puback:
-      return decode(in, context, packet.emplace<Puback>());
+      return decode_as<Puback>(in, context, type, size);
     case PacketType::pubrec:
-      return decode(in, context, packet.emplace<Pubrec>());
+      return decode_as<Pubrec>(in, context, type, size);
     case PacketType::pubrel:
-      return decode(in, context, packet.emplace<Pubrel>());
+      return decode_as<Pubrel>(in, context, type, size);
     case PacketType::pubcomp:
-      return decode(in, context, packet.emplace<Pubcomp>());
+      return decode_as<Pubcomp>(in, context, type, size);
     case PacketType::subscribe:
-      return decode(in, context, packet.emplace<Subscribe>());
+      return decode_as<Subscribe>(in, context, type, size);
     case PacketType::suback:
-      return decode(in, context, packet.emplace<Suback>());
+      return decode_as<Suback>(in, context, type, size);
     case PacketType::unsubscribe:
-      return decode(in, context, packet.emplace<Unsubscribe>());
+      return decode_as<Unsubscribe>(in, context, type, size);
     case PacketType::unsuback:
-      return decode(in, context, packet.emplace<Unsuback>());
+      return decode_as<Unsuback>(in, context, type, size);
     case PacketType::pingreq:
-      packet.emplace<Pingreq>();
-      return;
+      return decode_as<Pingreq>(in, context, type, size);
     case PacketType::pingresp:
-      packet.emplace<Pingresp>();
-      return;
+      return decode_as<Pingresp>(in, context, type, size);
     case PacketType::disconnect:
-      return decode(in, context, packet.emplace<Disconnect>());
+      return decode_as<Disconnect>(in, context, type, size);
     case PacketType::auth:
-      return decode(in, context, packet.emplace<Auth>());
+      return decode_as<Auth>(in, context, type, size);
   }
+  check_failed("a packet type of four bits", __FILE__, __LINE__);
 }
 
 // Remaining Length, section 2.1.4.
@@ -178,23 +194,11 @@ DecodeResult decode_one(std::string_view bytes, Version version, Side side, bool
   }
   if (bytes.size() < size) return NeedMore{size};
 
-  Reader in(bytes.substr(header_size, length.value));
-  DecodeContext context{.version = version,
-                        .side = side,
-                        .flags = static_cast<uint8_t>(first_byte & 0x0F),
-                        .v3_1_1_extensions = limits.v3_1_1_extensions};
-  DecodeResult result(std::in_place_type<Decoded>);
-  Decoded& decoded = *std::get_if<Decoded>(&result);
-  decoded.size = size;
-  decode_body(in, context, type, decoded.packet);
-  in.require(in.empty(), ReasonCode::malformed_packet, "bytes are left after the last field");
-  if (in.failed()) {
-    Violation violation = in.violation();
-    violation.packet = type;
-    if (!violation.version) violation.version = context.named_version;
-    result = violation;
-  }
-  return result;
+  const DecodeContext context{.version = version,
+                              .side = side,
+                              .flags = static_cast<uint8_t>(first_byte & 0x0F),
+                              .v3_1_1_extensions = limits.v3_1_1_extensions};
+  return decode_body(Reader(bytes.substr(header_size, length.value)), context, type, size);
 }
 
 std::string describe(const Violation& violation) {

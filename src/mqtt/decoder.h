@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "mqtt/packet.h"
@@ -42,6 +43,12 @@ struct Violation {
 std::string describe(const Violation& violation);
 
 struct Decoded {
+  Decoded() = default;
+  Decoded(Packet p, size_t s) : packet(std::move(p)), size(s) {}
+  // Makes the packet where it stays.
+  template <typename Body>
+  Decoded(std::in_place_type_t<Body> body, size_t s) : packet(body), size(s) {}
+
   Packet packet;
   size_t size = 0;  // bytes consumed from the front
 };

@@ -15,8 +15,9 @@
 
 namespace courier::mqtt {
 
-// False, and nothing appended: it does not fit into maximum_packet_size, or into the 268,435,460 bytes that
-// any MQTT packet can have. [MQTT-3.1.2-24]
+// A CONNECT is written in `version`, whatever its own field says. False, and nothing appended: the packet
+// does not fit into maximum_packet_size, or into the 268,435,460 bytes that any MQTT packet can have.
+// [MQTT-3.1.2-24]
 bool encode(std::string& out, const Packet& packet, Version version,
             uint32_t maximum_packet_size = 0xFFFFFFFF);
 

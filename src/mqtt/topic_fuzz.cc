@@ -90,6 +90,7 @@ void check(std::string_view text) {
   CHECK(is_utf8(text) == plainly_utf8(text, false));
   CHECK(is_utf8_with_nul(text) == plainly_utf8(text, true));
   CHECK(is_topic_filter(text) == plainly_a_filter(text));
+  CHECK(has_wildcard(text) == (text.find_first_of("+#") != std::string_view::npos));
   CHECK(level_count(text) == split(text).size());
   CHECK(!is_topic_name(text) || (is_topic_filter(text) && matches(text, text)));
   check_shared(text);

@@ -76,6 +76,17 @@ TEST(TopicFilter, HasWildcardsOnlyAsWholeLevels) {
   EXPECT_FALSE(is_topic_filter(std::string(65'536, 'a')));
 }
 
+TEST(TopicFilter, ShowsAWildcardAtEveryPlaceOfALongOne) {
+  std::string text(40, '/');
+  for (int c = 0; c < 256; ++c) {
+    for (size_t place = 0; place < text.size(); ++place) {
+      text[place] = static_cast<char>(c);
+      EXPECT_EQ(has_wildcard(text), c == '+' || c == '#') << c << " at " << place;
+      text[place] = '/';
+    }
+  }
+}
+
 TEST(TopicFilter, CountsItsLevels) {
   EXPECT_EQ(level_count("a"), 1u);
   EXPECT_EQ(level_count("/"), 2u);
