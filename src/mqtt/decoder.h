@@ -29,8 +29,8 @@ struct NeedMore {
 // malformed_packet, save for those that have a code of their own (packet_too_large, topic_alias_invalid,
 // unsupported_protocol_version). Clauses are numbered as in 5.0; a rule that only 3.1.1 has says so.
 struct Violation {
-  ReasonCode reason{};      // what a 5.0 peer is told
-  std::string_view what;    // static text: "both QoS bits are set"
+  ReasonCode reason{};        // what a 5.0 peer is told
+  std::string_view what;      // static text: "both QoS bits are set"
   std::string_view clause{};  // static text: "MQTT-3.3.1-4"; may be empty
   // The packet it is about; absent when the first byte named none.
   std::optional<PacketType> packet = std::nullopt;

@@ -22,8 +22,8 @@ struct Message : RefCounted<Message> {
   // (without the length in front): Payload Format Indicator, Content Type, Response Topic,
   // Correlation Data, User Property. [MQTT-3.3.2-17], [MQTT-3.3.2-18]
   std::string properties;
-  SessionId publisher;      // for No Local; 0 when the publisher is not a session (the node itself)
-  WallMs expires_at = 0;    // when the message expiry interval ends; 0 = never
+  SessionId publisher;    // for No Local; 0 when the publisher is not a session (the node itself)
+  WallMs expires_at = 0;  // when the message expiry interval ends; 0 = never
   WallMs received_at = 0;
   Qos qos = Qos::at_most_once;  // as published
   bool retain = false;          // the RETAIN flag as published

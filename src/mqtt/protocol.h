@@ -11,12 +11,27 @@ namespace courier::mqtt {
 enum class Version : uint8_t { v3_1 = 3, v3_1_1 = 4, v5 = 5 };
 
 enum class Qos : uint8_t { at_most_once = 0, at_least_once = 1, exactly_once = 2 };
-constexpr Qos lower(Qos a, Qos b) { return a < b ? a : b; }
+constexpr Qos lower(Qos a, Qos b) {
+  return a < b ? a : b;
+}
 
 // Section 2.1.2; the value is the high nibble of the first byte.
 enum class PacketType : uint8_t {
-  connect = 1, connack = 2, publish = 3, puback = 4, pubrec = 5, pubrel = 6, pubcomp = 7, subscribe = 8,
-  suback = 9, unsubscribe = 10, unsuback = 11, pingreq = 12, pingresp = 13, disconnect = 14, auth = 15,
+  connect = 1,
+  connack = 2,
+  publish = 3,
+  puback = 4,
+  pubrec = 5,
+  pubrel = 6,
+  pubcomp = 7,
+  subscribe = 8,
+  suback = 9,
+  unsubscribe = 10,
+  unsuback = 11,
+  pingreq = 12,
+  pingresp = 13,
+  disconnect = 14,
+  auth = 15,
 };
 
 // Section 2.4 of 5.0. One byte; which are legal where is said by each packet.
@@ -65,7 +80,9 @@ enum class ReasonCode : uint8_t {
   subscription_identifiers_not_supported = 0xA1,
   wildcard_subscriptions_not_supported = 0xA2,
 };
-constexpr bool is_error(ReasonCode code) { return static_cast<uint8_t>(code) >= 0x80; }
+constexpr bool is_error(ReasonCode code) {
+  return static_cast<uint8_t>(code) >= 0x80;
+}
 
 // "quota_exceeded": stable, lower case, used in logs, metrics and the CLI.
 std::string_view name(ReasonCode code);

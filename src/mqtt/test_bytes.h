@@ -1,4 +1,4 @@
-// Bytes for this folder's tests.
+// Bytes for the tests of this folder: hex as people read it in the specification, and back. Tests only.
 #pragma once
 
 #include <string>
