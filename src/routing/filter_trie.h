@@ -91,7 +91,7 @@ class FilterTrie {
 
   BlockArena& arena_;
   const uint64_t hash_key_;
-  HandleTable edges_;
+  HandleTable<Handle> edges_;
 };
 
 }  // namespace courier::routing

@@ -3,26 +3,31 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "routing/block_arena.h"
+#include "routing/retained_index.h"
 
 namespace courier::routing {
 
-void HandleTable::place(std::vector<Slot>& slots, Slot slot) {
+template <typename Handle>
+void HandleTable<Handle>::place(std::vector<Slot>& slots, Slot slot) {
   size_t i = home(slot.tag, slots.size());
-  while (slots[i].handle != 0) i = i + 1 == slots.size() ? 0 : i + 1;
+  while (slots[i].handle != Handle{}) i = i + 1 == slots.size() ? 0 : i + 1;
   slots[i] = slot;
 }
 
-void HandleTable::resize(Part& part, size_t size) {
+template <typename Handle>
+void HandleTable<Handle>::resize(Part& part, size_t size) {
   std::vector<Slot> slots(size);
   for (const Slot& slot : part.slots) {
-    if (slot.handle != 0) place(slots, slot);
+    if (slot.handle != Handle{}) place(slots, slot);
   }
   part.slots.swap(slots);
 }
 
 // Full at 4/5, where a search that fails looks at 13 neighbouring slots on average; grown by a quarter, since
 // memory matters more here than the cost of growing.
-void HandleTable::insert(uint64_t hash, Handle handle) {
+template <typename Handle>
+void HandleTable<Handle>::insert(uint64_t hash, Handle handle) {
   Part& part = parts_[hash >> kPartShift];
   if ((part.count + 1) * 5 > part.slots.size() * 4) {
     resize(part, std::max(kSlotsMin, part.slots.size() + part.slots.size() / 4));
@@ -31,7 +36,8 @@ void HandleTable::insert(uint64_t hash, Handle handle) {
   ++part.count;
 }
 
-void HandleTable::erase(uint64_t hash, Handle handle) {
+template <typename Handle>
+void HandleTable<Handle>::erase(uint64_t hash, Handle handle) {
   Part& part = parts_[hash >> kPartShift];
   const size_t size = part.slots.size();
   CHECK(part.count > 0);
@@ -41,7 +47,8 @@ void HandleTable::erase(uint64_t hash, Handle handle) {
     hole = hole + 1 == size ? 0 : hole + 1;
   }
   // Closes the gap: whatever was pushed past the hole moves back into it.
-  for (size_t i = hole + 1 == size ? 0 : hole + 1; part.slots[i].handle != 0; i = i + 1 == size ? 0 : i + 1) {
+  for (size_t i = hole + 1 == size ? 0 : hole + 1; part.slots[i].handle != Handle{};
+       i = i + 1 == size ? 0 : i + 1) {
     const size_t from_home = (i + size - home(part.slots[i].tag, size)) % size;
     const size_t from_hole = (i + size - hole) % size;
     if (from_home >= from_hole) {
@@ -52,16 +59,20 @@ void HandleTable::erase(uint64_t hash, Handle handle) {
   part.slots[hole] = {};
   --part.count;
   if (part.count == 0) {
-    part.slots = {};
+    std::vector<Slot>().swap(part.slots);
   } else if (size > kSlotsMin && part.count * 4 < size) {
     resize(part, std::max(kSlotsMin, size / 2));
   }
 }
 
-size_t HandleTable::bytes() const {
+template <typename Handle>
+size_t HandleTable<Handle>::bytes() const {
   size_t slots = 0;
   for (const Part& part : parts_) slots += part.slots.capacity();
   return sizeof(*this) + slots * sizeof(Slot);
 }
+
+template class HandleTable<BlockArena::Handle>;
+template class HandleTable<const RetainedTopic*>;
 
 }  // namespace courier::routing

@@ -1,5 +1,6 @@
-// A hash table of arena handles that keeps 32 bits of each key's hash beside the handle, so that it grows
-// without touching the blocks and compares almost only what is equal. 8 bytes a slot, 10 to 12 per entry.
+// A hash table of handles (arena handles, pointers) that keeps 32 bits of each key's hash beside the handle,
+// so that it grows without touching what they name and compares almost only what is equal. With 4-byte
+// handles 10 to 12 bytes per entry.
 //
 // It is cut into parts by the upper bits of the hash: growth moves one part at a time, so that a table of
 // millions never holds its readers up for longer than some microseconds.
@@ -10,25 +11,29 @@
 #include <cstdint>
 #include <vector>
 
-#include "routing/block_arena.h"
-
 namespace courier::routing {
 
+// A value-initialised Handle is "none".
+template <typename Handle>
 class HandleTable {
  public:
-  using Handle = BlockArena::Handle;
-
-  // The handle with this hash for which `is_it` holds, or 0.
+  // The handle with this hash for which `is_it` holds, or none.
   template <typename IsIt>
   Handle find(uint64_t hash, IsIt is_it) const {
     const Part& part = parts_[hash >> kPartShift];
-    if (part.count == 0) return 0;
+    if (part.count == 0) return {};
     const auto tag = static_cast<uint32_t>(hash);
     const size_t size = part.slots.size();
-    for (size_t i = home(tag, size); part.slots[i].handle != 0; i = i + 1 == size ? 0 : i + 1) {
+    for (size_t i = home(tag, size); part.slots[i].handle != Handle{}; i = i + 1 == size ? 0 : i + 1) {
       if (part.slots[i].tag == tag && is_it(part.slots[i].handle)) return part.slots[i].handle;
     }
-    return 0;
+    return {};
+  }
+  // Fetches what find() will look at into the cache, without waiting for it.
+  void prefetch(uint64_t hash) const {
+    const Part& part = parts_[hash >> kPartShift];
+    if (part.count == 0) return;
+    __builtin_prefetch(&part.slots[home(static_cast<uint32_t>(hash), part.slots.size())]);
   }
 
   // Not there yet; it is there.
@@ -39,7 +44,7 @@ class HandleTable {
   void for_each(Visit visit) const {
     for (const Part& part : parts_) {
       for (const Slot& slot : part.slots) {
-        if (slot.handle != 0) visit(slot.handle);
+        if (slot.handle != Handle{}) visit(slot.handle);
       }
     }
   }
@@ -48,7 +53,7 @@ class HandleTable {
  private:
   struct Slot {
     uint32_t tag = 0;
-    Handle handle = 0;
+    Handle handle{};
   };
   struct Part {
     std::vector<Slot> slots;

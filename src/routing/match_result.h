@@ -75,8 +75,10 @@ class MatchResult {
     std::string_view text;
     uint64_t hash;
   };
+  // Where the trie goes next: a node, or the child of a node by the topic's level at `depth`.
   struct Visit {
     uint32_t node, depth;
+    bool by_edge;
   };
   struct ExtraIdentifier {
     uint32_t receiver, identifier;

@@ -1,11 +1,30 @@
 #include "routing/retained_index.h"
 
+#include <algorithm>
 #include <utility>
 
-#include "base/check.h"
 #include "mqtt/topic.h"
+#include "routing/keyed_hash.h"
 
 namespace courier::routing {
+
+struct RetainedIndex::Mountpoint {
+  std::string_view name;
+  uint64_t number = 0;  // never given twice
+  Topics topics;
+  std::vector<std::string> dirty;  // a topic that was removed and set again may stand here twice
+};
+
+// Stands among its mountpoint's topics in order of `topic`, which is its message's own and costs no second
+// copy. Replacing the message changes where that text lies, not what it says: so all of it may change in its
+// place.
+struct RetainedTopic {
+  mutable std::string_view topic;
+  mutable Retained retained;
+  uint64_t mountpoint;
+  mutable bool dirty = false;  // its name is on the list
+};
+
 namespace {
 
 // Where a walk over topics in byte order goes from a topic: on to the next one, to the first that is not
@@ -63,71 +82,98 @@ Step compare(std::string_view filter, std::string_view topic) {
 
 }  // namespace
 
-void RetainedIndex::set(std::string_view mountpoint, mqtt::MessagePtr message, Position position) {
+RetainedIndex::RetainedIndex(uint64_t hash_seed) : hash_seed_(hash_seed) {}
+RetainedIndex::~RetainedIndex() = default;
+
+bool RetainedIndex::ByTopic::operator()(const RetainedTopic& a, const RetainedTopic& b) const {
+  return a.topic < b.topic;
+}
+bool RetainedIndex::ByTopic::operator()(const RetainedTopic& a, std::string_view b) const {
+  return a.topic < b;
+}
+bool RetainedIndex::ByTopic::operator()(std::string_view a, const RetainedTopic& b) const {
+  return a < b.topic;
+}
+
+RetainedIndex::Mountpoint& RetainedIndex::mountpoint(std::string_view name) {
+  const auto known = mountpoints_.find(name);
+  if (known != mountpoints_.end()) return known->second;
+  const auto made = mountpoints_.try_emplace(std::string(name)).first;
+  made->second.name = made->first;
+  made->second.number = ++mountpoints_made_;
+  return made->second;
+}
+
+uint64_t RetainedIndex::hash(const Mountpoint& mountpoint, std::string_view topic) const {
+  return keyed_hash(hash_seed_ + mountpoint.number, topic);
+}
+
+const RetainedTopic* RetainedIndex::find(const Mountpoint& mountpoint, std::string_view topic) const {
+  return by_name_.find(hash(mountpoint, topic), [&](const RetainedTopic* candidate) {
+    return candidate->mountpoint == mountpoint.number && candidate->topic == topic;
+  });
+}
+
+void RetainedIndex::set(std::string_view name, mqtt::MessagePtr message, Position position) {
   if (message->payload.empty()) {
-    remove(mountpoint, message->topic);
+    remove(name, message->topic);
     return;
   }
-  auto at = mountpoints_.find(mountpoint);
-  if (at == mountpoints_.end()) at = mountpoints_.emplace(mountpoint, Mountpoint{}).first;
-  at->second.dirty.insert(message->topic);
-  put(at, std::move(message), position);
+  Mountpoint& at = mountpoint(name);
+  const RetainedTopic& topic = put(at, std::move(message), position);
+  if (!std::exchange(topic.dirty, true)) at.dirty.emplace_back(topic.topic);
 }
 
-void RetainedIndex::restore(std::string_view mountpoint, mqtt::MessagePtr message, Position position) {
-  auto at = mountpoints_.find(mountpoint);
-  if (at == mountpoints_.end()) at = mountpoints_.emplace(mountpoint, Mountpoint{}).first;
-  put(at, std::move(message), position);
+void RetainedIndex::restore(std::string_view name, mqtt::MessagePtr message, Position position) {
+  put(mountpoint(name), std::move(message), position);
 }
 
-void RetainedIndex::put(Mountpoints::iterator mountpoint, mqtt::MessagePtr message, Position position) {
-  Topics& topics = mountpoint->second.topics;
-  message_bytes_ += message->cost();
-  if (message->expires_at != 0) due_.insert({message->expires_at, mountpoint->first, message->topic});
-  const auto at = topics.lower_bound(message->topic);
-  if (at == topics.end() || at->first != message->topic) {
-    const std::string_view topic = message->topic;
-    topics.emplace_hint(at, topic, Retained{std::move(message), position});
-    ++count_;
-    return;
+const RetainedTopic& RetainedIndex::put(Mountpoint& mountpoint, mqtt::MessagePtr message, Position position) {
+  if (const RetainedTopic* known = find(mountpoint, message->topic)) {
+    leave(mountpoint, *known->retained.message);
+    known->topic = message->topic;
+    known->retained = {std::move(message), position};
+    enter(mountpoint, *known->retained.message);
+    return *known;
   }
-  // The key is a part of the old message, so the node gets another one before that goes.
-  const auto hint = std::next(at);
-  auto node = topics.extract(at);
-  forget(mountpoint->first, *node.mapped().message, message.get());
-  node.key() = message->topic;
-  node.mapped() = {std::move(message), position};
-  topics.insert(hint, std::move(node));
+  const std::string_view topic = message->topic;
+  const RetainedTopic& made =
+      *mountpoint.topics.insert({topic, {std::move(message), position}, mountpoint.number}).first;
+  by_name_.insert(hash(mountpoint, topic), &made);
+  ++count_;
+  enter(mountpoint, *made.retained.message);
+  return made;
 }
 
-// Takes a message out of the sums and, unless its successor has the same due time, out of the due times.
-void RetainedIndex::forget(std::string_view mountpoint, const mqtt::Message& message,
-                           const mqtt::Message* successor) {
-  message_bytes_ -= message.cost();
-  if (message.expires_at == 0) return;
-  due_.erase({message.expires_at, mountpoint, message.topic});
-  if (successor && successor->expires_at == message.expires_at) {
-    due_.insert({successor->expires_at, mountpoint, successor->topic});
-  }
-}
-
-bool RetainedIndex::remove(std::string_view mountpoint, std::string_view topic) {
-  const auto at = mountpoints_.find(mountpoint);
+bool RetainedIndex::remove(std::string_view name, std::string_view topic) {
+  const auto at = mountpoints_.find(name);
   if (at == mountpoints_.end()) return false;
-  const auto found = at->second.topics.find(topic);
-  if (found == at->second.topics.end()) return false;
-  at->second.dirty.emplace(topic);
-  forget(at->first, *found->second.message, nullptr);
-  at->second.topics.erase(found);
+  Mountpoint& mountpoint = at->second;
+  const auto found = mountpoint.topics.find(topic);
+  if (found == mountpoint.topics.end()) return false;
+  if (!found->dirty) mountpoint.dirty.emplace_back(topic);
+  by_name_.erase(hash(mountpoint, topic), &*found);
+  leave(mountpoint, *found->retained.message);
+  mountpoint.topics.erase(found);
   --count_;
   return true;
 }
 
-const Retained* RetainedIndex::find(std::string_view mountpoint, std::string_view topic) const {
-  const auto at = mountpoints_.find(mountpoint);
+void RetainedIndex::enter(const Mountpoint& mountpoint, const mqtt::Message& message) {
+  message_bytes_ += message.cost();
+  if (message.expires_at != 0) due_.insert({message.expires_at, mountpoint.name, message.topic});
+}
+
+void RetainedIndex::leave(const Mountpoint& mountpoint, const mqtt::Message& message) {
+  message_bytes_ -= message.cost();
+  if (message.expires_at != 0) due_.erase({message.expires_at, mountpoint.name, message.topic});
+}
+
+const Retained* RetainedIndex::find(std::string_view name, std::string_view topic) const {
+  const auto at = mountpoints_.find(name);
   if (at == mountpoints_.end()) return nullptr;
-  const auto found = at->second.topics.find(topic);
-  return found == at->second.topics.end() ? nullptr : &found->second;
+  const RetainedTopic* found = find(at->second, topic);
+  return found ? &found->retained : nullptr;
 }
 
 std::optional<std::string> RetainedIndex::match(std::string_view mountpoint, std::string_view filter,
@@ -136,16 +182,16 @@ std::optional<std::string> RetainedIndex::match(std::string_view mountpoint, std
   if (at == mountpoints_.end()) return std::nullopt;
   const Topics& topics = at->second.topics;
   if (!mqtt::has_wildcard(filter)) {
-    const auto found = topics.find(filter);
-    if (found == topics.end() || filter <= after) return std::nullopt;
-    return visit(found->second) ? std::nullopt : std::optional(std::string(filter));
+    const RetainedTopic* found = find(at->second, filter);
+    if (!found || filter <= after) return std::nullopt;
+    return visit(found->retained) ? std::nullopt : std::optional(std::string(filter));
   }
   // No topic is empty, so "" stands before all of them.
   for (auto topic = topics.upper_bound(after); topic != topics.end();) {
-    const Step step = compare(filter, topic->first);
+    const Step step = compare(filter, topic->topic);
     switch (step.kind) {
       case Step::Kind::match:
-        if (!visit(topic->second)) return std::string(topic->first);
+        if (!visit(topic->retained)) return std::string(topic->topic);
         ++topic;
         break;
       case Step::Kind::next:
@@ -178,21 +224,26 @@ std::optional<WallMs> RetainedIndex::next_expiry() const {
 
 size_t RetainedIndex::bytes() const {
   constexpr size_t kNodeHeader = 4 * sizeof(void*) + 2 * sizeof(void*);  // of a red-black tree, and of malloc
-  return message_bytes_ + count_ * (sizeof(Topics::value_type) + kNodeHeader) +
+  return message_bytes_ + count_ * (sizeof(RetainedTopic) + kNodeHeader) + by_name_.bytes() +
          due_.size() * (sizeof(Due) + kNodeHeader);
 }
 
 void RetainedIndex::for_each(const std::function<void(std::string_view, const Retained&)>& visit) const {
   for (const auto& [name, mountpoint] : mountpoints_) {
-    for (const auto& [topic, retained] : mountpoint.topics) visit(name, retained);
+    for (const RetainedTopic& topic : mountpoint.topics) visit(name, topic.retained);
   }
 }
 
 std::vector<RetainedIndex::Dirty> RetainedIndex::take_dirty() {
   std::vector<Dirty> all;
   for (auto at = mountpoints_.begin(); at != mountpoints_.end();) {
-    for (const std::string& topic : at->second.dirty) all.push_back({at->first, topic});
-    at->second.dirty.clear();
+    std::vector<std::string> dirty = std::exchange(at->second.dirty, {});
+    std::ranges::sort(dirty);
+    dirty.erase(std::ranges::unique(dirty).begin(), dirty.end());
+    for (std::string& topic : dirty) {
+      if (const RetainedTopic* known = find(at->second, topic)) known->dirty = false;
+      all.push_back({at->first, std::move(topic)});
+    }
     at = at->second.topics.empty() ? mountpoints_.erase(at) : std::next(at);
   }
   return all;

@@ -3,7 +3,8 @@
 // Owned by the feed thread, which alone reads and writes it; no locks. Topics are kept in byte order, so
 // that everything below "a/" is one range: a filter such as "a/+/b" seeks from one candidate to the next
 // instead of looking at what lies between, and a walk over a million topics can stop anywhere and go on
-// from a topic's name, even if that topic is gone by then.
+// from a topic's name, even if that topic is gone by then. A hash table beside them finds a topic by its
+// name, so that replacing a message, which is what happens all day, does not search among a million.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +20,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "mqtt/message.h"
+#include "routing/handle_table.h"
 
 namespace courier::routing {
 
@@ -26,10 +28,13 @@ struct Retained {
   mqtt::MessagePtr message;
   Position position;  // of the PUBLISH that set it
 };
+struct RetainedTopic;
 
 class RetainedIndex {
  public:
-  RetainedIndex() = default;
+  // The seed keeps clients from choosing topics that collide.
+  explicit RetainedIndex(uint64_t hash_seed = 0);
+  ~RetainedIndex();
   RetainedIndex(const RetainedIndex&) = delete;
   RetainedIndex& operator=(const RetainedIndex&) = delete;
 
@@ -75,12 +80,14 @@ class RetainedIndex {
   void restore(std::string_view mountpoint, mqtt::MessagePtr message, Position position);
 
  private:
-  // The key is the message's own topic, so it costs no second copy.
-  using Topics = std::map<std::string_view, Retained>;
-  struct Mountpoint {
-    Topics topics;
-    std::set<std::string, std::less<>> dirty;
+  struct ByTopic {
+    using is_transparent = void;
+    bool operator()(const RetainedTopic& a, const RetainedTopic& b) const;
+    bool operator()(const RetainedTopic& a, std::string_view b) const;
+    bool operator()(std::string_view a, const RetainedTopic& b) const;
   };
+  using Topics = std::set<RetainedTopic, ByTopic>;
+  struct Mountpoint;
   using Mountpoints = std::map<std::string, Mountpoint, std::less<>>;
   struct Due {
     WallMs at;
@@ -88,10 +95,17 @@ class RetainedIndex {
     auto operator<=>(const Due&) const = default;
   };
 
-  void put(Mountpoints::iterator mountpoint, mqtt::MessagePtr message, Position position);
-  void forget(std::string_view mountpoint, const mqtt::Message& message, const mqtt::Message* successor);
+  Mountpoint& mountpoint(std::string_view name);
+  uint64_t hash(const Mountpoint& mountpoint, std::string_view topic) const;
+  const RetainedTopic* find(const Mountpoint& mountpoint, std::string_view topic) const;
+  const RetainedTopic& put(Mountpoint& mountpoint, mqtt::MessagePtr message, Position position);
+  void enter(const Mountpoint& mountpoint, const mqtt::Message& message);
+  void leave(const Mountpoint& mountpoint, const mqtt::Message& message);
 
+  const uint64_t hash_seed_;
   Mountpoints mountpoints_;
+  HandleTable<const RetainedTopic*> by_name_;
+  uint64_t mountpoints_made_ = 0;
   std::set<Due> due_;
   size_t count_ = 0;
   size_t message_bytes_ = 0;

@@ -162,6 +162,15 @@ TEST_F(Retain, DirtyListsEachChangedTopicOnce) {
   EXPECT_THAT(dirty(), ElementsAre("a", "b"));
   EXPECT_THAT(dirty(), IsEmpty());
   index_.remove("", "nothing");
+  EXPECT_THAT(dirty(), IsEmpty());
+  set("a");
+  index_.remove("", "a");
+  set("a");
+  EXPECT_THAT(dirty(), ElementsAre("a"));
+  set("a", "");
+  EXPECT_THAT(dirty(), ElementsAre("a"));
+  set("a");
+  dirty();
   index_.restore("", model::message("c"), Position(9));
   EXPECT_THAT(dirty(), IsEmpty());
   EXPECT_EQ(index_.count(), 2u);

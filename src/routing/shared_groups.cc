@@ -99,12 +99,30 @@ void SharedGroups::erase_member(Group& group, SessionId session) {
   if (groups->second.empty()) by_session_.erase(groups);
 }
 
+// Takes back an assignment that an earlier operation left in `out`, if it did.
+bool SharedGroups::cancel(GroupId group, uint64_t seq, SessionId member, GroupChanges& out) {
+  const auto end = out.assignments.begin() + static_cast<ptrdiff_t>(assigned_before_);
+  const auto found = std::find_if(out.assignments.begin(), end, [&](const Assignment& assignment) {
+    return assignment.group == group && assignment.seq == seq && assignment.member == member;
+  });
+  if (found == end) return false;
+  out.assignments.erase(found);
+  --assigned_before_;
+  return true;
+}
+
+void SharedGroups::withdraw(const Group& group, const Entries::iterator& entry, GroupChanges& out) {
+  const SessionId holder = entry->second.member;
+  if (cancel(group.id, entry->first, holder, out)) return;
+  out.withdrawals.push_back({group.id, entry->first, entry->second.position, holder});
+}
+
 // Somebody is available; the entry is pending, or new and not even that.
 void SharedGroups::assign(Group& group, Entries::iterator entry, GroupChanges& out) {
   const auto [seq, position, message] =
       std::tuple(entry->first, entry->second.position, entry->second.message);
   if (entry->second.member) {
-    out.withdrawals.push_back({group.id, seq, position, entry->second.member});
+    withdraw(group, entry, out);
     let_go(group, entry);
   } else if (group.pending.contains(seq)) {
     stop_waiting(group, entry);
@@ -136,6 +154,7 @@ void SharedGroups::drain(Group& group, GroupChanges& out) {
 
 GroupId SharedGroups::subscribe(std::string_view mountpoint, std::string_view name, std::string_view filter,
                                 const Member& member, GroupId if_new, GroupChanges& out) {
+  assigned_before_ = out.assignments.size();
   const SessionId session = member.subscriber.session;
   CHECK(session);
   const auto [known, is_new] = by_key_.try_emplace(key(mountpoint, name, filter), if_new);
@@ -194,6 +213,7 @@ void SharedGroups::set_connected(Group& group, SessionId session, GroupMember& m
 }
 
 void SharedGroups::connected(SessionId session, uint32_t window, GroupChanges& out) {
+  assigned_before_ = out.assignments.size();
   for (Group* group : groups_of(session)) {
     GroupMember& member = group->members.at(session);
     member.window = window;
@@ -203,6 +223,7 @@ void SharedGroups::connected(SessionId session, uint32_t window, GroupChanges& o
 }
 
 void SharedGroups::disconnected(SessionId session, GroupChanges& out) {
+  assigned_before_ = out.assignments.size();
   for (Group* group : groups_of(session)) {
     set_connected(*group, session, group->members.at(session), false);
     drain(*group, out);
@@ -218,12 +239,14 @@ void SharedGroups::all_disconnected() {
 }
 
 void SharedGroups::session_ended(SessionId session, GroupChanges& out) {
+  assigned_before_ = out.assignments.size();
   for (Group* group : groups_of(session)) {
     // One by one, since the last that a leaving member lets go ends its membership.
     const std::set<uint64_t> held = group->members.at(session).held;
     for (const uint64_t seq : held) {
       const auto entry = group->entries.find(seq);
       const mqtt::Qos qos = entry->second.qos;
+      cancel(group->id, seq, session, out);
       let_go(*group, entry);
       if (qos == mqtt::Qos::exactly_once) {
         // [MQTT-4.8.2-5]
@@ -260,6 +283,7 @@ bool SharedGroups::end_if_deserted(Group& group, GroupChanges& out) {
 }
 
 uint64_t SharedGroups::publish(GroupId id, Position position, mqtt::MessagePtr message, GroupChanges& out) {
+  assigned_before_ = out.assignments.size();
   Group* group = find_group(id);
   CHECK(group && message->qos != mqtt::Qos::at_most_once);
   const uint64_t seq = group->seq_next++;
@@ -274,6 +298,7 @@ uint64_t SharedGroups::publish(GroupId id, Position position, mqtt::MessagePtr m
 }
 
 bool SharedGroups::acked(GroupId id, SessionId session, uint64_t seq, GroupChanges& out) {
+  assigned_before_ = out.assignments.size();
   Group* group = find_group(id);
   if (!group) return false;
   const auto entry = group->entries.find(seq);
@@ -285,12 +310,13 @@ bool SharedGroups::acked(GroupId id, SessionId session, uint64_t seq, GroupChang
 }
 
 bool SharedGroups::dropped(GroupId id, uint64_t seq, GroupChanges& out) {
+  assigned_before_ = out.assignments.size();
   Group* group = find_group(id);
   if (!group) return false;
   const auto entry = group->entries.find(seq);
   if (entry == group->entries.end()) return false;
   if (entry->second.member) {
-    out.withdrawals.push_back({id, seq, entry->second.position, entry->second.member});
+    withdraw(*group, entry, out);
     let_go(*group, entry);
   } else {
     stop_waiting(*group, entry);

@@ -17,7 +17,7 @@
 //
 // Invariants:
 //  1. A message is in the group until acked, dropped, or assigned at QoS 0; and then never again.
-//  2. It is held by no member or by one; a Withdrawal comes before the Assignment that moves it.
+//  2. It is held by no member or by one; who held it before has a Withdrawal.
 //  3. A message waits only while no connected member has room.
 #pragma once
 
@@ -70,9 +70,11 @@ struct GroupDrop {
   GroupDropReason reason;
 };
 
-// What one operation brought about. The caller's buffer; operations append.
+// What one operation brought about, or several: the caller's buffer, to which operations append. What one
+// assigned and a later one takes away again cancels out, so that doing all withdrawals, then all assignments
+// comes to the right end.
 struct GroupChanges {
-  std::vector<Withdrawal> withdrawals;  // all to be done before the assignments
+  std::vector<Withdrawal> withdrawals;
   std::vector<Assignment> assignments;
   std::vector<GroupDrop> drops;
   void clear();
@@ -189,6 +191,8 @@ class SharedGroups {
   void set_connected(Group& group, SessionId session, GroupMember& member, bool connected);
   void wait(Group& group, Entries::iterator entry);
   void stop_waiting(Group& group, Entries::iterator entry);
+  void withdraw(const Group& group, const Entries::iterator& entry, GroupChanges& out);
+  bool cancel(GroupId group, uint64_t seq, SessionId member, GroupChanges& out);
   void assign(Group& group, Entries::iterator entry, GroupChanges& out);
   void drain(Group& group, GroupChanges& out);
   void let_go(Group& group, Entries::iterator entry);
@@ -200,6 +204,7 @@ class SharedGroups {
   std::unordered_map<std::string, GroupId> by_key_;
   std::unordered_map<SessionId, std::set<GroupId>> by_session_;
   std::set<GroupId> dirty_;
+  size_t assigned_before_ = 0;  // assignments that stood in `out` when the running operation began
 };
 
 }  // namespace courier::routing

@@ -581,5 +581,77 @@ TEST(SharedGroups, AgreeWithTheNaiveModelThroughRandomStepsAndRestarts) {
   }
 }
 
+TEST_F(Group, WhatOneOperationAssignsAndTheNextTakesAwayCancelsOut) {
+  join(member(1, 1));
+  publish();
+  publish();
+  changes_.clear();
+  EXPECT_TRUE(groups_.dropped(id_, 1, changes_));  // frees the window for the second
+  EXPECT_TRUE(groups_.dropped(id_, 2, changes_));
+  EXPECT_THAT(withdrawn(), ElementsAre(Pair(1, 1)));
+  EXPECT_THAT(assigned(), IsEmpty());
+}
+
+// What the members' inboxes hold after all withdrawals and then all assignments of several operations is what
+// the group says that they hold.
+TEST(SharedGroups, InboxesFollowTheChangesOfSeveralOperationsAtOnce) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    const auto below = [&](uint64_t n) { return std::uniform_int_distribution<uint64_t>(0, n - 1)(random); };
+    SharedGroups groups;
+    GroupChanges changes;
+    std::map<uint64_t, std::set<uint64_t>> inboxes;
+    uint64_t position = 0;
+    GroupId id;
+    const auto connect = [&](uint64_t session, bool connected) {
+      id = groups.subscribe("", "g", "f", member(session, 3, connected), GroupId(1 + position), changes);
+    };
+    for (int step = 0; step < 500; ++step) {
+      connect(9, false);  // the group never ends
+      for (uint64_t operations = 1 + below(5); operations > 0; --operations) {
+        const uint64_t session = 1 + below(4);
+        switch (below(6)) {
+          case 0:
+            connect(session, true);
+            break;
+          case 1:
+            groups.disconnected(SessionId(session), changes);
+            break;
+          case 2:
+            groups.session_ended(SessionId(session), changes);
+            inboxes.erase(session);
+            break;
+          case 3:
+            groups.publish(id, Position(++position), model::message("f", static_cast<Qos>(1 + below(2))),
+                           changes);
+            break;
+          case 4:
+            if (!inboxes[session].empty()) {
+              const uint64_t seq = *inboxes[session].begin();
+              if (groups.acked(id, SessionId(session), seq, changes)) inboxes[session].erase(seq);
+            }
+            break;
+          case 5:
+            if (position > 0) groups.dropped(id, 1 + below(position), changes);
+            break;
+        }
+      }
+      for (const Withdrawal& withdrawal : changes.withdrawals)
+        inboxes[withdrawal.member.value].erase(withdrawal.seq);
+      for (const Assignment& assignment : changes.assignments) {
+        ASSERT_TRUE(inboxes[assignment.member.value].insert(assignment.seq).second);
+      }
+      changes.clear();
+      for (uint64_t session = 1; session <= 4; ++session) {
+        const auto& members = groups.group(id)->members;
+        const auto found = members.find(SessionId(session));
+        ASSERT_EQ(inboxes[session], found == members.end() ? std::set<uint64_t>() : found->second.held)
+            << step;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace courier::routing

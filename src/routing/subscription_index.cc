@@ -75,7 +75,7 @@ struct SubscriptionIndex::State {
   mutable StripedLock lock;  // guards all below; the writer reads without it
   const uint64_t hash_key;
   BlockArena arena;
-  HandleTable exacts;
+  HandleTable<Handle> exacts;
   FilterTrie trie;
   IndexedGroups groups;
   std::unordered_map<std::string, Mountpoint, NameHash, std::equal_to<>> mountpoints;
@@ -252,10 +252,11 @@ void SubscriptionIndex::match(std::string_view mountpoint, std::string_view topi
   const StripedLock::Reading reading(state.lock, out.stripe_);
   const auto at = state.mountpoints.find(mountpoint);
   if (at == state.mountpoints.end()) return;
+  state.exacts.prefetch(state.exact_hash(at->second, topic));
+  state.trie.match(at->second.root, topic, out);
   if (const BlockArena::Handle handle = state.find_exact(at->second, topic)) {
     out.sets_.push_back(&state.exact(handle).subscribers);
   }
-  state.trie.match(at->second.root, topic, out);
   out.collapse(state.groups, shared);
 }
 
