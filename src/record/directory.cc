@@ -32,7 +32,10 @@ SessionId session_of(const Record& record) {
 }  // namespace
 
 Directory::Directory(uint64_t hash_seed, size_t shard_count)
-    : shard_count_(shard_count), index_(hash_seed), delivery_of_shard_(shard_count, -1) {}
+    : shard_count_(shard_count),
+      index_(hash_seed),
+      retained_(hash_seed),
+      delivery_of_shard_(shard_count, -1) {}
 
 const Subscriptions* Directory::subscriptions(SessionId session) const {
   const auto it = by_session_.find(session);
@@ -116,15 +119,14 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
       self.count();
     }
     void operator()(NodeDown& r) {
-      for (const SessionId ephemeral : std::set<SessionId>(self.ephemeral_)) self.end_session(ephemeral);
+      // All at once: one by one, messages would move to members that are about to go as well.
+      self.groups_.all_disconnected();
       std::set<SessionId> members;
       self.groups_.for_each([&](const routing::SharedGroup& group) {
         for (const auto& [member, state] : group.members) members.insert(member);
       });
-      for (const SessionId member : members) {
-        self.index_.set_connected(member, false);
-        self.groups_.disconnected(member, self.changes_);
-      }
+      for (const SessionId member : members) self.index_.set_connected(member, false);
+      for (const SessionId ephemeral : std::set<SessionId>(self.ephemeral_)) self.end_session(ephemeral);
       for (auto& items : out) items.push_back(NodeDownItem{r.last_clock});
     }
     void operator()(Feature&) {}
