@@ -1,4 +1,4 @@
-// What can be wrong with a configuration.
+// What can be wrong with a configuration: it cannot be read, or it is not valid.
 #pragma once
 
 #include <system_error>
