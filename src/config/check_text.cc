@@ -1,6 +1,7 @@
 #include "config/check_text.h"
 
 #include <arpa/inet.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <charconv>
@@ -11,6 +12,7 @@ namespace {
 
 bool is_address(int family, std::string_view text) {
   unsigned char bytes[16];
+  if (text.find('\0') != std::string_view::npos) return false;  // inet_pton would stop there and be content
   return text.size() < INET6_ADDRSTRLEN && ::inet_pton(family, std::string(text).c_str(), bytes) == 1;
 }
 
@@ -36,14 +38,16 @@ bool is_upper(char c) {
 
 }  // namespace
 
-std::optional<std::string> check_bind(std::string_view text) {
+std::optional<std::string> check_ip_bind(std::string_view text) {
   const std::string shape = "it must be ADDRESS:PORT, as in \"0.0.0.0:1883\" or \"[::]:1883\"";
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return shape;
   if (!parse_number(text.substr(colon + 1), 65'535)) return "the port must be a number from 0 to 65535";
   const std::string_view host = text.substr(0, colon);
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
-    if (is_address(AF_INET6, host.substr(1, host.size() - 2))) return std::nullopt;
+    const std::string_view address = host.substr(1, host.size() - 2);
+    // Behind the % stands an interface, which only the kernel can judge.
+    if (is_address(AF_INET6, address.substr(0, address.find('%')))) return std::nullopt;
     return "what stands in brackets is not an IPv6 address";
   }
   if (is_address(AF_INET, host)) return std::nullopt;
@@ -51,15 +55,35 @@ std::optional<std::string> check_bind(std::string_view text) {
   return shape + "; names are not looked up";
 }
 
+std::optional<std::string> check_bind(std::string_view text) {
+  constexpr std::string_view kUnix = "unix:";
+  if (!text.starts_with(kUnix)) return check_ip_bind(text);
+  const std::string_view path = text.substr(kUnix.size());
+  if (path.size() < sizeof(sockaddr_un::sun_path) && path.starts_with('/')) return check_path(path);
+  return "the path of a Unix socket starts with / and has at most 107 bytes";
+}
+
 std::optional<std::string> check_cidr(std::string_view text) {
   const size_t slash = text.find('/');
-  const std::string_view address = text.substr(0, slash);
+  const std::string address(text.substr(0, slash));
   const bool v4 = is_address(AF_INET, address);
   if (!v4 && !is_address(AF_INET6, address)) {
     return "it must be a network, as in \"10.0.0.0/8\" or \"fd00::/8\"";
   }
-  if (slash != std::string_view::npos && !parse_number(text.substr(slash + 1), v4 ? 32 : 128)) {
-    return v4 ? "the prefix of an IPv4 network is 0 to 32" : "the prefix of an IPv6 network is 0 to 128";
+  const uint32_t width = v4 ? 32 : 128;
+  uint32_t prefix = width;
+  if (slash != std::string_view::npos) {
+    const auto given = parse_number(text.substr(slash + 1), width);
+    if (!given)
+      return v4 ? "the prefix of an IPv4 network is 0 to 32" : "the prefix of an IPv6 network is 0 to 128";
+    prefix = *given;
+  }
+  unsigned char bytes[16] = {};
+  ::inet_pton(v4 ? AF_INET : AF_INET6, address.c_str(), bytes);
+  for (uint32_t bit = prefix; bit < width; ++bit) {
+    if ((bytes[bit / 8] >> (7 - bit % 8) & 1) != 0) {
+      return "bits are set behind the prefix: 10.1.2.3/8 would be 10.0.0.0/8";
+    }
   }
   return std::nullopt;
 }

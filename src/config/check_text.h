@@ -8,8 +8,10 @@
 namespace courier::config {
 
 // "IPv4:port" or "[IPv6]:port"; names are not looked up.
+std::optional<std::string> check_ip_bind(std::string_view text);
+// The same, or "unix:/path".
 std::optional<std::string> check_bind(std::string_view text);
-// "10.0.0.0/8", "fd00::/8", or a single address.
+// "10.0.0.0/8", "fd00::/8", or a single address; no bits behind the prefix.
 std::optional<std::string> check_cidr(std::string_view text);
 // No NUL, no line feed.
 std::optional<std::string> check_path(std::string_view text);

@@ -324,6 +324,10 @@ void Loader::check_listeners() {
   for (size_t i = 0; i < listeners.size(); ++i) {
     Listener& one = listeners[i];
     if (one.name.empty()) one.name = fmt::format("listener-{}", i);
+    if (one.proxy_protocol != ProxyProtocol::off && one.proxy_trusted.empty()) {
+      problem({fmt::format("listener {} (\"{}\")", i, one.name), ""},
+              "proxy_trusted is empty, so nobody's PROXY header would be believed");
+    }
     if (!names.emplace(one.name, i).second) {
       problem({"listener", ""}, fmt::format("two listeners have the name \"{}\"", one.name));
     }

@@ -260,23 +260,29 @@ TEST(Load, RulesBetweenKeysAreChecked) {
   EXPECT_THAT(bad("[[listener]]\nname = \"a\"\nbind = \"0.0.0.0:1\"\n[[listener]]\nname = \"a\"\nbind = "
                   "\"0.0.0.0:2\"\n"),
               HasSubstr("two listeners have the name \"a\""));
+  EXPECT_THAT(bad("", {"listener.a.bind=0.0.0.0:1", "listener.a.proxy_protocol=optional",
+                       "listener.a.proxy_trusted="}),
+              HasSubstr("listener 0 (\"a\"): proxy_trusted is empty"));
   EXPECT_THAT(bad("[limits]\npacket_bytes_max = \"8MB\"\n"), HasSubstr("limits.output_bytes_max"));
   EXPECT_THAT(bad("[limits]\npacket_bytes_max = \"2MB\"\ninbox_bytes_max = \"1MB\"\n"),
               HasSubstr("limits.inbox_bytes_max"));
 }
 
 TEST(Load, TextsAreChecked) {
-  for (const char* bind : {"1883", "localhost:1883", ":1883", "0.0.0.0:", "0.0.0.0:65536", "0.0.0.0:-1",
-                           "::1:1883", "[::1]", "[1.2.3.4]:1", "1.2.3:4", "0.0.0.0:1 "}) {
+  for (const char* bind :
+       {"1883", "localhost:1883", ":1883", "0.0.0.0:", "0.0.0.0:65536", "0.0.0.0:-1", "::1:1883", "[::1]",
+        "[1.2.3.4]:1", "1.2.3:4", "0.0.0.0:1 ", "unix:", "unix:relative", "[%eth0]:1"}) {
     EXPECT_THAT(bad("", {std::string("listener.0.bind=") + bind}), HasSubstr("listener.bind: ")) << bind;
   }
-  for (const char* cidr : {"10.0.0.0/33", "::/129", "example.org", "10.0.0.0/", "10.0.0.0/8/8", "10.0/8"}) {
+  for (const char* cidr : {"10.0.0.0/33", "::/129", "example.org", "10.0.0.0/", "10.0.0.0/8/8", "10.0/8",
+                           "10.1.2.3/8", "fd00::1/8"}) {
     EXPECT_THAT(bad("", {std::string("listener.0.proxy_trusted=") + cidr}), HasSubstr("proxy_trusted: "))
         << cidr;
   }
   for (const char* name : {"1a b", "7", "Mobile", "ä"}) {
     EXPECT_THAT(bad("", {std::string("listener.0.name=") + name}), HasSubstr("a name is")) << name;
   }
+  EXPECT_THAT(bad("", {std::string("listener.0.bind=1.2.3.4\0x:1", 27)}), HasSubstr("listener.bind: "));
   EXPECT_THAT(bad("", {"listener.0.mountpoint=a/b"}), HasSubstr("a mountpoint is"));
   EXPECT_THAT(bad("", {"admin.tokens=short"}), HasSubstr("at least 16"));
   EXPECT_THAT(bad("data_dir = \"\"\n"), HasSubstr("data_dir: must not be empty"));
@@ -287,6 +293,15 @@ TEST(Load, TextThatIsNotUtf8IsRefusedWhereverItComesFrom) {
   EXPECT_THAT(bad("data_dir = \"/x\xff\"\n"), HasSubstr("c.toml:1: "));
   EXPECT_THAT(bad("", {"data_dir=/x\xff"}), HasSubstr("--set data_dir: data_dir: must be UTF-8"));
   EXPECT_THAT(bad("", {}, {{"COURIER__ADMIN__TOKENS", "\xff"}}), HasSubstr("must be UTF-8"));
+}
+
+TEST(Load, AListenerMayBeAUnixSocketOrHaveAScope) {
+  const Settings settings =
+      good("", {"listener.0.bind=unix:/run/courier.sock", "listener.1.bind=[fe80::1%eth0]:1"});
+  EXPECT_EQ(settings.listeners[0].bind, "unix:/run/courier.sock");
+  EXPECT_EQ(settings.listeners[1].bind, "[fe80::1%eth0]:1");
+  EXPECT_THAT(settings.listeners[0].proxy_trusted, ElementsAre("0.0.0.0/0", "::/0"));
+  EXPECT_THAT(bad("", {"admin.bind=unix:/run/courier.sock"}), HasSubstr("admin.bind: "));
 }
 
 TEST(Load, TooManyListenersAreRefused) {

@@ -103,7 +103,8 @@ Section listener() {
           {.name = "bind",
            .kind = Kind::text,
            .member = member<&Listener::bind>(),
-           .help = "Address and port, \"0.0.0.0:1883\" or \"[::]:1883\". Port 0 takes any that is free.",
+           .help = "Address and port, \"0.0.0.0:1883\" or \"[::]:1883\", or a Unix socket, "
+                   "\"unix:/run/courier/mqtt.sock\". Port 0 takes any that is free.",
            .check = check_bind,
            .example = "0.0.0.0:1883",
            .required = true},
@@ -116,9 +117,9 @@ Section listener() {
           {.name = "proxy_trusted",
            .kind = Kind::text_list,
            .member = member<&Listener::proxy_trusted>(),
-           .help =
-               "Networks whose PROXY headers are believed. Empty: everybody's, so then keep this port out "
-               "of reach of all but the load balancer.",
+           .help = "Networks whose PROXY headers are believed. The default is everybody's: then keep this "
+                   "port out "
+                   "of reach of all but the load balancer.",
            .check = check_cidr,
            .example = "\"10.0.0.0/8\", \"fd00::/8\""},
           {.name = "connections_max",
@@ -184,7 +185,7 @@ Section admin() {
            .kind = Kind::text,
            .member = member<&Settings::admin, &Admin::bind>(),
            .help = "Address and port. Empty: no HTTP at all.",
-           .check = check_bind},
+           .check = check_ip_bind},
           {.name = "tokens",
            .kind = Kind::text_list,
            .member = member<&Settings::admin, &Admin::tokens>(),

@@ -28,8 +28,8 @@ struct Listener {
   std::string name;  // load() gives a nameless one "listener-INDEX"
   std::string bind;
   ProxyProtocol proxy_protocol = ProxyProtocol::off;
-  std::vector<std::string> proxy_trusted;  // CIDRs; empty: every peer
-  uint32_t connections_max = 0;            // 0: no limit of its own
+  std::vector<std::string> proxy_trusted = {"0.0.0.0/0", "::/0"};  // CIDRs
+  uint32_t connections_max = 0;                                    // 0: no limit of its own
   std::string mountpoint;
   bool operator==(const Listener&) const = default;
 };

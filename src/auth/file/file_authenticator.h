@@ -1,6 +1,6 @@
 // Checks user name and password against a password file, on workers.
 //
-// A check takes some 30 ms and the hash's memory (19 MB by default), so at most `workers` run at once:
+// A check takes some 40 ms and the hash's memory (19 MB by default), so at most `workers` run at once:
 // together they hold workers × memory_kib_max(). Those that come meanwhile wait, at most queue_max of them;
 // one more is denied with server_busy. Decisions:
 //
