@@ -8,26 +8,6 @@ namespace courier::broker {
 
 using mqtt::ReasonCode;
 
-namespace {
-
-// Keeps the two queue gauges true over whatever happens to an inbox.
-class QueueCount {
- public:
-  QueueCount(ShardMetrics& metrics, const session::Inbox& inbox)
-      : metrics_(metrics), inbox_(inbox), count_(inbox.count()), bytes_(inbox.bytes()) {}
-  ~QueueCount() {
-    metrics_.queue_messages.add(static_cast<int64_t>(inbox_.count() - count_));
-    metrics_.queue_bytes.add(static_cast<int64_t>(inbox_.bytes() - bytes_));
-  }
-
- private:
-  ShardMetrics& metrics_;
-  const session::Inbox& inbox_;
-  const uint64_t count_, bytes_;
-};
-
-}  // namespace
-
 void Shard::fold(record::FeedItem& item) {
   struct Visitor {
     Shard& self;
@@ -49,17 +29,12 @@ void Shard::fold(record::FeedItem& item) {
       self.after_fold(*client, was_dirty);
     }
     void operator()(record::NodeDownItem& down) const {
-      std::vector<SessionId> ephemeral;
       for (auto& [id, client] : self.clients_) {
-        if (id.ephemeral()) {
-          ephemeral.push_back(id);
-          continue;
-        }
+        if (id.ephemeral()) continue;  // of this run; those of the last were never here
         const bool was_dirty = client->session.dirty;
         record::node_down(client->session, down.last_clock);
         self.after_fold(*client, was_dirty);
       }
-      for (const SessionId id : ephemeral) self.erase_client(*self.find(id));
       if (!self.acting_) return;
       for (const auto& [id, client] : self.clients_) self.schedule(*client);
     }

@@ -41,7 +41,7 @@ void Shard::settle(Connection& connection, uint64_t seq, session::Entry& entry) 
       waiting.push_back(ref);
       wait_for_ack_company(client);
     }
-    client.session.inbox.finish({seq, ref.position, ref.bytes, ref.sole});
+    finish_ephemeral(client, ref);
   }
   want_pump(client);
 }

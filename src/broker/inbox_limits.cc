@@ -73,6 +73,12 @@ record::InboxRef Shard::ref_of(const Client&, uint64_t seq, const session::Entry
           origin.seq};
 }
 
+// An ephemeral session's inbox is of this run only: no record is waited for.
+void Shard::finish_ephemeral(Client& client, const record::InboxRef& ref) {
+  const QueueCount count(metrics_, client.session.inbox);
+  client.session.inbox.finish({ref.seq, ref.position, ref.bytes, ref.sole});
+}
+
 void Shard::load(Client& client) {
   if (client.loading) return;
   client.loading = true;
@@ -148,7 +154,7 @@ void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::Dr
   const record::InboxRef ref = ref_of(client, seq, entry);
   entry.leaving = true;
   if (client.session.id.ephemeral()) {
-    client.session.inbox.finish({seq, ref.position, ref.bytes, ref.sole});
+    finish_ephemeral(client, ref);
     if (!ref.group) return;
   } else {
     ++client.drops_pending;
@@ -162,7 +168,7 @@ void Shard::expire(Client& client, uint64_t seq, session::Entry& entry) {
   const record::InboxRef ref = ref_of(client, seq, entry);
   entry.leaving = true;
   if (client.session.id.ephemeral()) {
-    client.session.inbox.finish({seq, ref.position, ref.bytes, ref.sole});
+    finish_ephemeral(client, ref);
     if (!ref.group) return;
   } else {
     ++client.drops_pending;

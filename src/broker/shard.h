@@ -232,6 +232,7 @@ class Shard {
   void load(Client& client);
   void loaded(LoadedMail& mail);
   record::InboxRef ref_of(const Client& client, uint64_t seq, const session::Entry& entry) const;
+  void finish_ephemeral(Client& client, const record::InboxRef& ref);
   void drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason);
   void expire(Client& client, uint64_t seq, session::Entry& entry);
 

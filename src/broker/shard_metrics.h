@@ -5,6 +5,7 @@
 
 #include "base/metrics.h"
 #include "broker/end_cause.h"
+#include "session/inbox.h"
 
 namespace courier::broker {
 
@@ -35,6 +36,22 @@ struct ShardMetrics {
   Counter& wills_published;
   Counter& sessions_expired;
   Histogram& connack_seconds;
+};
+
+// Keeps the two queue gauges true over whatever happens to an inbox.
+class QueueCount {
+ public:
+  QueueCount(ShardMetrics& metrics, const session::Inbox& inbox)
+      : metrics_(metrics), inbox_(inbox), count_(inbox.count()), bytes_(inbox.bytes()) {}
+  ~QueueCount() {
+    metrics_.queue_messages.add(static_cast<int64_t>(inbox_.count() - count_));
+    metrics_.queue_bytes.add(static_cast<int64_t>(inbox_.bytes() - bytes_));
+  }
+
+ private:
+  ShardMetrics& metrics_;
+  const session::Inbox& inbox_;
+  const uint64_t count_, bytes_;
 };
 
 }  // namespace courier::broker

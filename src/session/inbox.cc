@@ -101,7 +101,10 @@ void Inbox::settle_front() {
     if (!has_gap()) break;
     if (!erase(settled_in_gap_, head_base_)) break;
     ++head_base_;
-    if (!has_gap()) std::swap(head_, tail_);
+    if (!has_gap()) {
+      std::swap(head_, tail_);
+      tail_base_ = head_base_ + head_.size();
+    }
   }
   if (!has_gap()) tail_base_ = head_base_ + head_.size();
   first_ = head_base_;

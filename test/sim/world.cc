@@ -31,7 +31,7 @@ std::optional<mqtt::Packet> Wire::receive() {
 void Wire::move_to(uint32_t shard, std::unique_ptr<broker::Connection> connection) {
   shard_ = shard;
   auto held = std::make_shared<std::unique_ptr<broker::Connection>>(std::move(connection));
-  world_.post(shard, broker::TaskMail{[this, held](broker::Shard& s) {
+  world_.post(shard, broker::TaskMail{[this, self = shared_from_this(), held](broker::Shard& s) {
                 if (node_closed_) return;
                 connection_ = held->get();
                 s.adopt(*this, std::move(*held));

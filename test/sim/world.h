@@ -47,7 +47,7 @@ class AllowEverybody final : public auth::Authenticator, public auth::Authorizer
 class World;
 
 // Both ends of one connection: the node's Link, and the test's client.
-class Wire final : public broker::Link {
+class Wire final : public broker::Link, public std::enable_shared_from_this<Wire> {
  public:
   Wire(World& world, mqtt::Version version) : world_(world), version_(version) {}
 
@@ -112,6 +112,8 @@ class World final : public broker::Post {
   // the last `state_writes_lost` checkpoints are not. All connections end. start() brings it up again.
   void crash(size_t kept = 0, size_t state_writes_lost = 0);
   Result<broker::StartReport> start();
+  // Checkpoints that a crash now may lose.
+  size_t unsafe_state_writes() const { return disk_->unsafe_state_writes(); }
 
   void post(uint32_t shard, broker::Mail mail) override;
   void run_on_worker(std::function<void()> task) override;

@@ -1,0 +1,113 @@
+#include "ledger.h"
+
+#include <algorithm>
+
+#include "mqtt/topic.h"
+
+namespace courier::sim {
+
+uint64_t Ledger::sent(Sent message) {
+  message.id = messages_.size() + 1;
+  message.first_sent = tick();
+  messages_.push_back(std::move(message));
+  return messages_.back().id;
+}
+
+void Ledger::accepted(uint64_t id) {
+  Sent& message = messages_[id - 1];
+  if (message.accepted) return;
+  message.accepted = true;
+  message.accepted_at = tick();
+}
+
+void Ledger::unsubscribed(const std::string& subscriber, const std::string& filter) {
+  for (Entitlement& e : entitlements_) {
+    if (e.subscriber == subscriber && e.filter == filter && e.to == UINT64_MAX) e.to = tick();
+  }
+}
+
+const Sent* Ledger::find(const std::string& payload) const {
+  const uint64_t id = std::strtoull(payload.c_str(), nullptr, 10);
+  return id == 0 || id > messages_.size() ? nullptr : &messages_[id - 1];
+}
+
+void Ledger::delivered(const std::string& receiver, const std::string& topic, const std::string& payload,
+                       mqtt::Qos qos, bool retained, bool ordered) {
+  ++delivered_count_;
+  const Sent* message = find(payload);
+  if (!message || message->topic != topic) {
+    wrong(receiver + " got \"" + payload + "\" on " + topic + ", which nobody published there");
+    return;
+  }
+  const bool first = ++deliveries_[{receiver, message->id}] == 1;
+  if (message->qos == mqtt::Qos::exactly_once && qos == mqtt::Qos::exactly_once && !retained) {
+    if (++exactly_once_deliveries_[{receiver, message->id}] > 1) {
+      wrong(receiver + " got QoS 2 message " + payload + " twice");
+    }
+  }
+  if (!first || retained || !ordered || message->is_will) return;
+  uint64_t& last = last_in_order_[receiver + "|" + message->publisher + "|" + topic + "|" +
+                                  std::to_string(static_cast<int>(message->qos))];
+  if (message->id < last) {
+    wrong(receiver + " got message " + payload + " after " + std::to_string(last) +
+          " of the same publisher on " + topic);
+  }
+  last = std::max(last, message->id);
+}
+
+bool Ledger::may_be_retained(const std::string& topic, const std::string& payload) const {
+  const Sent* got = find(payload);
+  if (!got || got->topic != topic || !got->retain) return false;
+  return std::none_of(messages_.begin(), messages_.end(), [&](const Sent& later) {
+    return later.topic == topic && later.retain && later.accepted && later.first_sent > got->first_sent &&
+           (!got->accepted || later.first_sent > got->accepted_at);
+  });
+}
+
+bool Ledger::must_have_retained(const std::string& topic) const {
+  return std::any_of(messages_.begin(), messages_.end(),
+                     [&](const Sent& m) { return m.topic == topic && m.retain && m.accepted; });
+}
+
+size_t Ledger::accepted_count() const {
+  return static_cast<size_t>(
+      std::count_if(messages_.begin(), messages_.end(), [](const Sent& m) { return m.accepted; }));
+}
+
+std::vector<std::string> Ledger::judge(uint64_t dropped) const {
+  std::vector<std::string> faults = faults_;
+  std::vector<std::string> missing;
+  for (const Entitlement& e : entitlements_) {
+    for (const Sent& m : messages_) {
+      if (m.is_will || !m.accepted || m.qos == mqtt::Qos::at_most_once || e.qos == mqtt::Qos::at_most_once)
+        continue;
+      if (m.first_sent <= e.from || m.accepted_at >= e.to || !mqtt::matches(e.filter, m.topic)) continue;
+      if (!deliveries_.contains({e.subscriber, m.id})) {
+        missing.push_back(e.subscriber + " never got message " + std::to_string(m.id) + " (QoS " +
+                          std::to_string(static_cast<int>(m.qos)) + " on " + m.topic +
+                          "), which was acknowledged");
+      }
+    }
+  }
+  for (const uint64_t id : wills_due_) {
+    const Sent& will = messages_[id - 1];
+    if (std::none_of(entitlements_.begin(), entitlements_.end(), [&](const Entitlement& e) {
+          return e.from < will.first_sent && mqtt::matches(e.filter, will.topic);
+        })) {
+      continue;
+    }
+    const bool seen = std::any_of(deliveries_.begin(), deliveries_.end(),
+                                  [&](const auto& d) { return d.first.second == id; });
+    if (!seen) missing.push_back("will " + std::to_string(id) + " was never published");
+  }
+  if (missing.size() > dropped) faults.insert(faults.end(), missing.begin(), missing.end());
+  for (const auto& [key, times] : deliveries_) {
+    if (wills_forbidden_.contains(key.second)) {
+      faults.push_back("will " + std::to_string(key.second) +
+                       " was published although its client took it back");
+    }
+  }
+  return faults;
+}
+
+}  // namespace courier::sim
