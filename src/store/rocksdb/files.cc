@@ -13,7 +13,11 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 
 Error error_of(const rocksdb::Status& status, std::string_view what) {
-  const std::string sentence = std::string(what) + ": " + status.ToString();
+  std::string sentence = std::string(what) + ": " + status.ToString();
+  // A missing table file is looked for under its old-fashioned name last, and RocksDB then speaks of that.
+  for (size_t at = sentence.find(".ldb"); at != std::string::npos; at = sentence.find(".ldb")) {
+    sentence.replace(at, 4, ".sst");
+  }
   if (status.IsCorruption()) return {make_error_code(errc::damaged), sentence};
   if (status.IsNoSpace()) {
     return {make_error_code(errc::disk_full), sentence + "; free some space, Courier goes on by itself"};
