@@ -76,10 +76,10 @@ Result<void> Client::open() {
   return {};
 }
 
-void Client::close(ReasonCode reason, std::optional<uint32_t> session_expiry_seconds) {
+void Client::close(const Farewell& farewell) {
   if (state_ == State::closing) return;
   if (state_ == State::online) {
-    engine_.disconnect(loop_.now(), reason, session_expiry_seconds);
+    engine_.disconnect(loop_.now(), farewell);
     touch();
     loop_.arm(timer_, kClosePatienceMs);
   } else {

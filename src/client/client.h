@@ -106,7 +106,7 @@ class Client final : private EngineHandler, private net::Handler {
   // server takes. Nothing happens when it is connecting or connected.
   Result<void> open();
   // In good order: what was written is sent, then DISCONNECT; on_closed() follows within a few seconds.
-  void close(ReasonCode reason = ReasonCode::success, std::optional<uint32_t> session_expiry_seconds = {});
+  void close(const Farewell& farewell = {});
   // As if the network had gone: no DISCONNECT, bytes not yet sent are lost. No hook is called. `reset` ends
   // the TCP connection with RST.
   void cut(bool reset = false);

@@ -55,6 +55,8 @@ class ClientLoop {
   void arm(Timer& timer, int64_t delay_ms);
   void cancel(Timer& timer) { timers_.cancel(timer); }
 
+  // For the application's own descriptors; their handlers run in the turn as clients' do.
+  net::EventLoop& events() { return *events_; }
   // The time as of this turn.
   MonoNs now() const { return now_; }
   Random& random() { return random_; }

@@ -263,12 +263,15 @@ Result<void> Engine::authenticate(const mqtt::Auth& auth, MonoNs now) {
   return {};
 }
 
-void Engine::disconnect(MonoNs now, ReasonCode reason, std::optional<uint32_t> session_expiry_seconds) {
+void Engine::disconnect(MonoNs now, const Farewell& farewell) {
   if (state_ != State::connecting && state_ != State::connected) return;
   if (state_ == State::connected) {
     if (options_->version == Version::v5) {
-      send(mqtt::Disconnect{.reason = reason, .session_expiry_seconds = session_expiry_seconds}, now);
-    } else if (reason == ReasonCode::success) {
+      send(mqtt::Disconnect{.reason = farewell.reason,
+                            .session_expiry_seconds = farewell.session_expiry_seconds,
+                            .user_properties = view(farewell.user_properties)},
+           now);
+    } else if (farewell.reason == ReasonCode::success) {
       send(mqtt::Disconnect{}, now);
     }
   }

@@ -137,10 +137,9 @@ class Engine {
   // of the messages [MQTT-4.6.0-2]. Ids of an earlier connection are ignored: the server sends those again.
   void acknowledge(PacketId id, MonoNs now);
   Result<void> authenticate(const mqtt::Auth& auth, MonoNs now);
-  // Sends DISCONNECT; the engine is `ended` then, and on_ended() is not called. A reason other than success
-  // makes a 5.0 server publish the will; in 3.x no DISCONNECT is sent then, with the same effect.
-  void disconnect(MonoNs now, ReasonCode reason = ReasonCode::success,
-                  std::optional<uint32_t> session_expiry_seconds = {});
+  // Sends DISCONNECT; the engine is `ended` then, and on_ended() is not called. In 3.x a reason other than
+  // success sends none, and the will is published as with such a reason in 5.0.
+  void disconnect(MonoNs now, const Farewell& farewell = {});
   // Completes everything that is unfinished with `code`: the session will not go on.
   void fail_all(std::error_code code);
 

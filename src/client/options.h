@@ -65,6 +65,14 @@ struct WillMessage {
 
 inline constexpr uint32_t kSessionNeverExpires = 0xFFFFFFFF;
 
+// What DISCONNECT says; all but the reason is 5.0 only.
+struct Farewell {
+  ReasonCode reason =
+      ReasonCode::success;  // another one, such as disconnect_with_will, lets the will be published
+  std::optional<uint32_t> session_expiry_seconds;
+  UserPropertyList user_properties;
+};
+
 struct ConnectOptions {
   Version version = Version::v5;
   // Start without the state of an earlier session. In 5.0 it holds for the client's first connection only
