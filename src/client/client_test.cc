@@ -250,8 +250,8 @@ TEST(Client, CloseFromWithinAHookAnswersWhatWasDelivered) {
   script.on.message = [&](Client& client, const mqtt::Publish&) { client.close(); };
   Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
   ASSERT_TRUE(client.open());
-  net::Fd peer = script.greet(kConnack + std::string("\x30\x05\x00\x01t\x00x", 7));
-  EXPECT_EQ(script.read(peer, 2), std::string("\xe0\x00", 2));
+  net::Fd peer = script.greet(kConnack + std::string("\x32\x07\x00\x01t\x00\x09\x00x", 9));
+  EXPECT_EQ(script.read(peer, 6), std::string("\x40\x02\x00\x09\xe0\x00", 6));
   peer.reset();
   ASSERT_TRUE(script.until([&] { return client.state() == Client::State::closed; }));
   EXPECT_THAT(script.said, ElementsAre("connected", "closed"));

@@ -266,6 +266,7 @@ Result<void> Engine::authenticate(const mqtt::Auth& auth, MonoNs now) {
 void Engine::disconnect(MonoNs now, const Farewell& farewell) {
   if (state_ != State::connecting && state_ != State::connected) return;
   if (state_ == State::connected) {
+    acknowledge_delivering(now);
     if (options_->version == Version::v5) {
       send(mqtt::Disconnect{.reason = farewell.reason,
                             .session_expiry_seconds = farewell.session_expiry_seconds,
@@ -297,6 +298,7 @@ void Engine::transport_closed() {
   state_ = State::idle;
   output_ = {};
   answer_deadline_ = 0;
+  delivering_ = {};
   suspend_session();
 }
 

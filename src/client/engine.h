@@ -91,7 +91,7 @@ class EngineHandler {
   // Every publish kept from before has been sent again when this is called.
   virtual void on_connected(const mqtt::Connack& connack, bool session_present) = 0;
   // A topic alias has been resolved. QoS 2 messages arrive once. Unless acknowledge_manually, the
-  // acknowledgement is sent after this returns.
+  // acknowledgement is sent after this returns, or before a DISCONNECT that is asked for in it.
   virtual void on_message(const mqtt::Publish& publish) = 0;
   virtual void on_published(const Completion& completion) = 0;
   virtual void on_subscribed(const Completion& completion) = 0;
@@ -189,6 +189,7 @@ class Engine {
   void handle_pubrel(const mqtt::Pubrel& pubrel, MonoNs now);
   bool resolve_alias(mqtt::Publish& publish);
   void send_acknowledgement(PacketId id, Qos qos, MonoNs now);
+  void acknowledge_delivering(MonoNs now);
   void forget_unacknowledged();
 
   // engine_outbound.cc
@@ -225,6 +226,8 @@ class Engine {
   bool resending_ = false;    // slots of an earlier connection wait for room in the server's Receive Maximum
   ServerLimits server_;
   uint16_t inflight_ = 0;
+  Qos delivering_qos_{};
+  PacketId delivering_;  // being delivered, to be acknowledged afterwards
   MonoNs last_sent_ = 0, last_received_ = 0;
   MonoNs answer_deadline_ = 0;  // of CONNACK or PINGRESP; 0 when none is awaited
 

@@ -45,8 +45,17 @@ void Engine::handle_publish(mqtt::Publish publish, MonoNs now) {
     }
   }
   if (manual) rare().due.push_back({.id = id, .qos = publish.qos});
+  if (!manual) {
+    delivering_ = id;
+    delivering_qos_ = publish.qos;
+  }
   handler_.on_message(publish);
-  if (!manual && state_ == State::connected) send_acknowledgement(id, publish.qos, now);
+  if (state_ == State::connected) acknowledge_delivering(now);
+}
+
+void Engine::acknowledge_delivering(MonoNs now) {
+  if (const PacketId id = std::exchange(delivering_, PacketId{}))
+    send_acknowledgement(id, delivering_qos_, now);
 }
 
 bool Engine::resolve_alias(mqtt::Publish& publish) {
