@@ -1,0 +1,55 @@
+// What a command of `courier` is. The table of all of them is in commands.cc: one line a command.
+//
+// Data go to stdout, notes to stderr. A command returns one of these exit codes; scripts depend on them.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+namespace courier::cli {
+
+enum Exit : int {
+  kOk = 0,
+  kFailure = 1,
+  kUsage = 2,
+  kNoConnection = 3,
+  kRefused = 4,
+  kTimeout = 5,
+  kUnhealthy = 10,
+};
+
+// Does the work, once the flags have been parsed.
+using Run = std::function<int()>;
+
+struct Command {
+  std::string_view name;
+  std::string_view group;        // heading in `courier --help`
+  std::string_view summary;      // one line there
+  Run (*set_up)(CLI::App& app);  // declares the flags, the description and the examples
+};
+
+std::span<const Command> commands();
+
+// "courier pub: …" on stderr.
+void note(std::string_view command, std::string_view text);
+
+// Checks a flag's number.
+CLI::Validator between(int least, int most);
+CLI::Validator positive();
+
+// The whole command line: parses, runs, returns the exit code.
+int run(int argc, const char* const* argv);
+
+// One for each command: command_<name>.cc.
+Run set_up_pub(CLI::App& app);
+Run set_up_sub(CLI::App& app);
+Run set_up_passwd(CLI::App& app);
+Run set_up_config(CLI::App& app);
+Run set_up_completion(CLI::App& app);
+
+}  // namespace courier::cli

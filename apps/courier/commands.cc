@@ -1,0 +1,97 @@
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "courier/command.h"
+#include "courier/mosquitto_arguments.h"
+
+namespace courier::cli {
+namespace {
+
+// The registration table: a new command is one line here, one declaration in command.h and one file.
+constexpr Command kCommands[] = {
+    {"pub", "Messages", "Publish messages", set_up_pub},
+    {"sub", "Messages", "Subscribe and print what arrives", set_up_sub},
+    {"passwd", "Server", "Add, change or remove a user of a password file", set_up_passwd},
+    {"config", "Server", "Check a configuration file, or print the reference", set_up_config},
+    {"completion", "Shell", "Print the completion script for your shell", set_up_completion},
+};
+
+constexpr const char* kDescription =
+    "courier: the command line of the Courier MQTT broker.\n\n"
+    "Data go to stdout, notes to stderr. Exit codes: 0 ok, 1 failure, 2 usage,\n"
+    "3 no connection, 4 refused, 5 timeout, 10 unhealthy.";
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  courier sub -t 'orders/#' -v                  everything below orders/\n"
+    "  courier pub -t orders/42 -m '{\"id\":42}' -q 1   one message, acknowledged\n"
+    "  courier config check /etc/courier/courierd.toml\n\n"
+    "`courier COMMAND --help` says more about each.";
+
+}  // namespace
+
+std::span<const Command> commands() {
+  return kCommands;
+}
+
+void note(std::string_view command, std::string_view text) {
+  const std::string line = fmt::format("courier {}: {}\n", command, text);
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+CLI::Validator between(int least, int most) {
+  CLI::Range range(least, most);
+  range.description("");  // the help says it in words
+  return range;
+}
+
+CLI::Validator positive() {
+  return CLI::Validator(CLI::PositiveNumber).description("");
+}
+
+int run(int argc, const char* const* argv) {
+  CLI::App app(kDescription, "courier");
+  app.footer(kFooter);
+  app.set_help_flag("--help,-h", "Show this help and exit");
+  app.set_version_flag("--version", "courier " COURIER_VERSION, "Show the version and exit");
+  app.require_subcommand(1);
+  app.failure_message([](const CLI::App* failed, const CLI::Error& error) {
+    std::string name = failed->get_name();
+    for (const CLI::App* parent = failed->get_parent(); parent != nullptr; parent = parent->get_parent()) {
+      name = parent->get_name() + " " + name;
+    }
+    return fmt::format("courier: {}\nSee `{} --help`.\n", error.what(), name);
+  });
+
+  std::vector<std::pair<CLI::App*, Run>> runs;
+  for (const Command& command : kCommands) {
+    CLI::App* sub = app.add_subcommand(std::string(command.name), std::string(command.summary));
+    sub->footer("");  // not the one above
+    runs.emplace_back(sub, command.set_up(*sub));
+    sub->group(std::string(command.group));
+  }
+
+  std::vector<std::string> arguments = join_arguments({argv + 1, argv + argc});
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  try {
+    app.parse(std::move(arguments));
+  } catch (const CLI::CallForHelp&) {
+    const std::string help = app.help();  // of the command that was named
+    std::fwrite(help.data(), 1, help.size(), stdout);
+    return kOk;
+  } catch (const CLI::ParseError& error) {
+    // The innermost command that was named says what was wrong, or the version.
+    const CLI::App* named = &app;
+    for (auto chosen = named->get_subcommands(); !chosen.empty(); chosen = named->get_subcommands()) {
+      named = chosen.back();
+    }
+    return named->exit(error) == 0 ? kOk : kUsage;
+  }
+  for (const auto& [sub, run] : runs) {
+    if (sub->parsed()) return run();
+  }
+  return kUsage;
+}
+
+}  // namespace courier::cli
