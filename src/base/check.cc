@@ -6,7 +6,8 @@
 namespace courier {
 
 void check_failed(const char* condition, const char* file, int line) {
-  std::fprintf(stderr, "courier: internal error: CHECK(%s) failed at %s:%d; this is a bug, please report it\n",
+  std::fprintf(stderr,
+               "courier: internal error: CHECK(%s) failed at %s:%d; this is a bug, please report it\n",
                condition, file, line);
   std::abort();
 }

@@ -18,9 +18,7 @@ struct Error {
 
   Error(std::error_code c, std::string m) : code(c), message(std::move(m)) {}
   // The sentence with more context in front: "cannot start: " + message.
-  Error within(std::string_view context) const {
-    return {code, std::string(context) + ": " + message};
-  }
+  Error within(std::string_view context) const { return {code, std::string(context) + ": " + message}; }
 };
 
 template <typename T>
@@ -36,6 +34,8 @@ template <typename Code>
 Failure fail(Code code, std::string message) {
   return Failure(Error(make_error_code(code), std::move(message)));
 }
-inline Failure fail(Error error) { return Failure(std::move(error)); }
+inline Failure fail(Error error) {
+  return Failure(std::move(error));
+}
 
 }  // namespace courier
