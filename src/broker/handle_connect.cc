@@ -265,6 +265,7 @@ void Shard::next_in_line(const std::string& key) {
 void Shard::send_connack(Connection& connection, bool session_present) {
   const ConnectRequest& request = *connection.request;
   connection.state = Connection::State::active;
+  connection.order_after = batch_.empty() ? next_ticket_ - 1 : next_ticket_;
   connection.connected_at = out_.clock.wall_ms();
   connection.window = std::min(request.receive_maximum, out_.limits.inflight_max);
   connection.topic_alias_maximum = std::min(request.topic_alias_maximum, out_.limits.topic_alias_max);

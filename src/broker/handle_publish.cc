@@ -144,7 +144,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
 
   // 5.
   uint32_t& on_their_way = connection.logged[static_cast<size_t>(packet.qos)];
-  if (!retain && on_their_way == 0 && route_directly(connection, message)) {
+  if (!retain && on_their_way == 0 && is_back(connection.order_after) && route_directly(connection, message)) {
     if (packet.qos == Qos::exactly_once) session.taken.insert(packet.packet_id);
     if (promises) {
       answer_publisher(connection, packet.packet_id, packet.qos,

@@ -145,6 +145,10 @@ void Shard::append(record::Record record, Pending pending) {
   batch_pending_.push_back(std::move(pending));
 }
 
+bool Shard::is_back(uint64_t ticket) const {
+  return ticket < next_ticket_ && (in_log_.empty() || in_log_.front().ticket > ticket);
+}
+
 void Shard::wait_for_ack_company(Client& client) {
   if (client.acked.size() + client.completed.size() > 1) return;  // is in the list
   acks_waiting_.push_back(client.session.id);

@@ -249,6 +249,7 @@ class Shard {
   // --- records ---
   void append(record::Record record);
   void append(record::Record record, Pending pending);
+  bool is_back(uint64_t ticket) const;
   void wait_for_ack_company(Client& client);
   void flush_acks(Client& client);
   void after_fold(Client& client, bool was_dirty);
