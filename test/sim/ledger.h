@@ -45,6 +45,8 @@ struct Entitlement {
 
 class Ledger {
  public:
+  bool verbose = false;  // clients print what they do
+
   uint64_t tick() { return ++now_; }
 
   uint64_t sent(Sent message);

@@ -19,6 +19,7 @@ class Simulation {
   }
 
   Verdict run() {
+    ledger_.verbose = verbose_;
     start();
     const int steps = 1500 + static_cast<int>(random_() % 1500);
     for (int i = 0; i < steps && verdict_.faults.empty(); ++i) turn();
@@ -83,6 +84,7 @@ class Simulation {
 
   void crash() {
     ++verdict_.crashes;
+    if (verbose_) std::printf("--- crash ---\n");
     dropped_ += drops();
     // What had been given to the log and was not known to be safe may be there after all, or not.
     const size_t waiting = world_.log().waiting();

@@ -1,6 +1,7 @@
 #include "sim_client.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "mqtt/topic.h"
 
@@ -17,9 +18,31 @@ std::string inner_filter(const std::string& filter) {
   const auto shared = mqtt::parse_shared(filter);
   return shared ? std::string(shared->filter) : filter;
 }
+std::string what(const mqtt::Packet& packet) {
+  if (const auto* p = std::get_if<mqtt::Publish>(&packet)) {
+    return "PUBLISH " + std::string(p->payload) + " on " + std::string(p->topic) + " qos " +
+           std::to_string(static_cast<int>(p->qos)) + " id " + std::to_string(p->packet_id.value) +
+           (p->dup ? " dup" : "") + (p->retain ? " retain" : "");
+  }
+  if (const auto* p = std::get_if<mqtt::Connack>(&packet))
+    return "CONNACK " + std::string(name(p->reason)) + (p->session_present ? " present" : "");
+  if (const auto* p = std::get_if<mqtt::Puback>(&packet))
+    return "PUBACK " + std::to_string(p->packet_id.value);
+  if (const auto* p = std::get_if<mqtt::Pubrec>(&packet))
+    return "PUBREC " + std::to_string(p->packet_id.value);
+  if (const auto* p = std::get_if<mqtt::Pubrel>(&packet))
+    return "PUBREL " + std::to_string(p->packet_id.value);
+  if (const auto* p = std::get_if<mqtt::Pubcomp>(&packet))
+    return "PUBCOMP " + std::to_string(p->packet_id.value);
+  if (const auto* p = std::get_if<mqtt::Disconnect>(&packet))
+    return "DISCONNECT " + std::string(name(p->reason));
+  return "another packet";
+}
+
 }  // namespace
 
 void SimClient::connect() {
+  if (ledger_.verbose) std::printf("%s connects\n", role_.id.c_str());
   wire_ = world_.open(role_.version);
   acknowledged_ = false;
   mqtt::Connect packet;
@@ -56,6 +79,7 @@ void SimClient::connect() {
 void SimClient::disconnect() {
   if (!connected()) return;
   will_taken_back_ = std::exchange(will_, 0);
+  if (ledger_.verbose) std::printf("%s disconnects\n", role_.id.c_str());
   wire_->send(mqtt::Disconnect{});
   farewell_ = wire_;
   lost();
@@ -63,6 +87,7 @@ void SimClient::disconnect() {
 
 void SimClient::reset() {
   if (!wire_) return;
+  if (ledger_.verbose) std::printf("%s resets\n", role_.id.c_str());
   if (acknowledged_ && !wire_->closed() && will_ != 0) ledger_.will_must_fire(will_);
   will_ = 0;
   wire_->reset();
@@ -100,6 +125,7 @@ void SimClient::publish(std::mt19937_64& random) {
     packet.topic = out.topic;
     packet.payload = payload;
     packet.retain = out.retain;
+    if (ledger_.verbose) std::printf("%s -> PUBLISH %s qos 0\n", role_.id.c_str(), payload.c_str());
     wire_->send(packet);
     return;
   }
@@ -133,6 +159,9 @@ void SimClient::send_outgoing() {
     packet.qos = out.qos;
     packet.retain = out.retain;
     packet.packet_id = out.id;
+    if (ledger_.verbose)
+      std::printf("%s -> PUBLISH %s qos %d id %d\n", role_.id.c_str(), payload.c_str(),
+                  static_cast<int>(out.qos), out.id.value);
     wire_->send(packet);
   }
 }
@@ -174,6 +203,7 @@ bool SimClient::act(std::mt19937_64& random) {
 }
 
 void SimClient::on(const mqtt::Packet& packet) {
+  if (ledger_.verbose) std::printf("%s <- %s\n", role_.id.c_str(), what(packet).c_str());
   if (const auto* p = std::get_if<mqtt::Connack>(&packet)) on_connack(*p);
   if (const auto* p = std::get_if<mqtt::Publish>(&packet)) on_publish(*p);
   if (const auto* p = std::get_if<mqtt::Puback>(&packet))
