@@ -1,0 +1,410 @@
+#include "gateway/connection.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "gateway/limits.h"
+#include "gateway/shard_thread.h"
+#include "net/socket.h"
+
+namespace courier::gateway {
+
+namespace {
+
+log::Limit watch_lines({.per_second = 1});
+
+}  // namespace
+
+Connection::Connection(ShardThread& thread, Listener& listener, net::Fd fd)
+    : thread_(&thread), listener_(&listener), fd_(std::move(fd)) {}
+
+Connection::~Connection() {
+  listener_->leave();
+}
+
+void Connection::open(ShardThread& thread, Listener& listener, net::Fd fd, net::SocketAddress peer) {
+  std::unique_ptr<Connection> made(new Connection(thread, listener, std::move(fd)));
+  if (auto added = thread.loop().add(made->fd_.get(), *made, net::kReadable); !added) {
+    listener.no_resources.add();
+    log::error(watch_lines, "connection refused",
+               {{"listener", listener.options().name}, {"error", added.error().message}});
+    return;
+  }
+  Connection& connection = *made.release();
+  connection.interest_ = net::kReadable;
+  connection.opening_ = std::make_unique<Opening>();
+  connection.opening_->peer = peer;
+  connection.opening_->client = std::move(peer);
+  connection.state_ = listener.options().proxy.mode() == net::ProxyMode::off ? ConnectionState::connect
+                                                                             : ConnectionState::proxy_header;
+  thread.keep_apart(connection);
+  thread.wheel().arm_coarse(connection, thread.now() + thread.options().connect_timeout_ns);
+}
+
+void Connection::move(ConnectionState to) {
+  CHECK(may_move(state_, to));
+  state_ = to;
+}
+
+// --- the socket ---
+
+void Connection::on_events(uint32_t ready) {
+  switch (state_) {
+    case ConnectionState::closed:
+      return;
+    case ConnectionState::lingering:
+      discard();
+      return;
+    case ConnectionState::closing:
+      if (ready & net::kHangup) {
+        destroy();
+      } else if (ready & net::kWritable) {
+        write_waiting();
+      } else {
+        want(interest_ & ~net::kReadable);
+      }
+      return;
+    case ConnectionState::proxy_header:
+    case ConnectionState::connect:
+    case ConnectionState::serving:
+      break;
+  }
+  if (ready & net::kWritable) write_waiting();
+  if (state_ == ConnectionState::closed) return;
+  if ((ready & net::kReadable) && reading()) {
+    read();
+  } else if (ready & net::kHangup) {
+    peer_gone();
+  } else if (ready & net::kReadable) {
+    // Paused, or behind with decoding: not to be told again until it is read again.
+    want(interest_ & ~net::kReadable);
+  }
+}
+
+void Connection::read() {
+  const std::span<char> room = thread_->scratch();
+  const net::IoResult result = net::read_some(fd_.get(), room);
+  switch (result.status) {
+    case net::IoStatus::would_block:
+      return;
+    case net::IoStatus::closed:
+    case net::IoStatus::failed:
+      peer_gone();
+      return;
+    case net::IoStatus::done:
+      break;
+  }
+  thread_->metrics().bytes_received.add(result.bytes);
+  if (connection_) {
+    connection_->bytes_in += result.bytes;
+  } else {
+    opening_->bytes_in += result.bytes;
+  }
+  take({room.data(), result.bytes});
+}
+
+void Connection::take(std::string_view fresh) {
+  if (!input_) {
+    keep(fresh.substr(decode(fresh)));
+    return;
+  }
+  input_->append(fresh);
+  go_on();
+}
+
+void Connection::go_on() {
+  if (dead_) {
+    if (state_ == ConnectionState::closing) {
+      destroy();
+    } else if (state_ != ConnectionState::closed) {
+      peer_gone();
+    }
+    return;
+  }
+  if (state_ == ConnectionState::serving && paused_ != 0) return;
+  if (input_) {
+    // Views of packets borrow from it, and a packet may end the connection: it is let go of afterwards.
+    std::unique_ptr<std::string> whole = std::move(input_);
+    const size_t used = decode(*whole);
+    if (used > 0) {
+      keep(std::string_view(*whole).substr(used));
+    } else if (state_ < ConnectionState::closing) {
+      input_ = std::move(whole);
+    }
+  }
+  if (state_ < ConnectionState::closing && reading()) want(interest_ | net::kReadable);
+}
+
+void Connection::keep(std::string_view rest) {
+  if (rest.empty() || state_ >= ConnectionState::closing) return;
+  input_ = std::make_unique<std::string>(rest);
+}
+
+size_t Connection::decode(std::string_view bytes) {
+  size_t used = 0;
+  if (state_ == ConnectionState::proxy_header) {
+    const std::optional<size_t> header = take_proxy_header(bytes);
+    if (!header) return 0;
+    used = *header;
+  }
+  unsigned packets = 0;
+  while (used < bytes.size() && paused_ == 0) {
+    const bool first = state_ == ConnectionState::connect;
+    if (!first && state_ != ConnectionState::serving) break;
+    if (packets == kPacketsPerTurn) {
+      thread_->remember(*this);
+      break;
+    }
+    const mqtt::DecodeLimits limits{
+        .packet_size_max = first ? std::min(kConnectBytesMax, thread_->options().packet_bytes_max)
+                                 : thread_->options().packet_bytes_max,
+        .v3_1_1_extensions = listener_->options().v3_1_1_extensions};
+    const mqtt::Version version = first ? mqtt::Version::v5 : connection_->version;
+    const mqtt::DecodeResult result =
+        mqtt::decode_one(bytes.substr(used), version, mqtt::Side::server, first, limits);
+    if (const auto* decoded = std::get_if<mqtt::Decoded>(&result)) {
+      used += decoded->size;
+      ++packets;
+      if (first) {
+        on_connect(std::get<mqtt::Connect>(decoded->packet));
+      } else {
+        thread_->shard().on_packet(*connection_, decoded->packet);
+      }
+    } else if (const auto* violation = std::get_if<mqtt::Violation>(&result)) {
+      if (first) {
+        refuse(*violation);
+      } else {
+        thread_->shard().on_violation(*connection_, *violation);
+      }
+      break;
+    } else {
+      break;
+    }
+  }
+  if (packets > 0) last_packet_ = moment(thread_->now());
+  return used;
+}
+
+void Connection::peer_gone() {
+  // Before CONNECT that is a health probe as often as not: no line, no count.
+  if (connection_) thread_->shard().on_end(*connection_, broker::EndCause::client_closed);
+  connection_ = nullptr;
+  destroy();
+}
+
+void Connection::want(uint32_t interest) {
+  if (interest == interest_) return;
+  thread_->loop().modify(fd_.get(), *this, interest);
+  interest_ = static_cast<uint8_t>(interest);
+}
+
+// --- broker::Link ---
+
+std::string& Connection::output() {
+  if (!output_) output_ = thread_->take_output(*this);
+  return output_->bytes;
+}
+
+size_t Connection::unsent_bytes() const {
+  return unsent_.bytes() + (output_ ? output_->bytes.size() : 0);
+}
+
+void Connection::pause(Pause reason) {
+  paused_ |= reason;
+}
+
+void Connection::resume(Pause reason) {
+  if (paused_ == 0) return;
+  paused_ &= static_cast<uint8_t>(~reason);
+  if (paused_ != 0 || state_ != ConnectionState::serving) return;
+  last_packet_ = moment(thread_->now());
+  // Not here: the shard is in the middle of something.
+  if (input_ || !(interest_ & net::kReadable)) thread_->remember(*this);
+}
+
+void Connection::set_keep_alive(uint32_t seconds) {
+  keep_alive_seconds_ = static_cast<uint16_t>(std::min<uint32_t>(seconds, 65'535));
+  if (state_ != ConnectionState::serving) return;
+  if (keep_alive_seconds_ == 0) {
+    thread_->wheel().cancel(*this);
+    return;
+  }
+  last_packet_ = moment(thread_->now());
+  thread_->wheel().arm_coarse(*this, keep_alive_deadline());
+}
+
+void Connection::move_to(uint32_t shard, std::unique_ptr<broker::Connection> connection) {
+  CHECK(state_ == ConnectionState::serving);
+  ShardThread& from = *thread_;
+  if (output_) unsent_.append(output_->bytes);
+  from.release(*this);
+  from.wheel().cancel(*this);
+  from.loop().remove(fd_.get(), *this);
+  interest_ = 0;
+  connection_ = nullptr;
+  ShardThread& to = from.sibling(shard);
+  thread_ = nullptr;
+  to.hand_over({std::unique_ptr<Connection>(this), std::move(connection)});
+}
+
+void Connection::arrive(ShardThread& thread, std::unique_ptr<broker::Connection> connection) {
+  thread_ = &thread;
+  if (auto added = thread.loop().add(fd_.get(), *this, net::kReadable); !added) {
+    // No shard has it at this moment, so there is nobody to tell.
+    listener_->no_resources.add();
+    log::error(watch_lines, "connection lost",
+               {{"listener", listener_->options().name}, {"error", added.error().message}});
+    move(ConnectionState::closed);
+    thread.bury(*this);
+    return;
+  }
+  interest_ = net::kReadable;
+  connection_ = connection.get();
+  last_packet_ = moment(thread.now());
+  if (!unsent_.empty()) want(interest_ | net::kWritable);
+  thread.shard().adopt(*this, std::move(connection));
+}
+
+void Connection::close() {
+  connection_ = nullptr;
+  move(ConnectionState::closing);
+  // With nothing to say, and nothing of the peer's unread as far as we know, closing is all there is to do.
+  says_why_ = unsent_bytes() > 0 || input_ || !(interest_ & net::kReadable);
+  paused_ = 0;
+  thread_->wheel().cancel(*this);
+  thread_->keep_apart(*this);
+  thread_->finish_later(*this);
+}
+
+// --- the end of the Turn ---
+
+void Connection::write(std::string& bytes) {
+  output_ = nullptr;
+  if (state_ == ConnectionState::closed || dead_) return;
+  if (interest_ & net::kWritable) {
+    // The socket was full and has not said otherwise.
+    unsent_.append(bytes);
+    return;
+  }
+  const net::IoResult result = unsent_.write(fd_.get(), bytes);
+  thread_->metrics().bytes_sent.add(result.bytes);
+  if (connection_) connection_->bytes_out += result.bytes;
+  if (result.status == net::IoStatus::would_block) {
+    want(interest_ | net::kWritable);
+  } else if (result.status == net::IoStatus::failed) {
+    unsent_.clear();
+    dead_ = true;
+    thread_->remember(*this);
+  }
+}
+
+void Connection::write_waiting() {
+  const net::IoResult result = unsent_.flush(fd_.get());
+  thread_->metrics().bytes_sent.add(result.bytes);
+  if (connection_) connection_->bytes_out += result.bytes;
+  switch (result.status) {
+    case net::IoStatus::would_block:
+      return;
+    case net::IoStatus::closed:
+    case net::IoStatus::failed:
+      peer_gone();
+      return;
+    case net::IoStatus::done:
+      break;
+  }
+  want(interest_ & ~net::kWritable);
+  if (state_ == ConnectionState::closing) {
+    thread_->finish_later(*this);
+  } else if (connection_) {
+    thread_->shard().on_writable(*connection_);
+  }
+}
+
+void Connection::finish() {
+  if (state_ != ConnectionState::closing) return;
+  if (dead_ || !says_why_) {
+    destroy();
+    return;
+  }
+  const MonoNs until = thread_->now() + kLingerNs;
+  if (!armed()) thread_->wheel().arm_coarse(*this, until);
+  if (!unsent_.empty()) return;  // kWritable will be reported
+  if (!thread_->may_linger()) {
+    destroy();
+    return;
+  }
+  move(ConnectionState::lingering);
+  input_.reset();
+  thread_->lingering(1);
+  net::shut_sending(fd_.get());
+  want(net::kReadable);
+}
+
+void Connection::discard() {
+  const net::IoResult result = net::read_some(fd_.get(), thread_->scratch());
+  switch (result.status) {
+    case net::IoStatus::done:
+    case net::IoStatus::would_block:
+      return;
+    case net::IoStatus::closed:
+    case net::IoStatus::failed:
+      destroy();
+      return;
+  }
+}
+
+void Connection::destroy() {
+  if (state_ == ConnectionState::closed) return;
+  if (state_ == ConnectionState::lingering) thread_->lingering(-1);
+  move(ConnectionState::closed);
+  connection_ = nullptr;
+  thread_->release(*this);
+  thread_->wheel().cancel(*this);
+  thread_->loop().forget(*this);
+  thread_->bury(*this);
+  fd_.reset();
+}
+
+// --- time ---
+
+MonoNs Connection::keep_alive_deadline() const {
+  // last_packet_ holds the low bits of a moment that is not far from now, rounded down: one more unit, so
+  // that nobody is cut off early.
+  const MonoNs now = thread_->now();
+  const uint32_t age = moment(now) - last_packet_;
+  const MonoNs last = ((now >> kMomentShift) - MonoNs{age} + 1) << kMomentShift;
+  return last + MonoNs{keep_alive_seconds_} * 1'500'000'000;
+}
+
+void Connection::on_timer() {
+  switch (state_) {
+    case ConnectionState::proxy_header:
+    case ConnectionState::connect:
+      connect_timed_out();
+      return;
+    case ConnectionState::closing:
+    case ConnectionState::lingering:
+      destroy();
+      return;
+    case ConnectionState::closed:
+      return;
+    case ConnectionState::serving:
+      break;
+  }
+  if (paused_ != 0) last_packet_ = moment(thread_->now());
+  // After a long Turn its packets may lie in the kernel still: one more look before it is given up.
+  if (keep_alive_deadline() <= thread_->now() && reading()) read();
+  if (state_ != ConnectionState::serving) return;
+  const MonoNs deadline = keep_alive_deadline();
+  if (deadline > thread_->now()) {
+    thread_->wheel().arm_coarse(*this, deadline);
+    return;
+  }
+  // [MQTT-3.1.2-22]
+  thread_->shard().on_end(*connection_, broker::EndCause::keep_alive_timeout);
+}
+
+}  // namespace courier::gateway

@@ -1,0 +1,135 @@
+// One client's socket: from accept to the last byte, the wire end of a broker::Connection.
+//
+// Owned by the ShardThread that it is on, used on that thread only; Link::move_to() takes it to another one.
+// It decides nothing about MQTT but what comes before a session can: the PROXY header, whether the first
+// packet is a CONNECT, the sizes, and the times (connect timeout, keep-alive).
+//
+// What it costs while idle: this object and nothing else. A thread reads into one buffer for all; only the
+// bytes of a packet that has not come whole are kept here. Output is gathered in a buffer of the thread and
+// written at the end of the Turn; only what the socket did not take is kept here.
+//
+// 1. A call into the shard may end this connection or any other (Link::close()), so `state_` is looked at
+// after
+//    each. The object itself stays until the end of the Turn.
+// 2. One read and at most kPacketsPerTurn packets in a Turn. What is left waits in `input_`, and the thread
+//    remembers the connection (ShardThread::remember()).
+// 3. At most one write in a Turn; kWritable is asked for only after the socket was full.
+// 4. While paused nothing is read or decoded. epoll is told only if something comes meanwhile.
+// 5. The keep-alive counts from the last whole packet: half a packet is none [MQTT-3.1.2-22]. It does not run
+//    while we do not read.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "broker/connection.h"
+#include "broker/link.h"
+#include "gateway/connection_state.h"
+#include "gateway/listener.h"
+#include "mqtt/decoder.h"
+#include "net/event_loop.h"
+#include "net/fd.h"
+#include "net/output_queue.h"
+#include "net/socket_address.h"
+#include "net/timer_wheel.h"
+
+namespace courier::gateway {
+
+class ShardThread;
+struct Output;
+
+class Connection final : public net::Handler, public broker::Link, public net::TimerNode {
+ public:
+  // Takes an accepted socket into `thread`, which owns the connection from then on. Closes it if it cannot be
+  // watched.
+  static void open(ShardThread& thread, Listener& listener, net::Fd fd, net::SocketAddress peer);
+  ~Connection() override;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // --- net::Handler ---
+  void on_events(uint32_t ready) override;
+
+  // --- broker::Link ---
+  std::string& output() override;
+  size_t unsent_bytes() const override;
+  void pause(Pause reason) override;
+  void resume(Pause reason) override;
+  void set_keep_alive(uint32_t seconds) override;
+  void move_to(uint32_t shard, std::unique_ptr<broker::Connection> connection) override;
+  void close() override;
+
+  // --- for its thread ---
+  ConnectionState state() const { return state_; }
+  void on_timer();
+  // It was remembered: goes on with what is buffered, or notices that its socket died.
+  void go_on();
+  // The end of the Turn: writes what was gathered, in one call.
+  void write(std::string& bytes);
+  // The end of the Turn, all is written that can be: on to lingering, or to closed.
+  void finish();
+  // Came from another thread; from now on it belongs to `thread`.
+  void arrive(ShardThread& thread, std::unique_ptr<broker::Connection> connection);
+  // At once, without a word.
+  void destroy();
+
+ private:
+  friend class ShardThread;
+
+  // What is needed until CONNECT has come, and nobody pays for afterwards.
+  struct Opening {
+    net::SocketAddress peer;    // the socket's
+    net::SocketAddress client;  // what a PROXY header said; else the socket's
+    bool probe = false;         // a balancer that speaks for itself
+    uint64_t bytes_in = 0;
+  };
+
+  Connection(ShardThread& thread, Listener& listener, net::Fd fd);
+  void move(ConnectionState to);
+
+  // --- reading (connection.cc) ---
+  void read();
+  void discard();
+  void take(std::string_view fresh);
+  size_t decode(std::string_view bytes);
+  void keep(std::string_view rest);
+  bool reading() const { return paused_ == 0 && !remembered_; }
+  void peer_gone();
+  void want(uint32_t interest);
+  void write_waiting();
+  MonoNs keep_alive_deadline() const;
+
+  // --- before there is a session (connection_opening.cc) ---
+  // How many bytes the PROXY header takes; nothing while it is incomplete, or when the connection has ended.
+  std::optional<size_t> take_proxy_header(std::string_view bytes);
+  void refuse_proxy(std::string_view why);
+  void on_connect(const mqtt::Connect& packet);
+  void refuse(const mqtt::Violation& violation);
+  void connect_timed_out();
+
+  // Moments are kept in units of 2^26 ns (67 ms): four bytes instead of eight. They wrap after nine years.
+  static constexpr int kMomentShift = 26;
+  static uint32_t moment(MonoNs time) { return static_cast<uint32_t>(time >> kMomentShift); }
+
+  ShardThread* thread_;
+  Listener* listener_;
+  broker::Connection* connection_ = nullptr;  // while serving; the shard's, or travelling with this
+  Output* output_ = nullptr;                  // the thread's, when something was gathered in this Turn
+  net::OutputQueue unsent_;
+  std::unique_ptr<std::string> input_;
+  std::unique_ptr<Opening> opening_;  // until CONNECT
+  net::Fd fd_;
+  uint32_t last_packet_ = 0;  // moment()
+  uint16_t keep_alive_seconds_ = 0;
+  uint8_t paused_ = 0;  // Link::Pause bits
+  ConnectionState state_ = ConnectionState::connect;
+  uint8_t interest_ = 0;  // as epoll has it
+  bool remembered_ : 1 = false;
+  bool dead_ : 1 = false;      // writing failed; go_on() says so to the shard
+  bool says_why_ : 1 = false;  // closing: the peer is to read something before the socket goes
+};
+
+}  // namespace courier::gateway

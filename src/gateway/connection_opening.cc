@@ -1,0 +1,112 @@
+// What comes before a session: the PROXY header, then a CONNECT in time.
+#include <utility>
+#include <variant>
+
+#include "base/log.h"
+#include "broker/shard.h"
+#include "gateway/connection.h"
+#include "gateway/shard_thread.h"
+#include "mqtt/encoder.h"
+#include "net/proxy_header.h"
+
+namespace courier::gateway {
+
+namespace {
+
+log::Limit proxy_lines({.per_second = 10});
+log::Limit refused_lines({.per_second = 20});
+log::Limit late_lines({.per_second = 10});
+
+// Only what 3.x has a code for is answered there: a CONNECT that is malformed ends without a CONNACK.
+// [MQTT-3.1.4-1]
+bool answered(const mqtt::Violation& violation) {
+  if (!violation.version) return false;
+  return *violation.version == mqtt::Version::v5 ||
+         violation.reason == mqtt::ReasonCode::unsupported_protocol_version;  // [MQTT-3.1.2-2]
+}
+
+}  // namespace
+
+std::optional<size_t> Connection::take_proxy_header(std::string_view bytes) {
+  const net::ProxyExpectation expectation = listener_->options().proxy.expectation(opening_->peer);
+  const bool trusted =
+      expectation == net::ProxyExpectation::may_come || expectation == net::ProxyExpectation::must_come;
+  const bool required = listener_->options().proxy.mode() == net::ProxyMode::required;
+  net::ProxyDecoded decoded = net::decode_proxy_header(bytes);
+  if (std::holds_alternative<net::ProxyNeedMore>(decoded)) return std::nullopt;
+  if (std::holds_alternative<net::NotProxy>(decoded)) {
+    if (required) {
+      refuse_proxy("no header came");
+      return std::nullopt;
+    }
+    move(ConnectionState::connect);
+    return 0;
+  }
+  if (!trusted) {
+    refuse_proxy("the peer is not trusted to send a header");
+    return std::nullopt;
+  }
+  if (const auto* violation = std::get_if<net::ProxyViolation>(&decoded)) {
+    refuse_proxy(violation->what);
+    return std::nullopt;
+  }
+  auto& header = std::get<net::ProxyHeader>(decoded);
+  opening_->probe = header.local;
+  if (!header.local && header.source) opening_->client = *std::move(header.source);
+  move(ConnectionState::connect);
+  return header.size;
+}
+
+void Connection::refuse_proxy(std::string_view why) {
+  listener_->proxy_errors.add();
+  log::warn(proxy_lines, "connection closed: bad PROXY header",
+            {{"listener", listener_->options().name}, {"peer", opening_->peer.to_string()}, {"why", why}});
+  destroy();
+}
+
+void Connection::on_connect(const mqtt::Connect& packet) {
+  const std::unique_ptr<Opening> opening = std::move(opening_);
+  thread_->wheel().cancel(*this);
+  thread_->no_longer_apart(*this);
+  move(ConnectionState::serving);
+  broker::Peer peer{opening->client.to_string(), listener_->options().name, listener_->options().mountpoint};
+  broker::Connection* connection = thread_->shard().on_connect(*this, std::move(peer), packet);
+  if (state_ != ConnectionState::serving) return;
+  connection_ = connection;
+  connection_->bytes_in += opening->bytes_in;
+}
+
+// [MQTT-3.1.0-1], [MQTT-4.13.1-1]
+void Connection::refuse(const mqtt::Violation& violation) {
+  thread_->metrics().violations.add();
+  log::info(refused_lines, "connection closed: not a CONNECT",
+            {{"listener", listener_->options().name},
+             {"peer", opening_->client.to_string()},
+             {"reason", mqtt::name(violation.reason)},
+             {"why", mqtt::describe(violation)}});
+  if (answered(violation)) {
+    thread_->metrics().refused.add();
+    mqtt::Connack connack;
+    connack.reason = violation.reason;
+    mqtt::encode(output(), connack, *violation.version);
+  }
+  close();
+  says_why_ = true;  // what it sent on is unread, most likely
+}
+
+void Connection::connect_timed_out() {
+  if (!opening_->probe) {
+    if (state_ == ConnectionState::proxy_header && opening_->bytes_in > 0) {
+      refuse_proxy("the header did not come whole in time");
+      return;
+    }
+    thread_->metrics().connect_timeouts.add();
+    log::info(late_lines, "connection closed: no CONNECT in time",
+              {{"listener", listener_->options().name},
+               {"peer", opening_->client.to_string()},
+               {"bytes_in", opening_->bytes_in}});
+  }
+  destroy();
+}
+
+}  // namespace courier::gateway

@@ -1,0 +1,34 @@
+// Every bound this folder keeps that is not a setting, in one place. Each has a test that reaches it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/clock.h"
+
+namespace courier::gateway {
+
+// One read(): what one connection may bring into a Turn. A thread has one buffer of this size.
+inline constexpr size_t kReadBytesMax = 64 * 1024;
+// Packets of one connection in one Turn; the rest waits for the next Turn, behind the other connections.
+inline constexpr unsigned kPacketsPerTurn = 512;
+// Connections that one listening socket takes in one Turn.
+inline constexpr unsigned kAcceptsPerTurn = 128;
+
+// A CONNECT, whatever the packet limit is: nobody has said yet who is there, so the memory they cost is kept
+// small. It has room for the longest password or will and then as much again.
+inline constexpr uint32_t kConnectBytesMax = 128 * 1024;
+
+// A connection that we ended stays until the peer has read why and hung up, or this long.
+inline constexpr MonoNs kLingerNs = 2'000'000'000;
+// So many at a time per thread; more are closed at once.
+inline constexpr size_t kLingeringMax = 4096;
+
+// Output buffers that a thread keeps for its next Turn, and the size beyond which one is given back.
+inline constexpr size_t kSpareOutputsMax = 256;
+inline constexpr size_t kSpareOutputBytesMax = 64 * 1024;
+
+// Reads of inbox rows that wait for a worker; beyond it the caller reads for itself. See Gateway.
+inline constexpr size_t kWorkerTasksMax = 1'000'000;
+
+}  // namespace courier::gateway

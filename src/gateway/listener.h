@@ -1,0 +1,86 @@
+// One door of the node, as the settings name it: where it listens, whom it believes, how many it lets in.
+//
+// A Listener is shared by all shard threads. Each of them has a listening socket of its own on the same
+// address (SO_REUSEPORT) and an Acceptor that takes from it: the kernel spreads the connections, a storm of
+// them is accepted, read and authenticated by all cores, and none is handed over before its CONNECT has said
+// to which shard it belongs. (One accepting thread would pay a wake-up per connection and be the bottleneck
+// of a morning's reconnects.) What SO_REUSEPORT costs is that a second broker of the same user could quietly
+// share the port; probe() refuses to start then. A Unix socket has one listening socket, on the first thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "base/metrics.h"
+#include "base/result.h"
+#include "net/event_loop.h"
+#include "net/listener.h"
+#include "net/proxy_policy.h"
+
+namespace courier::gateway {
+
+class ShardThread;
+
+struct ListenerOptions {
+  std::string name;
+  net::SocketAddress bind;
+  net::ProxyPolicy proxy;
+  uint32_t connections_max = 0;  // 0: no limit of its own
+  std::string mountpoint;
+  bool v3_1_1_extensions = false;  // see mqtt::DecodeLimits
+};
+
+// Thread-safe. Outlives its connections.
+class Listener {
+ public:
+  Listener(ListenerOptions options, Registry& registry);
+
+  const ListenerOptions& options() const { return options_; }
+  // Counts one connection in; false when the limit is reached.
+  bool admit();
+  void leave();
+  uint32_t connections() const { return connections_.load(std::memory_order_relaxed); }
+
+  // Whether nobody listens there already; net::errc::address_in_use… with a sentence that says what to do.
+  static Result<void> probe(const net::SocketAddress& address);
+
+  Counter& accepted;
+  Counter& over_limit;    // closed at once: connections_max
+  Counter& no_resources;  // closed at once: no descriptors, no memory
+  Counter& proxy_errors;
+
+ private:
+  const ListenerOptions options_;
+  Gauge& open_;
+  alignas(64) std::atomic<uint32_t> connections_{0};
+};
+
+// One thread's listening socket. Owned by its ShardThread, used on that thread.
+class Acceptor final : public net::Handler {
+ public:
+  Acceptor(ShardThread& thread, Listener& listener, net::Listener socket);
+  ~Acceptor();
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+
+  // Begins to take connections. net::errc::out_of_resources.
+  Result<void> start();
+  void on_events(uint32_t ready) override;
+
+  // When a stalled acceptor tries again; INT64_MAX when it is not stalled.
+  MonoNs stalled_until() const { return stalled_until_; }
+  void try_again();
+  const Listener& listener() const { return listener_; }
+
+ private:
+  void take(net::Accepted accepted);
+
+  ShardThread& thread_;
+  Listener& listener_;
+  net::Listener socket_;
+  bool started_ = false;
+  MonoNs stalled_until_ = INT64_MAX;
+};
+
+}  // namespace courier::gateway
