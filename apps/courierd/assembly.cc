@@ -1,0 +1,134 @@
+#include "assembly.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "auth/anonymous.h"
+#include "auth/chain.h"
+#include "auth/file/file_authenticator.h"
+#include "config/machine.h"
+#include "net/proxy_policy.h"
+
+namespace courier::courierd {
+
+namespace {
+
+// "0: what the client asks for" in the settings.
+uint32_t seconds_or(config::Milliseconds value, uint32_t when_zero) {
+  if (value.count() == 0) return when_zero;
+  return static_cast<uint32_t>(std::clamp<int64_t>(value.count() / 1000, 1, record::kNeverExpires - 1));
+}
+
+broker::InboxPolicy policy_of(config::InboxPolicy policy) {
+  switch (policy) {
+    case config::InboxPolicy::drop_oldest:
+      return broker::InboxPolicy::drop_oldest;
+    case config::InboxPolicy::refuse:
+      return broker::InboxPolicy::refuse;
+  }
+  return broker::InboxPolicy::drop_oldest;
+}
+
+net::ProxyMode mode_of(config::ProxyProtocol mode) {
+  switch (mode) {
+    case config::ProxyProtocol::off:
+      return net::ProxyMode::off;
+    case config::ProxyProtocol::optional:
+      return net::ProxyMode::optional;
+    case config::ProxyProtocol::required:
+      return net::ProxyMode::required;
+  }
+  return net::ProxyMode::off;
+}
+
+}  // namespace
+
+broker::Limits limits_of(const config::Settings& settings) {
+  const config::Limits& from = settings.limits;
+  broker::Limits to;
+  to.client_id_bytes_max = from.client_id_bytes_max;
+  to.topic_levels_max = from.topic_levels_max;
+  to.topic_bytes_max = from.topic_bytes_max;
+  to.packet_bytes_max = from.packet_bytes_max;
+  to.inflight_max = from.inflight_max;
+  to.receive_maximum = from.receive_maximum;
+  to.topic_alias_max = from.topic_alias_max;
+  to.inbox_messages_max = from.inbox_messages_max;
+  to.inbox_bytes_max = from.inbox_bytes_max;
+  to.inbox_policy = policy_of(from.inbox_policy);
+  to.shared_inbox_messages_max = from.shared_inbox_messages_max;
+  to.subscriptions_per_client_max = from.subscriptions_per_client_max;
+  to.retained_messages_max =
+      static_cast<uint32_t>(std::min<uint64_t>(from.retained_messages_max, UINT32_MAX));
+  to.retained_bytes_max = from.retained_bytes_max;
+  to.output_bytes_max = from.output_bytes_max;
+  to.session_expiry_seconds_max = seconds_or(from.session_expiry_max, record::kNeverExpires);
+  to.keep_alive_seconds_max = seconds_or(from.keep_alive_max, 0);
+  to.memory_bytes_max = config::memory_max(from);
+  return to;
+}
+
+broker::NodeOptions node_options_of(const config::Settings& settings, uint64_t seed) {
+  broker::NodeOptions options;
+  options.shard_count = config::threads(settings);
+  options.seed = seed;
+  options.checkpoint_interval_ms = settings.store.checkpoint_interval.count();
+  options.log_bytes_max = settings.store.log_bytes_max;
+  options.sys_interval_ms = settings.sys.interval.count();
+  options.version = COURIER_VERSION;
+  return options;
+}
+
+gateway::GatewayOptions gateway_options_of(const config::Settings& settings) {
+  gateway::GatewayOptions options;
+  options.threads = config::threads(settings);
+  options.connections.connect_timeout_ns = settings.limits.connect_timeout.count() * 1'000'000;
+  options.connections.packet_bytes_max = settings.limits.packet_bytes_max;
+  return options;
+}
+
+Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Settings& settings) {
+  std::vector<gateway::ListenerOptions> listeners;
+  for (const config::Listener& from : settings.listeners) {
+    const std::string context = "listener \"" + from.name + "\"";
+    auto bind = net::SocketAddress::parse(from.bind);
+    if (!bind) return fail(bind.error().within(context));
+    // The setting says that an empty list trusts everybody; the policy wants that in so many words.
+    std::vector<std::string> trusted = from.proxy_trusted;
+    if (trusted.empty()) trusted = {"0.0.0.0/0", "::/0"};
+    auto proxy = net::ProxyPolicy::open(mode_of(from.proxy_protocol), trusted);
+    if (!proxy) return fail(proxy.error().within(context));
+    gateway::ListenerOptions to;
+    to.name = from.name;
+    to.bind = *std::move(bind);
+    to.proxy = *std::move(proxy);
+    to.connections_max = from.connections_max;
+    to.mountpoint = from.mountpoint;
+    listeners.push_back(std::move(to));
+  }
+  return listeners;
+}
+
+log::Options log_options_of(const config::Settings& settings) {
+  return {settings.log.level, settings.log.format, settings.log.file, true};
+}
+
+Result<std::unique_ptr<auth::Authenticator>> authenticator_of(const config::Settings& settings,
+                                                              Registry& registry) {
+  std::vector<std::unique_ptr<auth::Authenticator>> links;
+  const bool names_are_checked = !settings.auth.password_file.empty();
+  if (names_are_checked) {
+    auto file = auth::file::FileAuthenticator::open(
+        {settings.auth.password_file, settings.auth.password_workers, settings.auth.password_queue_max},
+        registry);
+    if (!file) return fail(std::move(file).error());
+    links.push_back(*std::move(file));
+  }
+  if (settings.auth.allow_anonymous) {
+    links.push_back(std::make_unique<auth::Anonymous>(names_are_checked ? auth::Anonymous::Names::not_for_me
+                                                                        : auth::Anonymous::Names::unchecked));
+  }
+  return std::unique_ptr<auth::Authenticator>(std::make_unique<auth::Chain>(std::move(links)));
+}
+
+}  // namespace courier::courierd

@@ -1,0 +1,29 @@
+// From settings to the options of each part: the only place that knows both.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "auth/authenticator.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "broker/limits.h"
+#include "broker/node.h"
+#include "config/settings.h"
+#include "gateway/gateway.h"
+
+namespace courier::courierd {
+
+broker::Limits limits_of(const config::Settings& settings);
+broker::NodeOptions node_options_of(const config::Settings& settings, uint64_t seed);
+gateway::GatewayOptions gateway_options_of(const config::Settings& settings);
+// Errors: a bad address or network, with the listener's name.
+Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Settings& settings);
+log::Options log_options_of(const config::Settings& settings);
+
+// The chain of authenticators. Errors: a password file that cannot be read.
+Result<std::unique_ptr<auth::Authenticator>> authenticator_of(const config::Settings& settings,
+                                                              Registry& registry);
+
+}  // namespace courier::courierd

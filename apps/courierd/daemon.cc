@@ -1,0 +1,318 @@
+#include "daemon.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <random>
+#include <utility>
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include "assembly.h"
+#include "auth/allow_all.h"
+#include "base/log.h"
+#include "broker/node.h"
+#include "config/load.h"
+#include "config/machine.h"
+#include "config/schema.h"
+#include "exit_code.h"
+#include "gateway/gateway.h"
+#include "process.h"
+#include "store/errc.h"
+#include "store/rocksdb/rocks_store.h"
+#include "systemd.h"
+
+namespace courier::courierd {
+
+namespace {
+
+using std::chrono::milliseconds;
+using Steady = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr auto kTick = 100ms;  // Node::housekeeping() wants about ten a second
+constexpr auto kMemoryLookedAt = 1s;
+constexpr auto kDrainStep = 20ms;
+constexpr size_t kDrainAtOnce = 500;  // per shard and step, however long there is time
+constexpr auto kLastWordsMax = 1s;    // for peers to read the DISCONNECT and hang up
+
+int64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  int64_t pages = 0, resident = 0;
+  if (!(file >> pages >> resident)) return 0;
+  return resident * ::sysconf(_SC_PAGESIZE);
+}
+
+// A store that another attempt will find no better is told apart from one that is only out of reach.
+ExitCode exit_code_of(const Error& error) {
+  const std::error_code code = error.code;
+  for (const store::errc passing : {store::errc::in_use, store::errc::disk_full, store::errc::io,
+                                    store::errc::unavailable, store::errc::not_a_store}) {
+    if (code == store::make_error_code(passing)) return kCannotUseStore;
+  }
+  return kStoreDamaged;
+}
+
+class Daemon {
+ public:
+  Daemon(const CommandLine& command_line, config::Settings settings)
+      : command_line_(command_line),
+        settings_(std::move(settings)),
+        limits_(limits_of(settings_)),
+        systemd_(Systemd::from_environment()) {}
+
+  int run();
+
+ private:
+  // Nothing, or the exit code after it was said why.
+  std::optional<ExitCode> start();
+  void serve();
+  void stop();
+  ExitCode refuse(ExitCode code, const std::string& why) const;
+  std::optional<ExitCode> open_store();
+  std::optional<ExitCode> recover();
+  void tick();
+  void reload();
+  void drain_connections();
+  // Whether `condition` became true in time; signals are heard meanwhile.
+  template <typename Condition>
+  bool wait(milliseconds limit, Condition condition);
+
+  const CommandLine& command_line_;
+  config::Settings settings_;
+  const broker::Limits limits_;
+  Systemd systemd_;
+  uint64_t open_files_ = 0;
+  Registry registry_;
+  Gauge* memory_ = nullptr;
+  // In the order in which they are made; they go in the reverse order.
+  std::unique_ptr<store::RocksStore> store_;
+  std::unique_ptr<auth::Authenticator> authenticator_;
+  auth::AllowAll authorizer_;
+  std::unique_ptr<gateway::Gateway> gateway_;
+  std::unique_ptr<broker::Node> node_;
+  broker::StartReport report_;
+  milliseconds recovery_{};
+  Steady::time_point memory_looked_at_{}, watchdog_fed_{};
+  bool hurry_ = false;  // a second SIGTERM
+  std::optional<Deadline> deadline_;
+};
+
+ExitCode Daemon::refuse(ExitCode code, const std::string& why) const {
+  fmt::print(stderr, "courierd: cannot start: {}\n", why);
+  if (!settings_.log.file.empty()) log::error("cannot start", {{"error", why}, {"exit_code", int{code}}});
+  return code;
+}
+
+int Daemon::run() {
+  if (const auto code = start()) {
+    if (gateway_) gateway_->stop();
+    return *code;
+  }
+  serve();
+  stop();
+  return kStopped;
+}
+
+std::optional<ExitCode> Daemon::start() {
+  if (auto configured = log::configure(log_options_of(settings_)); !configured) {
+    fmt::print(stderr, "courierd: cannot start: {}\n", configured.error().message);
+    return kUsage;
+  }
+  auto listeners = listeners_of(settings_);
+  if (!listeners) return refuse(kUsage, listeners.error().message);
+  open_files_ = raise_open_files();
+  // Before the recovery, which may take seconds: a taken port is a matter of a moment.
+  for (const gateway::ListenerOptions& listener : *listeners) {
+    if (auto free = gateway::Listener::probe(listener.bind); !free) {
+      return refuse(kCannotListen, free.error().within("listener \"" + listener.name + "\"").message);
+    }
+  }
+  if (const auto code = open_store()) return code;
+  auto authenticator = authenticator_of(settings_, registry_);
+  if (!authenticator) return refuse(kUsage, authenticator.error().message);
+  authenticator_ = *std::move(authenticator);
+  auto gateway = gateway::Gateway::open(gateway_options_of(settings_), system_clock(), registry_);
+  if (!gateway) return refuse(kFailed, gateway.error().message);
+  gateway_ = *std::move(gateway);
+  if (const auto code = recover()) return code;
+  if (auto listening = gateway_->listen(*std::move(listeners)); !listening) {
+    return refuse(kCannotListen, listening.error().message);
+  }
+
+  registry_.gauge("courier_build_info", "Always 1; the labels say what runs.", {{"version", COURIER_VERSION}})
+      .set(1);
+  memory_ = &registry_.gauge("courier_memory_bytes", "Memory that is resident.");
+  std::vector<std::string> doors;
+  for (size_t i = 0; i < settings_.listeners.size(); ++i) {
+    doors.push_back(settings_.listeners[i].name + "=" + gateway_->addresses()[i].to_string());
+  }
+  const std::string where = fmt::format("{}", fmt::join(doors, " "));
+  log::info("courierd is ready", {{"version", COURIER_VERSION},
+                                  {"listeners", where},
+                                  {"sessions", report_.sessions},
+                                  {"subscriptions", report_.subscriptions},
+                                  {"retained", report_.retained},
+                                  {"records_replayed", report_.replayed_records},
+                                  {"recovery_ms", recovery_.count()},
+                                  {"threads", gateway_->threads()},
+                                  {"memory_max", limits_.memory_bytes_max},
+                                  {"open_files_max", open_files_},
+                                  {"pid", ::getpid()}});
+  systemd_.ready("listening on " + where);
+  return std::nullopt;
+}
+
+std::optional<ExitCode> Daemon::open_store() {
+  auto store =
+      store::RocksStore::open({.data_dir = settings_.data_dir, .cache_bytes = settings_.store.cache_bytes});
+  if (!store) return refuse(exit_code_of(store.error()), store.error().message);
+  store_ = *std::move(store);
+  for (const std::string& notice : store_->notices()) log::warn("store", {{"notice", notice}});
+  return std::nullopt;
+}
+
+std::optional<ExitCode> Daemon::recover() {
+  const Steady::time_point began = Steady::now();
+  // Recovery of a large log may take longer than systemd's patience for a start.
+  systemd_.extend_start(10min);
+  std::random_device random;
+  const uint64_t seed = (uint64_t{random()} << 32) | random();
+  node_ = std::make_unique<broker::Node>(node_options_of(settings_, seed), limits_, store_->log(),
+                                         store_->state(), system_clock(), *gateway_, *authenticator_,
+                                         authorizer_, registry_);
+  auto report = node_->start();
+  if (!report) return refuse(exit_code_of(report.error()), report.error().message);
+  report_ = *report;
+  gateway_->start([this](uint32_t i) -> broker::Shard& { return node_->shard(i); });
+  // The end of the previous run must be in the log before anybody new comes.
+  while (!wait(1s, [this] { return node_->ready(); })) {
+    if (hurry_) break;
+    const store::LogState state = node_->log_state();
+    log::warn("waiting for the log", {{"accepting", state.accepting}, {"reason", state.reason}});
+  }
+  recovery_ = std::chrono::duration_cast<milliseconds>(Steady::now() - began);
+  return std::nullopt;
+}
+
+void Daemon::serve() {
+  while (!hurry_) {
+    switch (next_signal(kTick)) {
+      case Signal::stop:
+        return;
+      case Signal::hang_up:
+        reload();
+        break;
+      case Signal::none:
+        tick();
+        break;
+    }
+  }
+}
+
+void Daemon::tick() {
+  node_->housekeeping();
+  const Steady::time_point now = Steady::now();
+  if (now - memory_looked_at_ >= kMemoryLookedAt) {
+    memory_looked_at_ = now;
+    const int64_t bytes = resident_bytes();
+    node_->set_memory(bytes);
+    memory_->set(bytes);
+  }
+  if (systemd_.watchdog() && now - watchdog_fed_ >= *systemd_.watchdog() / 2) {
+    watchdog_fed_ = now;
+    // A thread that is stuck starves its phones: then systemd is to restart us.
+    if (gateway_->all_alive()) systemd_.alive();
+  }
+}
+
+void Daemon::reload() {
+  if (auto reopened = log::reopen(); !reopened) log::error("SIGHUP", {{"error", reopened.error().message}});
+  const auto file =
+      command_line_.config_file.empty() ? std::nullopt : std::optional(command_line_.config_file);
+  auto wanted = config::load(file, command_line_.overrides, config::environment());
+  if (!wanted) {
+    log::error("SIGHUP: the settings are wrong and nothing was taken over",
+               {{"error", wanted.error().message}});
+    return;
+  }
+  log::set_level(wanted->log.level);
+  settings_.log.level = wanted->log.level;
+  const std::vector<std::string> waiting = config::changes_that_need_a_restart(settings_, *wanted);
+  log::info("SIGHUP: log file opened anew, settings read",
+            {{"need_a_restart", fmt::format("{}", fmt::join(waiting, " "))}});
+}
+
+template <typename Condition>
+bool Daemon::wait(milliseconds limit, Condition condition) {
+  const Steady::time_point until = Steady::now() + limit;
+  while (!condition()) {
+    if (Steady::now() >= until || hurry_) return false;
+    if (next_signal(5ms) == Signal::stop) hurry_ = true;
+  }
+  return true;
+}
+
+// Paced, so that those who are sent away do not all knock at the next node in the same moment.
+void Daemon::drain_connections() {
+  const size_t connections = gateway_->connections();
+  const auto steps = static_cast<size_t>(std::max<int64_t>(settings_.drain_timeout / 2 / kDrainStep, 1));
+  const size_t at_once = std::max(connections / gateway_->threads() / steps + 1, kDrainAtOnce);
+  size_t left = gateway_->drain(hurry_ ? SIZE_MAX : at_once);
+  while (left > 0) {
+    if (next_signal(kDrainStep) == Signal::stop) hurry_ = true;
+    left = gateway_->drain(hurry_ ? SIZE_MAX : at_once);
+  }
+}
+
+void Daemon::stop() {
+  deadline_.emplace(std::max<milliseconds>(settings_.drain_timeout, 500ms));
+  systemd_.stopping();
+  const Steady::time_point began = Steady::now();
+  const size_t connections = gateway_->connections();
+  log::info("courierd stops", {{"connections", connections}});
+  node_->drain();
+  gateway_->stop_listening();
+  drain_connections();
+  // What is on its way through the log comes back, then all of it becomes state: the next start has less to
+  // read. With the disk full there is nothing to wait for.
+  const auto settled = [this] {
+    std::atomic<bool> quiet{true};
+    gateway_->on_every_thread([&](broker::Shard& shard) {
+      if (!shard.quiet()) quiet = false;
+    });
+    return quiet || !node_->log_state().accepting;
+  };
+  wait(settings_.drain_timeout, settled);
+  wait(settings_.drain_timeout, [this] { return !node_->checkpoint_running(); });
+  node_->checkpoint();
+  wait(kLastWordsMax, [this] { return gateway_->connections() == 0; });
+  store_->log().stop();
+  wait(settings_.drain_timeout, [this] { return !node_->checkpoint_running(); });
+  gateway_->stop();
+  node_.reset();
+  gateway_.reset();
+  store_.reset();
+  log::info("courierd has stopped",
+            {{"drain_ms", std::chrono::duration_cast<milliseconds>(Steady::now() - began).count()},
+             {"connections", connections}});
+}
+
+}  // namespace
+
+int run(const CommandLine& command_line, const config::Settings& settings) {
+  int code = 0;
+  {
+    Daemon daemon(command_line, settings);
+    code = daemon.run();
+  }
+  log::shutdown();
+  return code;
+}
+
+}  // namespace courier::courierd
