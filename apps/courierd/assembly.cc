@@ -93,10 +93,7 @@ Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Setting
     const std::string context = "listener \"" + from.name + "\"";
     auto bind = net::SocketAddress::parse(from.bind);
     if (!bind) return fail(bind.error().within(context));
-    // The setting says that an empty list trusts everybody; the policy wants that in so many words.
-    std::vector<std::string> trusted = from.proxy_trusted;
-    if (trusted.empty()) trusted = {"0.0.0.0/0", "::/0"};
-    auto proxy = net::ProxyPolicy::open(mode_of(from.proxy_protocol), trusted);
+    auto proxy = net::ProxyPolicy::open(mode_of(from.proxy_protocol), from.proxy_trusted);
     if (!proxy) return fail(proxy.error().within(context));
     gateway::ListenerOptions to;
     to.name = from.name;

@@ -154,6 +154,7 @@ class Bed {
     const auto started = node->start();
     EXPECT_TRUE(started) << started.error().message;
     gateway->start([&](uint32_t i) -> broker::Shard& { return node->shard(i); });
+    EXPECT_TRUE(soon([&] { return node->ready(); }));
     if (options.listeners.empty()) options.listeners.push_back({.name = "door", .bind = loopback()});
     const auto listening = gateway->listen(std::move(options.listeners));
     EXPECT_TRUE(listening) << listening.error().message;
