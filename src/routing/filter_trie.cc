@@ -1,6 +1,5 @@
 #include "routing/filter_trie.h"
 
-#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -49,7 +48,7 @@ FilterTrie::Handle FilterTrie::make_node(Handle parent, std::string_view text) {
   made.parent = parent;
   if (parent != 0) made.mountpoint = node(parent).mountpoint;
   made.text_size = static_cast<uint16_t>(text.size());
-  std::memcpy(made.text_begin(), text.data(), text.size());
+  text.copy(made.text_begin(), text.size());
   return handle;
 }
 

@@ -21,6 +21,7 @@ void HandleTable<Handle>::resize(Part& part, size_t size) {
   for (const Slot& slot : part.slots) {
     if (slot.handle != Handle{}) place(slots, slot);
   }
+  slots_ += slots.size() - part.slots.size();
   part.slots.swap(slots);
 }
 
@@ -59,17 +60,10 @@ void HandleTable<Handle>::erase(uint64_t hash, Handle handle) {
   part.slots[hole] = {};
   --part.count;
   if (part.count == 0) {
-    std::vector<Slot>().swap(part.slots);
+    resize(part, 0);
   } else if (size > kSlotsMin && part.count * 4 < size) {
     resize(part, std::max(kSlotsMin, size / 2));
   }
-}
-
-template <typename Handle>
-size_t HandleTable<Handle>::bytes() const {
-  size_t slots = 0;
-  for (const Part& part : parts_) slots += part.slots.capacity();
-  return sizeof(*this) + slots * sizeof(Slot);
 }
 
 template class HandleTable<BlockArena::Handle>;

@@ -17,6 +17,8 @@ namespace courier::routing {
 template <typename Handle>
 class HandleTable {
  public:
+  using value_type = Handle;
+
   // The handle with this hash for which `is_it` holds, or none.
   template <typename IsIt>
   Handle find(uint64_t hash, IsIt is_it) const {
@@ -48,7 +50,7 @@ class HandleTable {
       }
     }
   }
-  size_t bytes() const;
+  size_t bytes() const { return sizeof(*this) + slots_ * sizeof(Slot); }
 
  private:
   struct Slot {
@@ -64,9 +66,10 @@ class HandleTable {
 
   static size_t home(uint32_t tag, size_t size) { return static_cast<size_t>(uint64_t{tag} * size >> 32); }
   static void place(std::vector<Slot>& slots, Slot slot);
-  static void resize(Part& part, size_t size);
+  void resize(Part& part, size_t size);
 
   std::array<Part, size_t{1} << (64 - kPartShift)> parts_;
+  size_t slots_ = 0;  // of all parts
 };
 
 }  // namespace courier::routing

@@ -1,6 +1,5 @@
 #include "routing/subscription_index.h"
 
-#include <cstring>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -119,7 +118,7 @@ SubscriberSet& SubscriptionIndex::State::make_set(const Mountpoint& mountpoint, 
   ExactFilter& made = exact(handle);
   made.mountpoint = mountpoint.number;
   made.text_size = static_cast<uint16_t>(filter.size());
-  std::memcpy(reinterpret_cast<char*>(&made) + ExactFilter::kTextOffset, filter.data(), filter.size());
+  filter.copy(reinterpret_cast<char*>(&made) + ExactFilter::kTextOffset, filter.size());
   exacts.insert(exact_hash(mountpoint, filter), handle);
   return made.subscribers;
 }
