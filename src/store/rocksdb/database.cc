@@ -94,6 +94,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> descriptors(const std::shared_ptr<r
 rocksdb::DBOptions database_options(rocksdb::Env* env) {
   rocksdb::DBOptions options;
   options.env = env;
+  options.db_host_id =
+      "courier";  // table files and backups travel; whose machine made them is nobody's business
   options.paranoid_checks = true;
   // Which end of a journal is torn and which is damaged was settled before; RocksDB then takes all up to
   // there.

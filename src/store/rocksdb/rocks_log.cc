@@ -160,7 +160,6 @@ void RocksLog::commit(std::vector<Batch>& batches) {
   CHECK(count > 0);
   const std::string value = record::encode_batch(clock, count, encoded);
 
-  std::shared_ptr<OpenDatabase> open = database_.use();
   bool trims = false;
   Position trimmed_to;
   {
@@ -168,16 +167,15 @@ void RocksLog::commit(std::vector<Batch>& batches) {
     trims = trim_is_due_;
     trimmed_to = trimmed_to_;
   }
-  // Column families are named by their handles; after a reopening these are others.
-  const auto fill = [&](rocksdb::WriteBatch& write, const OpenDatabase& database) {
-    write.Clear();
-    rocksdb::ColumnFamilyHandle* log = database.column(Column::log);
+  // Column families go by numbers in it, so that it outlives a reopening of the database.
+  rocksdb::WriteBatch write;
+  {
+    const std::shared_ptr<OpenDatabase> open = database_.use();
+    CHECK(open != nullptr);
+    rocksdb::ColumnFamilyHandle* log = open->column(Column::log);
     if (trims) write.DeleteRange(log, schema::big_endian(0), schema::big_endian(trimmed_to.value));
     write.Put(log, schema::big_endian(next_.value), slice(value));
-  };
-  rocksdb::WriteBatch write;
-  fill(write, *open);
-  open.reset();
+  }
   const rocksdb::Status status = database_.write(write);
   if (!status.ok() && !stall(error_of(status, "the log cannot be written").message, &write)) return;
 

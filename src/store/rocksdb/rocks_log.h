@@ -56,7 +56,6 @@ class RocksLog : public OrderedLog {
     Position first, last;
     uint64_t bytes = 0;
   };
-  enum class Wait { work, stop };
 
   void run();
   void run_posted();
