@@ -9,14 +9,17 @@ namespace courier::broker {
 void Shard::start() {
   acting_ = true;
   log_state_ = out_.log.state();
-  // After a start phones need a moment to come back before their sessions may end.
-  grace_until_ = out_.clock.wall_ms() + int64_t{out_.limits.reconnect_grace_seconds} * 1000;
+  // Phones whose connection the last run's end has cut need a moment to come back before their sessions may
+  // end.
+  started_at_ = out_.clock.wall_ms();
+  grace_until_ = started_at_ + int64_t{out_.limits.reconnect_grace_seconds} * 1000;
 }
 
-// A session that ends with its connection is over; any other has its grace after a start.
+// A session that ends with its connection is over; any other that was here before the start has its grace.
 WallMs Shard::ends_at(const session::Session& session) const {
   const WallMs at = session.expires_at();
-  if (at == session::Session::kNever || session.expiry_seconds == 0) return at;
+  if (at == session::Session::kNever || session.expiry_seconds == 0 || session.detached_at > started_at_)
+    return at;
   return std::max(at, grace_until_);
 }
 
@@ -24,7 +27,7 @@ void Shard::schedule(const Client& client) {
   const session::Session& session = client.session;
   if (session.connected) return;
   const WallMs will_at =
-      client.will_published == session.attach ? session::Session::kNever : session.will_due_at();
+      client.will_settled == session.attach ? session::Session::kNever : session.will_due_at();
   const WallMs at = std::min(will_at, ends_at(session));
   if (at != session::Session::kNever) deadlines_.push({at, session.id});
 }
@@ -60,8 +63,8 @@ void Shard::due(Client& client) {
 
 void Shard::publish_will(Client& client) {
   const session::Session& session = client.session;
-  if (client.will_published == session.attach) return;
-  client.will_published = session.attach;
+  if (client.will_settled == session.attach) return;
+  client.will_settled = session.attach;
   const session::Will& will = *session.will;
   auto message = new mqtt::Message;
   mqtt::MessagePtr held(message);

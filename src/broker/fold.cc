@@ -1,4 +1,6 @@
 // What came back from the log, applied to sessions; and what then may leave.
+#include <algorithm>
+
 #include "base/check.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
@@ -57,6 +59,7 @@ struct Shard::RecordFold {
       const QueueCount count(self.metrics_, client->session.inbox);
       change(*client);
     }
+    if (self.out_.shared.full_inboxes.any()) self.note_fullness(*client);
     self.after_fold(*client, was_dirty);
   }
 
@@ -89,11 +92,19 @@ struct Shard::RecordFold {
     if (self.acting_) self.next_in_line(key);
   }
   void operator()(record::Subscribe& r) const {
-    to(r.by.session, [&](Client& c) { c.session.subscription_count = item.subscription_count; });
+    to(r.by.session, [&](Client& c) {
+      c.session.subscription_count = item.subscription_count;
+      for (const record::Subscribe::Entry& entry : r.entries) {
+        const uint64_t hash = filter_hash(entry.filter);
+        const auto at = std::lower_bound(c.filters.begin(), c.filters.end(), hash);
+        if (at == c.filters.end() || *at != hash) c.filters.insert(at, hash);
+      }
+    });
   }
   void operator()(record::Unsubscribe& r) const {
     to(r.by.session, [&](Client& c) {
       c.session.subscription_count = item.subscription_count;
+      for (const std::string& filter : r.filters) std::erase(c.filters, filter_hash(filter));
       if (!c.connection) return;
       std::vector<ReasonCode> reasons;
       for (const bool existed : item.existed) {
@@ -253,8 +264,13 @@ void Shard::restore(session::Session session) {
   metrics_.queue_bytes.add(static_cast<int64_t>(client.session.inbox.bytes()));
 }
 
-void Shard::restore_subscription_count(SessionId session, uint32_t count) {
-  if (Client* client = find(session)) client->session.subscription_count = count;
+void Shard::restore(SessionId session, const record::Subscriptions& subscriptions) {
+  Client* client = find(session);
+  if (!client) return;
+  client->session.subscription_count = static_cast<uint32_t>(subscriptions.filters.size());
+  for (const record::Subscription& s : subscriptions.filters)
+    client->filters.push_back(filter_hash(s.filter));
+  std::sort(client->filters.begin(), client->filters.end());
 }
 
 void Shard::replay(std::vector<record::FeedItem>& items) {

@@ -169,7 +169,8 @@ void Shard::attach(Connection& connection) {
   }
 
   Client* client = find(name.session);
-  if (client && client->connection) {
+  const bool taken_over = client && client->connection;
+  if (taken_over) {
     // Its end is not recorded: the ATTACH that follows says so by itself.
     Connection& old = *client->connection;
     client->connection = nullptr;
@@ -191,12 +192,13 @@ void Shard::attach(Connection& connection) {
   if (client) {
     flush_acks(*client);
     const session::Session& session = client->session;
-    const bool over = session.expires_at() <= out_.clock.wall_ms() && out_.clock.wall_ms() >= grace_until_;
+    const bool over = ends_at(session) <= out_.clock.wall_ms();
     const bool ends = request.clean_start || over || session.expiry_seconds == 0;
     (ends ? attach.ends : attach.resume) = session.id;
-    // A will goes out when the session ends, or at once if it has no delay. [MQTT-3.1.3-9], [MQTT-3.1.2-8]
-    if (session.will && (ends || (session.connected && session.will->delay_seconds == 0)))
-      publish_will(*client);
+    // A will goes out when the session ends, or when its delay is over. [MQTT-3.1.3-9], [MQTT-3.1.2-8]
+    const bool due = taken_over ? session.will && session.will->delay_seconds == 0
+                                : session.will_due_at() <= out_.clock.wall_ms();
+    if (session.will && (ends || due)) publish_will(*client);
   }
   attach.mountpoint = connection.identity.mountpoint;
   attach.client_id = connection.client_id;

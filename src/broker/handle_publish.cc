@@ -113,7 +113,8 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
   bool retain = packet.retain;
   if (retain && !packet.payload.empty() &&
       (out_.directory.retained_count() >= out_.limits.retained_messages_max ||
-       out_.directory.retained_bytes() >= out_.limits.retained_bytes_max)) {
+       out_.directory.retained_bytes() >= out_.limits.retained_bytes_max) &&
+      !out_.directory.retains(connection.identity.mountpoint, topic)) {  // replacing stays possible
     if (connection.v5() && packet.qos != Qos::at_most_once) {
       refuse_publish(connection, packet, ReasonCode::quota_exceeded, "no room for more retained messages");
       return;
@@ -144,7 +145,8 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
 
   // 5.
   uint32_t& on_their_way = connection.logged[static_cast<size_t>(packet.qos)];
-  if (!retain && on_their_way == 0 && is_back(connection.order_after) && route_directly(connection, message)) {
+  if (!retain && on_their_way == 0 && is_back(connection.order_after) &&
+      route_directly(connection, message)) {
     if (packet.qos == Qos::exactly_once) session.taken.insert(packet.packet_id);
     if (promises) {
       answer_publisher(connection, packet.packet_id, packet.qos,

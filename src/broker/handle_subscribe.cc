@@ -14,6 +14,13 @@ namespace courier::broker {
 using mqtt::Qos;
 using mqtt::ReasonCode;
 
+namespace {
+// A filter that is there already is replaced, not added. [MQTT-3.8.4-3]
+bool has(const Client& client, std::string_view filter) {
+  return std::binary_search(client.filters.begin(), client.filters.end(), filter_hash(filter));
+}
+}  // namespace
+
 void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
   Client& client = *connection.client;
   const Limits& limits = out_.limits;
@@ -43,12 +50,13 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
       refuse(ReasonCode::topic_filter_invalid);
     } else if (!out_.authorizer.may_subscribe(connection.identity, connection.client_id, entry.filter)) {
       refuse(ReasonCode::not_authorized);
-    } else if (total >= limits.subscriptions_per_client_max || over_memory() || !log_state_.accepting) {
+    } else if ((total >= limits.subscriptions_per_client_max && !has(client, entry.filter)) ||
+               over_memory() || !log_state_.accepting) {
       refuse(ReasonCode::quota_exceeded);
     } else {
       reasons.push_back(static_cast<ReasonCode>(entry.options.qos));  // [MQTT-3.9.3-1]
       record.entries.push_back({std::string(entry.filter), entry.options});
-      ++total;
+      if (!has(client, entry.filter)) ++total;
     }
   }
   if (record.entries.empty()) {

@@ -112,21 +112,28 @@ void Shard::loaded(LoadedMail& mail) {
   want_pump(*client);
 }
 
+// For the policy `refuse`: whether one more message would be too many.
+void Shard::note_fullness(Client& client) {
+  const session::Inbox& inbox = client.session.inbox;
+  const bool full = inbox.count() - std::min<uint64_t>(inbox.count(), client.drops_pending) >=
+                        out_.limits.inbox_messages_max ||
+                    inbox.bytes() >= out_.limits.inbox_bytes_max;
+  if (full || out_.shared.full_inboxes.any()) out_.shared.full_inboxes.set(client.session.id, full);
+}
+
 void Shard::enforce_limits(Client& client) {
   session::Inbox& inbox = client.session.inbox;
   const Limits& limits = out_.limits;
-  const auto over = [&](uint64_t slack) {
+  const auto over = [&] {
     const uint64_t count = inbox.count() - std::min<uint64_t>(inbox.count(), client.drops_pending);
     const uint64_t bytes = inbox.bytes() - std::min(inbox.bytes(), client.drop_bytes_pending);
-    return count + slack > limits.inbox_messages_max || bytes + slack > limits.inbox_bytes_max;
+    return count > limits.inbox_messages_max || bytes > limits.inbox_bytes_max;
   };
-  if (limits.inbox_policy == InboxPolicy::refuse && (over(1) || out_.shared.full_inboxes.any())) {
-    out_.shared.full_inboxes.set(client.session.id, over(1));
-  }
-  if (!over(0)) return;
+  if (limits.inbox_policy == InboxPolicy::refuse) note_fullness(client);
+  if (!over()) return;
   uint64_t seq = std::max(inbox.first(), client.evict_cursor);
   if (client.connection) seq = std::max(seq, client.connection->cursor);
-  for (; seq < inbox.next() && over(0); ++seq) {
+  for (; seq < inbox.next() && over(); ++seq) {
     if (seq >= inbox.gap_begin() && seq < inbox.gap_end()) {
       load(client);
       break;

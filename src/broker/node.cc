@@ -128,8 +128,7 @@ Result<StartReport> Node::restore() {
       if (!id) return fail(id.error());
       auto subscriptions = record::decode_subscriptions(value);
       if (!subscriptions) return fail(std::move(subscriptions.error()));
-      shards_[id->hash() % options_.shard_count]->restore_subscription_count(
-          *id, static_cast<uint32_t>(subscriptions->filters.size()));
+      shards_[id->hash() % options_.shard_count]->restore(*id, *subscriptions);
       directory_.restore(*id, std::move(*subscriptions));
       return {};
     });

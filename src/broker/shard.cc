@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/sabotage.h"
 #include "broker/shared.h"
 #include "broker/trace_line.h"
 #include "record/codec.h"
@@ -98,6 +99,17 @@ void Shard::end_turn() {
       if (Client* client = find(id)) flush_acks(*client);
     }
     acks_due_ = INT64_MAX;
+  }
+  if (sabotaged(Sabotage::swap_order) && batch_.size() > 1) {
+    std::swap(batch_.front(), batch_.back());
+    batch_encoded_.clear();
+    for (const record::Record& record : batch_) record::encode(batch_encoded_, record);
+  }
+  if (sabotaged(Sabotage::ack_before_commit)) {
+    for (Pending& pending : batch_pending_) {
+      if (std::holds_alternative<ToPublisher>(pending)) run(pending, {});
+    }
+    std::erase_if(batch_pending_, [](const Pending& p) { return std::holds_alternative<ToPublisher>(p); });
   }
   if (!batch_.empty()) {
     const uint64_t ticket = next_ticket_++;

@@ -56,15 +56,21 @@ struct Surroundings {
   class Shared& shared;  // broker/shared.h
 };
 
+// How a client's own filters are remembered.
+inline uint64_t filter_hash(std::string_view filter) {
+  return std::hash<std::string_view>{}(filter);
+}
+
 // One session of this shard, and what is being done about it now.
 struct Client {
   session::Session session;
   Connection* connection = nullptr;
-  bool loading = false;        // a worker reads inbox rows
-  bool pump_wanted = false;    // in the list of this Turn
-  uint64_t evict_cursor = 0;   // no entry below can make room
-  Position will_published;     // the attach position whose will was published; its WillFired may not be back
-  uint32_t drops_pending = 0;  // entries whose DROPPED or EXPIRED is on its way
+  bool loading = false;       // a worker reads inbox rows
+  bool pump_wanted = false;   // in the list of this Turn
+  uint64_t evict_cursor = 0;  // no entry below can make room
+  Position will_settled;      // the attach position whose will was published or dropped; that may not be back
+  std::vector<uint64_t> filters;  // hashes of what it is subscribed to, sorted
+  uint32_t drops_pending = 0;     // entries whose DROPPED or EXPIRED is on its way
   uint64_t drop_bytes_pending = 0;
   // Answers that wait for company in the next batch.
   std::vector<record::InboxRef> acked, completed;
@@ -113,7 +119,7 @@ class Shard {
 
   // --- start and stop; before and after the thread runs ---
   void restore(session::Session session);
-  void restore_subscription_count(SessionId session, uint32_t count);
+  void restore(SessionId session, const record::Subscriptions& subscriptions);
   void replay(std::vector<record::FeedItem>& items);
   void start();  // replay is over: from now on it acts
   // Sends DISCONNECT 0x8B to up to `count` connections and closes them; returns how many are left.
@@ -229,6 +235,7 @@ class Shard {
 
   // --- inbox_limits.cc ---
   void enforce_limits(Client& client);
+  void note_fullness(Client& client);
   void load(Client& client);
   void loaded(LoadedMail& mail);
   record::InboxRef ref_of(const Client& client, uint64_t seq, const session::Entry& entry) const;
@@ -293,7 +300,7 @@ class Shard {
     bool operator>(const Deadline& other) const { return at > other.at; }
   };
   std::priority_queue<Deadline, std::vector<Deadline>, std::greater<Deadline>> deadlines_;
-  WallMs grace_until_ = 0;
+  WallMs started_at_ = 0, grace_until_ = 0;
 
   std::vector<SessionId> dirty_;
   std::vector<SessionId> ended_;    // since the last checkpoint

@@ -29,6 +29,11 @@ SessionId session_of(const Record& record) {
   return std::visit(Visitor{}, record);
 }
 
+uint64_t topic_hash(std::string_view mountpoint, std::string_view topic) {
+  const std::hash<std::string_view> hash;
+  return hash(mountpoint) * 0x9E3779B97F4A7C15ull ^ hash(topic);
+}
+
 }  // namespace
 
 Directory::Directory(uint64_t hash_seed, size_t shard_count)
@@ -63,6 +68,7 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
       if (r.message->retain) {
         self.volatile_.erase({r.mountpoint, r.message->topic});
         self.retained_.set(r.mountpoint, r.message, position);
+        self.note_retained(r.mountpoint, r.message->topic);
         self.count();
       }
       reached = self.route(r, position, out);
@@ -116,6 +122,7 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
     void operator()(RetainedExpired& r) {
       const routing::Retained* retained = self.retained_.find(r.mountpoint, r.topic);
       if (retained && retained->position == r.position) self.retained_.remove(r.mountpoint, r.topic);
+      self.note_retained(r.mountpoint, r.topic);
       self.count();
     }
     void operator()(NodeDown& r) {
@@ -328,8 +335,27 @@ void Directory::set_volatile(std::string_view mountpoint, mqtt::MessagePtr messa
   route(Publish{std::move(message), std::string(mountpoint), {}}, Position(0), out);
 }
 
+// After a topic's retained message was set or removed.
+void Directory::note_retained(std::string_view mountpoint, std::string_view topic) {
+  const uint64_t hash = topic_hash(mountpoint, topic);
+  const std::lock_guard lock(retained_mutex_);
+  if (retained_.find(mountpoint, topic) != nullptr) {
+    retained_topics_.insert(hash);
+  } else {
+    retained_topics_.erase(hash);
+  }
+}
+
+bool Directory::retains(std::string_view mountpoint, std::string_view topic) const {
+  const uint64_t hash = topic_hash(mountpoint, topic);
+  const std::lock_guard lock(retained_mutex_);
+  return retained_topics_.contains(hash);
+}
+
 void Directory::count() {
-  retained_count_.store(retained_.count(), std::memory_order_relaxed);
+  // What is of this run only ($SYS) does not count.
+  retained_count_.store(retained_.count() - std::min(retained_.count(), volatile_.size()),
+                        std::memory_order_relaxed);
   retained_bytes_.store(retained_.bytes(), std::memory_order_relaxed);
   subscription_count_.store(index_.count(), std::memory_order_relaxed);
 }
@@ -380,7 +406,9 @@ void Directory::restore(SessionId session, Subscriptions subscriptions) {
 }
 
 void Directory::restore(RetainedRow row) {
+  const mqtt::MessagePtr message = row.message;
   retained_.restore(row.mountpoint, std::move(row.message), row.position);
+  note_retained(row.mountpoint, message->topic);
   count();
 }
 

@@ -11,9 +11,11 @@
 
 #include <atomic>
 #include <functional>
+#include <mutex>
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -86,6 +88,7 @@ class Directory {
   const Subscriptions* subscriptions(SessionId session) const;
   // Any thread.
   size_t retained_count() const { return retained_count_.load(std::memory_order_relaxed); }
+  bool retains(std::string_view mountpoint, std::string_view topic) const;
   size_t retained_bytes() const { return retained_bytes_.load(std::memory_order_relaxed); }
   size_t subscription_count() const { return subscription_count_.load(std::memory_order_relaxed); }
 
@@ -140,6 +143,9 @@ class Directory {
   routing::MatchResult match_;
   routing::GroupChanges changes_;
   std::vector<int32_t> delivery_of_shard_;  // scratch of route(): index into its items, -1 none
+  void note_retained(std::string_view mountpoint, std::string_view topic);
+  mutable std::mutex retained_mutex_;
+  std::unordered_set<uint64_t> retained_topics_;  // hashes; guarded by retained_mutex_
   std::atomic<size_t> retained_count_{0}, retained_bytes_{0}, subscription_count_{0};
 };
 

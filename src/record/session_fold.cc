@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/sabotage.h"
+
 namespace courier::record {
 
 using session::Session;
@@ -118,6 +120,7 @@ bool fold(Session& session, const Completed& completed) {
 }
 
 bool fold(Session& session, const Qos2In& taken) {
+  if (sabotaged(Sabotage::drop_qos2_state)) return false;
   if (is_void(session, taken.by) || !session.taken.insert(taken.packet_id)) return false;
   session.dirty = true;
   return true;

@@ -45,11 +45,12 @@ void Ledger::delivered(const std::string& receiver, const std::string& topic, co
       wrong(receiver + " got QoS 2 message " + payload + " twice");
     }
   }
-  if (!first || retained || !ordered || message->is_will) return;
+  if (!first || retained || !ordered || drops || message->is_will) return;
   // One that was published before the subscription may come late: its publisher sends it again after a crash.
-  const bool subscribed_before = std::any_of(entitlements_.begin(), entitlements_.end(), [&](const Entitlement& e) {
-    return e.subscriber == receiver && e.from < message->first_sent && mqtt::matches(e.filter, topic);
-  });
+  const bool subscribed_before =
+      std::any_of(entitlements_.begin(), entitlements_.end(), [&](const Entitlement& e) {
+        return e.subscriber == receiver && e.from < message->first_sent && mqtt::matches(e.filter, topic);
+      });
   if (!subscribed_before) return;
   uint64_t& last = last_in_order_[receiver + "|" + message->publisher + "|" + topic + "|" +
                                   std::to_string(static_cast<int>(message->qos))];

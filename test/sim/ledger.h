@@ -46,6 +46,9 @@ struct Entitlement {
 class Ledger {
  public:
   bool verbose = false;  // clients print what they do
+  // Inboxes are so small that messages are dropped, or the log stalls so that some are refused. One that was
+  // and is published again (the answer was lost) comes late, which is nobody's fault.
+  bool drops = false;
 
   uint64_t tick() { return ++now_; }
 

@@ -20,6 +20,7 @@ class Simulation {
 
   Verdict run() {
     ledger_.verbose = verbose_;
+    ledger_.drops = tight_ || stalls_;
     start();
     const int steps = 1500 + static_cast<int>(random_() % 1500);
     for (int i = 0; i < steps && verdict_.faults.empty(); ++i) turn();
@@ -33,6 +34,7 @@ class Simulation {
     options.seed = seed;
     options.shards = 1 + static_cast<uint32_t>(random_() % 3);
     tight_ = random_() % 4 == 0;
+    stalls_ = random_() % 3 == 0;
     if (tight_) {
       options.limits.inbox_messages_max = 3 + static_cast<uint32_t>(random_() % 20);
       options.limits.inflight_max = 1 + static_cast<uint16_t>(random_() % 4);
@@ -107,7 +109,7 @@ class Simulation {
     if (chance(400)) return crash();
     if (chance(150)) return world_.node().checkpoint();
     if (chance(200)) return world_.clock().advance(static_cast<int64_t>(random_() % 400));
-    if (chance(world_.log().state().accepting ? 400 : 20)) return stall();
+    if (stalls_ && chance(world_.log().state().accepting ? 400 : 20)) return stall();
     if (client.may_connect() && chance(12)) {
       client.reset();
       return client.connect();
@@ -197,7 +199,7 @@ class Simulation {
 
   std::mt19937_64 random_;
   const bool verbose_;
-  bool tight_ = false;
+  bool tight_ = false, stalls_ = false;
   World world_;
   Ledger ledger_;
   std::deque<SimClient> clients_;
