@@ -186,9 +186,6 @@ void Memory(benchmark::State& state, uint64_t residue_begin, uint64_t residue_en
     state.counters["bytes_per_filter"] =
         static_cast<double>(index.bytes()) / static_cast<double>(index.count());
     state.counters["text_per_filter"] = static_cast<double>(text) / static_cast<double>(index.count());
-    state.counters["build_ns_per_filter"] =
-        benchmark::Counter(static_cast<double>(kSubscriptions) * static_cast<double>(state.iterations()),
-                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
   }
 }
 BENCHMARK_CAPTURE(Memory, mixed, 0, 20)->Iterations(1)->Unit(benchmark::kMillisecond);
