@@ -261,6 +261,32 @@ TEST_F(FaultsTest, ReadersGoOnWhileTheDiskIsFull) {
   reader.wait_for_batches(1);
 }
 
+TEST_F(FaultsTest, ReopeningThatFailsIsTriedAgainAndReadersAreToldMeanwhile) {
+  open();
+  RecordingReader& reader = start();
+  store->log().append(numbered_batch(0, 0));
+  reader.wait_for_batches(1);
+  files->set_free_space(0);
+  store->log().append(numbered_batch(0, 1));
+  reader.wait_for_states(1);
+  // Room enough to look as if there were room, and not enough to open a database.
+  files->set_free_space((1 << 20) + 1000);
+  size_t seen = 1;
+  while (reader.states().back().reason.find("cannot open the database") == std::string::npos) {
+    reader.wait_for_states(++seen);
+  }
+  const Result<std::vector<mqtt::MessagePtr>> read = store->state().load_messages({Position(1)});
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code, make_error_code(errc::unavailable));
+  EXPECT_FALSE(write_state(store->state(), {}, 1));
+  files->set_free_space(std::nullopt);
+  reader.wait_for_batches(2);
+  EXPECT_EQ(tickets(reader.batches()), first_numbers(2));
+  lose_power();
+  open();
+  EXPECT_EQ(replayed_records().size(), 2u);
+}
+
 // Random work on two threads, a power cut at a random moment, and what the disk kept of the unsynced is
 // random too.
 TEST_F(FaultsTest, PowerCutAtAnyMomentKeepsAllThatCameBack) {

@@ -60,6 +60,7 @@ Result<void> scan_rows(const OpenDatabase& database, Table table, std::string_vi
     // All of a table, at start: not worth throwing others out of the cache.
     options.fill_cache = false;
     options.total_order_seek = true;
+    options.readahead_size = 2 << 20;
   } else {
     options.iterate_upper_bound = &end;
     options.auto_prefix_mode = true;
