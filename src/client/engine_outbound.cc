@@ -266,7 +266,7 @@ void Engine::resume_session(bool present, MonoNs now) {
       }
       slots_.finish(slot);
     }
-    if (options_->restore_subscriptions) {
+    if (options_->restore_subscriptions && !subscriptions_.empty()) {
       auto& waiting = rare().requests;
       auto remembered = std::exchange(subscriptions_, {});
       for (auto& request : remembered) request->restored = true;

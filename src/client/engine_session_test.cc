@@ -400,6 +400,15 @@ TEST(Subscribe, SubackThatDoesNotAnswerEachFilterIsAViolation) {
   EXPECT_EQ(peer.wrote(), "e0 01 82");
 }
 
+TEST(Subscribe, RequestsThatWaitForAConnectionAreBounded) {
+  Peer peer({});
+  for (size_t i = 0; i < kRequestsMax; ++i) {
+    ASSERT_TRUE(peer.engine.subscribe({{.filter = "a", .options = {}}}, peer.now));
+  }
+  EXPECT_EQ(peer.engine.subscribe({{.filter = "a", .options = {}}}, peer.now).error().code, errc::queue_full);
+  EXPECT_EQ(peer.engine.unsubscribe({"a"}, peer.now).error().code, errc::queue_full);
+}
+
 TEST(Subscribe, UnansweredRequestIsAskedAgainOnTheNextConnection) {
   Peer peer(resuming());
   ASSERT_TRUE(peer.engine.subscribe({{.filter = "a", .options = {}}}, peer.now));  // not yet connected
