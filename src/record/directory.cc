@@ -338,7 +338,7 @@ void Directory::set_volatile(std::string_view mountpoint, mqtt::MessagePtr messa
 // After a topic's retained message was set or removed.
 void Directory::note_retained(std::string_view mountpoint, std::string_view topic) {
   const uint64_t hash = topic_hash(mountpoint, topic);
-  const std::lock_guard lock(retained_mutex_);
+  const StripedLock::Writing lock(retained_lock_);
   if (retained_.find(mountpoint, topic) != nullptr) {
     retained_topics_.insert(hash);
   } else {
@@ -348,7 +348,7 @@ void Directory::note_retained(std::string_view mountpoint, std::string_view topi
 
 bool Directory::retains(std::string_view mountpoint, std::string_view topic) const {
   const uint64_t hash = topic_hash(mountpoint, topic);
-  const std::lock_guard lock(retained_mutex_);
+  const StripedLock::Reading lock(retained_lock_, StripedLock::next_stripe());
   return retained_topics_.contains(hash);
 }
 

@@ -11,7 +11,6 @@
 
 #include <atomic>
 #include <functional>
-#include <mutex>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -19,6 +18,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/striped_lock.h"
 #include "record/record.h"
 #include "record/rows.h"
 #include "record/session_fold.h"
@@ -144,8 +144,8 @@ class Directory {
   routing::GroupChanges changes_;
   std::vector<int32_t> delivery_of_shard_;  // scratch of route(): index into its items, -1 none
   void note_retained(std::string_view mountpoint, std::string_view topic);
-  mutable std::mutex retained_mutex_;
-  std::unordered_set<uint64_t> retained_topics_;  // hashes; guarded by retained_mutex_
+  mutable StripedLock retained_lock_;
+  std::unordered_set<uint64_t> retained_topics_;  // hashes; guarded by retained_lock_
   std::atomic<size_t> retained_count_{0}, retained_bytes_{0}, subscription_count_{0};
 };
 

@@ -27,11 +27,11 @@ using routing::GroupId;
 // Names one message in one session's inbox, with what the fold must know to account for it without reading
 // the store.
 struct InboxRef {
-  uint64_t seq = 0;       // inbox sequence; the packet id follows from it
-  Position position;      // of the record that brought it
-  uint32_t bytes = 0;     // Message::cost()
-  bool sole = false;      // stored inside its inbox row, not in the table of shared messages
-  GroupId group;          // 0: not through a shared subscription
+  uint64_t seq = 0;    // inbox sequence; the packet id follows from it
+  Position position;   // of the record that brought it
+  uint32_t bytes = 0;  // Message::cost()
+  bool sole = false;   // stored inside its inbox row, not in the table of shared messages
+  GroupId group;       // 0: not through a shared subscription
   uint64_t group_seq = 0;
   bool operator==(const InboxRef&) const = default;
 };
@@ -58,7 +58,7 @@ struct Subscribe {
   std::string mountpoint;
   std::vector<Entry> entries;
   uint32_t subscription_identifier = 0;  // 0: none
-  uint16_t window = 0;                   // most messages of a shared group that may wait for this member's ack
+  uint16_t window = 0;  // most messages of a shared group that may wait for this member's ack
   bool operator==(const Subscribe&) const = default;
 };
 
@@ -70,7 +70,7 @@ struct Unsubscribe {
 };
 
 struct Will {
-  mqtt::MessagePtr message;           // expires_at is 0; the fired message gets its own
+  mqtt::MessagePtr message;  // expires_at is 0; the fired message gets its own
   uint32_t delay_seconds = 0;
   uint32_t message_expiry_seconds = 0;  // 0: never
 };
@@ -149,8 +149,8 @@ struct RetainedExpired {
   bool operator==(const RetainedExpired&) const = default;
 };
 
-// The first record of every run: the previous run is over, with the last clock it wrote. Whoever was connected
-// then is not; clean sessions are gone.
+// The first record of every run: the previous run is over, with the last clock it wrote. Whoever was
+// connected then is not; clean sessions are gone.
 struct NodeDown {
   WallMs last_clock = 0;
   bool operator==(const NodeDown&) const = default;
