@@ -274,8 +274,8 @@ Section limits() {
            .member = limit<&Limits::inbox_policy>(),
            .help =
                "What a full inbox does. drop_oldest: the oldest message goes, is counted and reported. "
-               "refuse: the publisher is refused with 0x97; a 3.x publisher cannot be, so the new message "
-               "is dropped and counted.",
+               "refuse: the publisher is refused with 0x97; a 3.x publisher cannot be, so the oldest message "
+               "goes all the same.",
            .choices = {"drop_oldest", "refuse"}},
           {.name = "shared_inbox_messages_max",
            .kind = Kind::count,
