@@ -50,6 +50,7 @@ Run set_up_pub(CLI::App& app);
 Run set_up_sub(CLI::App& app);
 Run set_up_passwd(CLI::App& app);
 Run set_up_config(CLI::App& app);
+Run set_up_demo(CLI::App& app);
 Run set_up_completion(CLI::App& app);
 
 }  // namespace courier::cli

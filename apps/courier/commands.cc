@@ -14,6 +14,7 @@ constexpr Command kCommands[] = {
     {"sub", "Messages", "Subscribe and print what arrives", set_up_sub},
     {"passwd", "Server", "Add, change or remove a user of a password file", set_up_passwd},
     {"config", "Server", "Check a configuration file, or print the reference", set_up_config},
+    {"demo", "Server", "Show the main job: orders, phones, a kill -9, and what was lost", set_up_demo},
     {"completion", "Shell", "Print the completion script for your shell", set_up_completion},
 };
 

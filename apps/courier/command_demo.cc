@@ -1,0 +1,168 @@
+// courier demo: the main job on real input, with a courierd of its own that is killed midway. Its parts are
+// in demo/.
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "courier/command.h"
+#include "courier/demo/broker_process.h"
+#include "courier/demo/main_job.h"
+#include "courier/demo/orders.h"
+#include "courier/demo/report.h"
+
+namespace courier::cli {
+namespace {
+
+constexpr size_t kLostShown = 10;
+// Descriptors beyond those of the phones.
+constexpr rlim_t kDescriptorsSpare = 256;
+
+struct DemoFlags {
+  std::string orders, courierd;
+  int phones = 200;
+  double rate = 250;
+  uint64_t seed = 1;
+  bool keep = false;
+};
+
+std::filesystem::path own_folder() {
+  std::error_code failed;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
+  return failed ? std::filesystem::path(".") : self.parent_path();
+}
+
+// Those of an installation, or else of the tree that this was built from.
+std::string shipped_orders() {
+  const auto folder = own_folder();
+  std::error_code failed;
+  for (const auto& place : {folder / "orders.jsonl", folder / "../share/courier/demo/orders.jsonl"}) {
+    if (std::filesystem::exists(place, failed)) return place.lexically_normal().string();
+  }
+  return COURIER_DEMO_ORDERS;
+}
+
+// One descriptor a phone here, and one in courierd, which inherits the limit.
+bool enough_descriptors(int phones) {
+  rlimit limit{};
+  const rlim_t needed = static_cast<rlim_t>(phones) + kDescriptorsSpare;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) return true;
+  limit.rlim_cur = std::min(limit.rlim_max, std::max(needed, limit.rlim_max));
+  return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= needed;
+}
+
+// The last word: "Nothing was lost.", or what was. True when all is well.
+bool judge(const demo::Ledger& ledger, const std::optional<demo::Crash>& crash,
+           const std::optional<std::string>& failure, bool stopped_well) {
+  bool well = true;
+  const auto complain = [&](const std::string& text) {
+    note("demo", text);
+    well = false;
+  };
+  if (failure) complain(*failure);
+  if (const uint64_t lost = ledger.lost(); lost > 0) {
+    complain(fmt::format("{} lost or still missing:", demo::grouped(lost)));
+    for (const std::string& id : ledger.lost_ids(kLostShown)) fmt::print(stderr, "  {}\n", id);
+    if (lost > kLostShown) fmt::print(stderr, "  … and {} more\n", demo::grouped(lost - kLostShown));
+  }
+  if (ledger.counts().strays > 0) complain("messages came to phones that they were not for");
+  if (!failure && !crash) complain("courierd was not killed; this proves nothing");
+  if (!failure && !stopped_well) complain("courierd did not stop in good order when it was asked to");
+  if (well) fmt::print("\n  Nothing was lost.\n");
+  return well;
+}
+
+int demonstrate(const DemoFlags& flags) {
+  const std::string file = flags.orders.empty() ? shipped_orders() : flags.orders;
+  const auto orders = demo::read_orders(file);
+  if (!orders) {
+    note("demo", orders.error().message);
+    return kUsage;
+  }
+  if (!enough_descriptors(flags.phones)) {
+    note("demo",
+         fmt::format("{} phones need more open files than this system allows (ulimit -n)", flags.phones));
+    return kFailure;
+  }
+  auto broker = demo::BrokerProcess::prepare(flags.courierd.empty() ? (own_folder() / "courierd").string()
+                                                                    : flags.courierd);
+  if (!broker) {
+    note("demo", broker.error().message);
+    return kFailure;
+  }
+  auto loop = client::ClientLoop::open(flags.seed);
+  if (!loop) {
+    note("demo", loop.error().message);
+    return kFailure;
+  }
+  if (flags.keep) broker->keep();
+
+  demo::LiveLine line(STDERR_FILENO);
+  line.event(fmt::format("{} orders for {} merchants, {} phones, {:g} orders a second",
+                         demo::grouped(orders->orders.size()), demo::grouped(orders->merchants.size()),
+                         demo::grouped(static_cast<uint64_t>(flags.phones)), flags.rate));
+  const demo::JobSettings settings{
+      .phones = static_cast<size_t>(flags.phones), .rate = flags.rate, .seed = flags.seed};
+  demo::MainJob job(**loop, settings, *orders, *broker, line);
+  const auto failure = job.run();
+  line.clear();
+  if (job.interrupted()) {
+    note("demo", flags.keep ? "interrupted; data and log are kept in " + broker->directory()
+                            : "interrupted; courierd is stopped and its data are removed");
+    return kFailure;
+  }
+  const bool stopped_well = !failure && broker->stop();
+  if (job.ledger().counts().published > 0) {
+    fmt::print("{}", demo::table(job.ledger(), job.crash(), job.flaps()));
+  }
+  const bool well = judge(job.ledger(), job.crash(), failure, stopped_well);
+  std::fflush(stdout);
+  if (!well) {
+    broker->keep();
+    if (const std::string words = broker->last_words(); !words.empty()) {
+      fmt::print(stderr, "courierd's last words:\n{}", words);
+    }
+  }
+  if (!well || flags.keep) note("demo", "data and log are kept in " + broker->directory());
+  return well ? kOk : kFailure;
+}
+
+}  // namespace
+
+Run set_up_demo(CLI::App& app) {
+  auto flags = std::make_shared<DemoFlags>();
+  app.set_help_flag("--help,-h", "Show this help and exit");
+  app.description(
+      "Runs the main job before your eyes: a backend publishes orders with QoS 1, phones that come and go\n"
+      "show them and answer, and midway courierd is killed with SIGKILL and started again on its data.\n"
+      "It uses a courierd of its own, ports that are free, and a temporary directory.");
+  app.add_option(
+         "--orders", flags->orders,
+         "JSON lines, an order each, with an \"id\" and a \"merchant\" that has an \"id\" (default: 4,000 "
+         "that come with the demo)")
+      ->type_name("FILE");
+  app.add_option("--phones", flags->phones, "How many phones, 1 to 10000 (default 200)")
+      ->check(between(1, 10'000))
+      ->type_name("N");
+  app.add_option("--rate", flags->rate, "Orders a second (default 250)")
+      ->check(CLI::Range(1.0, 100'000.0).description(""))
+      ->type_name("N");
+  app.add_option("--seed", flags->seed, "Of when phones come and go (default 1)")->type_name("N");
+  app.add_option("--courierd", flags->courierd, "The broker's program (default: the one beside this program)")
+      ->type_name("PATH");
+  app.add_flag("--keep", flags->keep, "Keep the temporary directory: configuration, data, log");
+  app.footer(
+      "The live line counts orders that courierd acknowledged to the backend (sent), that phones showed\n"
+      "(delivered), and whose answers reached the backend (acked). The table at the end goes to stdout.\n\n"
+      "Examples:\n"
+      "  courier demo\n"
+      "  courier demo --orders mine.jsonl --phones 500 --rate 1000\n\n"
+      "Exit codes: 0 nothing was lost, 1 something was, or the demo could not run, 2 usage or a bad orders "
+      "file.");
+  return [flags] { return demonstrate(*flags); };
+}
+
+}  // namespace courier::cli
