@@ -102,7 +102,8 @@ TEST_F(Format, BinaryPayloadIsBase64InJson) {
 }
 
 TEST_F(Format, TableLineIsOneLineWhateverThePayload) {
-  publish_.payload = std::string("a\nb\x1b[31m\0", 9);
+  const std::string hostile("a\nb\x1b[31m\0", 9);
+  publish_.payload = hostile;
   EXPECT_EQ(table_line({publish_, 1'470'818'943'786'368'637}),
             "08:49:03.786  1  r  a/b                               a\\nb\\x1b[31m\\x00");
   publish_.payload = "\xff";

@@ -204,9 +204,10 @@ TEST(Listener, OutOfDescriptorsItRefusesAndComesBack) {
     ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
     const net::NativeAddress native = bed.address().native();
     for (net::Fd& socket : sockets) ASSERT_EQ(::connect(socket.get(), native.get(), native.size), 0);
+    // Not all four: while one thread uses its reserve descriptor, another may get it for a connection.
     EXPECT_TRUE(Bed::soon([&] {
       return bed.registry.value("courier_accepts_refused_total",
-                                {{"listener", "door"}, {"reason", "no_resources"}}) >= 4;
+                                {{"listener", "door"}, {"reason", "no_resources"}}) >= 1;
     }));
     ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &old), 0);
   }
