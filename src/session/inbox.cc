@@ -146,7 +146,7 @@ void Inbox::absorb(std::vector<Loaded> rows, uint64_t upto) {
   while (head_base_ + head_.size() < upto) head_.emplace_back().done = true;
   std::erase_if(settled_in_gap_, [&](uint64_t seq) { return seq < upto; });
   if (!has_gap()) {
-    for (Entry& entry : tail_) head_.push_back(std::move(entry));
+    for (size_t i = 0; i < tail_.size(); ++i) head_.push_back(std::move(tail_[i]));
     tail_.clear();
     tail_base_ = head_base_ + head_.size();
   }
@@ -163,7 +163,7 @@ void Inbox::release(size_t keep) {
         // Its row may still be there until the next checkpoint.
         if (head_[seq - head_base_].done) insert(settled_in_gap_, seq);
       }
-      head_.resize(keep);
+      head_.truncate(keep);
       tail_base_ = end;
     }
   }
@@ -172,8 +172,6 @@ void Inbox::release(size_t keep) {
     tail_.pop_front();
     ++tail_base_;
   }
-  if (head_.empty()) head_.shrink_to_fit();
-  if (tail_.empty()) tail_.shrink_to_fit();
   settle_front();
 }
 

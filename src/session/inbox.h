@@ -20,13 +20,13 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "base/ids.h"
 #include "mqtt/message.h"
+#include "session/ring.h"
 
 namespace courier::session {
 
@@ -119,7 +119,7 @@ class Inbox {
   // Calls `write(seq, entry)` for each entry whose row was never handed out and marks it flushed.
   template <typename Write>
   void flush(Write&& write) {
-    const auto each = [&](std::deque<Entry>& ring, uint64_t base) {
+    const auto each = [&](Ring<Entry>& ring, uint64_t base) {
       for (uint64_t seq = std::max(base, unflushed_); seq < base + ring.size(); ++seq) {
         Entry& entry = ring[seq - base];
         if (entry.done || entry.flushed) continue;
@@ -148,7 +148,7 @@ class Inbox {
   Entry* slot(uint64_t seq);  // in memory, done or not
   void settle_front();
 
-  std::deque<Entry> head_, tail_;
+  Ring<Entry> head_, tail_;
   uint64_t head_base_ = 0, tail_base_ = 0;  // sequences of the fronts
   uint64_t first_ = 0;
   uint64_t count_ = 0, bytes_ = 0;
