@@ -134,6 +134,12 @@ Section listener() {
            .help = "Puts this listener's clients into a space of client ids and topics of its own.",
            .check = check_mountpoint,
            .example = "tenant-a"},
+          {.name = "v3_1_1_extensions",
+           .kind = Kind::boolean,
+           .member = member<&Listener::v3_1_1_extensions>(),
+           .help = "Accepts what one family of Android clients adds to MQTT 3.1.1: user properties after the "
+                   "password of a CONNECT, and the option bits 0x04 and 0x08 in a SUBSCRIBE. Others would be "
+                   "closed for them."},
       }};
 }
 

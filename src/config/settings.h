@@ -31,6 +31,7 @@ struct Listener {
   std::vector<std::string> proxy_trusted = {"0.0.0.0/0", "::/0"};  // CIDRs
   uint32_t connections_max = 0;                                    // 0: no limit of its own
   std::string mountpoint;
+  bool v3_1_1_extensions = false;
   bool operator==(const Listener&) const = default;
 };
 
