@@ -101,6 +101,7 @@ Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Setting
     to.proxy = *std::move(proxy);
     to.connections_max = from.connections_max;
     to.mountpoint = from.mountpoint;
+    to.v3_1_1_extensions = from.v3_1_1_extensions;
     listeners.push_back(std::move(to));
   }
   return listeners;

@@ -49,9 +49,7 @@ class Mosquitto {
       port_ = free_port();
       const std::string config = directory + "/mosquitto.conf";
       std::ofstream(config) << fmt::format(
-          "listener {} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 10\nmax_queued_messages "
-          "0\nlog_dest none\n",
-          port_);
+          "listener {} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 10\nlog_dest none\n", port_);
       start(binary, config);
     }
   }

@@ -124,6 +124,7 @@ void Connection::go_on() {
     }
     return;
   }
+  if (connection_ && connection_->blocked && unsent_.empty()) thread_->shard().on_writable(*connection_);
   if (state_ == ConnectionState::serving && paused_ != 0) return;
   if (input_) {
     // Views of packets borrow from it, and a packet may end the connection: it is let go of afterwards.
@@ -297,6 +298,9 @@ void Connection::write(std::string& bytes) {
   } else if (result.status == net::IoStatus::failed) {
     unsent_.clear();
     dead_ = true;
+    thread_->remember(*this);
+  } else if (connection_ && connection_->blocked) {
+    // The shard held back because of what this Turn gathered, and all of it went: no kWritable will say so.
     thread_->remember(*this);
   }
 }

@@ -65,7 +65,8 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   // --- for its thread ---
   ConnectionState state() const { return state_; }
   void on_timer();
-  // It was remembered: goes on with what is buffered, or notices that its socket died.
+  // It was remembered: goes on with what is buffered, or tells the shard that there is room again, or that
+  // its socket died.
   void go_on();
   // The end of the Turn: writes what was gathered, in one call.
   void write(std::string& bytes);

@@ -252,6 +252,25 @@ TEST(Connection, AReaderThatStandsStillGetsTheRestLater) {
   EXPECT_EQ(reader.expect<Publish>().payload, "last");
 }
 
+TEST(Connection, ABurstThatTheSocketTakesWholeHoldsNothingBack) {
+  // One Turn gathers more than the shard likes to have unsent; the socket takes it all, so nobody says
+  // kWritable.
+  Bed bed({.limits = {.output_bytes_max = 64 * 1024}});
+  Phone reader(bed.address()), writer(bed.address());
+  reader.connect("reader");
+  reader.send(subscribe("a", Qos::at_least_once));
+  reader.expect<mqtt::Suback>();
+  writer.connect("writer");
+  std::string burst;
+  constexpr uint16_t kCount = 30;  // one read, one batch, one mail to the reader's shard
+  for (uint16_t i = 1; i <= kCount; ++i) {
+    burst += Phone::encoded(publish("a", std::string(2000, 'x'), Qos::at_least_once, i));
+  }
+  writer.send(burst);
+  // None is acknowledged: only the socket can move this on.
+  for (uint16_t i = 0; i < kCount; ++i) ASSERT_EQ(reader.expect<Publish>().payload.size(), 2000u) << i;
+}
+
 TEST(Connection, AResetInTheMiddleOfASendHarmsNobodyElse) {
   Bed bed;
   Phone other(bed.address());

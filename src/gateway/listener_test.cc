@@ -159,6 +159,30 @@ TEST(Listener, MountpointsAreApart) {
   EXPECT_EQ(bed.registry.value("courier_connections", {{"listener", "tenant"}}), 1);
 }
 
+TEST(Listener, ExtensionsOf311AreTakenWhereTheDoorSaysSo) {
+  ListenerOptions lenient = door(net::ProxyMode::off);
+  lenient.v3_1_1_extensions = true;
+  Bed bed({.listeners = {door(net::ProxyMode::off), lenient}});
+  // A CONNECT with a password and a user property a=b behind it.
+  const std::string connect(
+      "\x10\x1c\x00\x04MQTT\x04\xc2\x00\x00\x00\x01"
+      "c\x00\x01u\x00\x01p\x26\x00\x01"
+      "a\x00\x01"
+      "b",
+      28);
+  for (const size_t i : {0, 1}) {
+    Phone phone(bed.address(i), mqtt::Version::v3_1_1);
+    std::string bytes = connect;
+    bytes[1] = static_cast<char>(bytes.size() - 2);
+    phone.send(bytes);
+    if (i == 0) {
+      EXPECT_TRUE(phone.closed_in_order());
+    } else {
+      EXPECT_EQ(phone.expect<Connack>().reason, ReasonCode::success);
+    }
+  }
+}
+
 TEST(Listener, APortInUseIsSaidWithItsListener) {
   Bed bed;
   Registry registry;
