@@ -135,10 +135,6 @@ int demonstrate(const DemoFlags& flags) {
 Run set_up_demo(CLI::App& app) {
   auto flags = std::make_shared<DemoFlags>();
   app.set_help_flag("--help,-h", "Show this help and exit");
-  app.description(
-      "Runs the main job before your eyes: a backend publishes orders with QoS 1, phones that come and go\n"
-      "show them and answer, and midway courierd is killed with SIGKILL and started again on its data.\n"
-      "It uses a courierd of its own, ports that are free, and a temporary directory.");
   app.add_option(
          "--orders", flags->orders,
          "JSON lines, an order each, with an \"id\" and a \"merchant\" that has an \"id\" (default: 4,000 "
@@ -155,6 +151,11 @@ Run set_up_demo(CLI::App& app) {
       ->type_name("PATH");
   app.add_flag("--keep", flags->keep, "Keep the temporary directory: configuration, data, log");
   app.footer(
+      "A backend publishes orders with QoS 1, phones that come and go show them and answer, and midway "
+      "courierd is\n"
+      "killed with SIGKILL and started again on its data. It uses a courierd of its own, ports that are "
+      "free, and a\n"
+      "temporary directory.\n\n"
       "The live line counts orders that courierd acknowledged to the backend (sent), that phones showed\n"
       "(delivered), and whose answers reached the backend (acked). The table at the end goes to stdout.\n\n"
       "Examples:\n"
