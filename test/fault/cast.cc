@@ -53,7 +53,7 @@ void Actor::on_connected(client::Client&, const mqtt::Connack&, bool session_pre
   if (!stored_ && session_present) {
     stage_.ledger.wrong(fmt::format("{} starts clean and finds a session", name_));
   }
-  known_ = true;
+  known_ = up_ = true;
 }
 
 void Actor::on_disconnected(client::Client&, const client::Ending& ending, std::optional<int64_t>) {
@@ -61,7 +61,7 @@ void Actor::on_disconnected(client::Client&, const client::Ending& ending, std::
       *ending.reason != mqtt::ReasonCode::server_shutting_down) {
     stage_.ledger.wrong(fmt::format("{} was sent away: {}", name_, ending.message));
   }
-  ++stage_.connections_lost;
+  if (std::exchange(up_, false)) ++stage_.connections_lost;
 }
 
 // --- Publisher ---

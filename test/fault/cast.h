@@ -54,6 +54,7 @@ class Actor : public client::ClientHandler {
   const mqtt::Version version_;
   const bool stored_;
   bool known_ = false;  // a CONNACK came: the broker must know a stored session from now on
+  bool up_ = false;     // a connection stands
   client::Client client_;
 };
 
