@@ -60,8 +60,9 @@ ExitCode exit_code_of(const Error& error) {
 
 class Daemon {
  public:
-  Daemon(const CommandLine& command_line, config::Settings settings)
+  Daemon(const CommandLine& command_line, config::Settings settings, const Adapters& adapters)
       : command_line_(command_line),
+        adapters_(adapters),
         settings_(std::move(settings)),
         limits_(limits_of(settings_)),
         systemd_(Systemd::from_environment()) {}
@@ -84,6 +85,7 @@ class Daemon {
   bool wait(milliseconds limit, Condition condition);
 
   const CommandLine& command_line_;
+  const Adapters& adapters_;
   config::Settings settings_;
   const broker::Limits limits_;
   Systemd systemd_;
@@ -169,8 +171,10 @@ std::optional<ExitCode> Daemon::start() {
 }
 
 std::optional<ExitCode> Daemon::open_store() {
-  auto store =
-      store::RocksStore::open({.data_dir = settings_.data_dir, .cache_bytes = settings_.store.cache_bytes});
+  store::RocksStore::Options options{.data_dir = settings_.data_dir,
+                                     .cache_bytes = settings_.store.cache_bytes};
+  if (adapters_.file_system) options.file_system = adapters_.file_system(settings_.data_dir);
+  auto store = store::RocksStore::open(std::move(options));
   if (!store) return refuse(exit_code_of(store.error()), store.error().message);
   store_ = *std::move(store);
   for (const std::string& notice : store_->notices()) log::warn("store", {{"notice", notice}});
@@ -305,10 +309,10 @@ void Daemon::stop() {
 
 }  // namespace
 
-int run(const CommandLine& command_line, const config::Settings& settings) {
+int run(const CommandLine& command_line, const config::Settings& settings, const Adapters& adapters) {
   int code = 0;
   {
-    Daemon daemon(command_line, settings);
+    Daemon daemon(command_line, settings, adapters);
     code = daemon.run();
   }
   log::shutdown();

@@ -1,0 +1,49 @@
+#include "program.h"
+
+#include <optional>
+
+#include <fmt/core.h>
+
+#include "assembly.h"
+#include "auth/file/password_file.h"
+#include "command_line.h"
+#include "config/load.h"
+#include "exit_code.h"
+#include "process.h"
+
+namespace courier::courierd {
+namespace {
+
+// What a start would refuse, without touching the store or a port.
+Result<void> check(const config::Settings& settings) {
+  if (auto listeners = listeners_of(settings); !listeners) return fail(std::move(listeners).error());
+  if (!settings.auth.password_file.empty()) {
+    if (auto users = auth::file::Users::read(settings.auth.password_file); !users)
+      return fail(std::move(users).error());
+  }
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, const char* const* argv, const Adapters& adapters) {
+  take_signals();
+  const Parsed parsed = parse_command_line(argc, argv);
+  if (parsed.exit_code) return *parsed.exit_code;
+  const CommandLine& line = parsed.command_line;
+  const auto file = line.config_file.empty() ? std::nullopt : std::optional(line.config_file);
+  auto settings = config::load(file, line.overrides, config::environment());
+  if (!settings) {
+    fmt::print(stderr, "{}\n", settings.error().message);
+    return kUsage;
+  }
+  if (!line.check_config) return run(line, *settings, adapters);
+  if (auto checked = check(*settings); !checked) {
+    fmt::print(stderr, "courierd: {}\n", checked.error().message);
+    return kUsage;
+  }
+  fmt::print("{}: good\n", line.config_file.empty() ? "settings" : line.config_file);
+  return kStopped;
+}
+
+}  // namespace courier::courierd
