@@ -60,6 +60,7 @@ class Node final : public store::LogReader, private CheckpointParts {
   uint32_t shard_count() const { return options_.shard_count; }
   // No new connections from now on.
   void drain() { shared_.draining = true; }
+  bool draining() const { return shared_.draining; }
 
   // About ten times a second: checkpoints, $SYS, expiry of retained messages, limits of shared groups.
   void housekeeping();

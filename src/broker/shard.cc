@@ -211,6 +211,20 @@ void Shard::for_each(const std::function<bool(const Client&)>& visit) const {
   }
 }
 
+bool Shard::for_some(Walk& walk, size_t count, const std::function<void(const Client&)>& visit) const {
+  if (walk.buckets != clients_.bucket_count()) walk = {0, clients_.bucket_count()};
+  size_t visited = 0;
+  // An empty bucket costs something too.
+  const size_t end = std::min(walk.buckets, walk.bucket + count);
+  while (walk.bucket < end && visited < count) {
+    for (auto it = clients_.begin(walk.bucket); it != clients_.end(walk.bucket); ++it, ++visited) {
+      visit(*it->second);
+    }
+    ++walk.bucket;
+  }
+  return walk.bucket < walk.buckets;
+}
+
 bool Shard::trace(const std::string& mountpoint, const std::string& client_id,
                   std::shared_ptr<Tracer> tracer) {
   const std::string key = name_key(mountpoint, client_id);

@@ -131,6 +131,13 @@ class Shard {
   size_t client_count() const { return clients_.size(); }
   const Client* find(std::string_view mountpoint, std::string_view client_id) const;
   void for_each(const std::function<bool(const Client&)>& visit) const;
+  // The same in pieces, so that a million clients hold nobody up: visits about `count` clients from `walk` on.
+  // False: it is over. Who comes or goes meanwhile may be missed; when the table grew meanwhile, all are
+  // visited anew.
+  struct Walk {
+    size_t bucket = 0, buckets = 0;
+  };
+  bool for_some(Walk& walk, size_t count, const std::function<void(const Client&)>& visit) const;
   bool kick(std::string_view mountpoint, std::string_view client_id, mqtt::ReasonCode reason);
   // Null ends it. False: not connected (an offline client is traced from its next CONNECT on).
   bool trace(const std::string& mountpoint, const std::string& client_id, std::shared_ptr<Tracer> tracer);
