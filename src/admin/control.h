@@ -1,0 +1,151 @@
+// Port: what the REST side may see of a node and do to it. node_control.h implements it over broker::Node,
+// the tests with a fake.
+//
+// Called on the server's thread only. It never blocks: answers come by `done`, on any thread, once, perhaps
+// before the call returns, and perhaps never (the node is stopping); the server waits a bounded time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace courier::admin {
+
+// In the order of pages.
+struct ClientName {
+  std::string mountpoint, client_id;
+  auto operator<=>(const ClientName&) const = default;
+};
+
+// Of a client that is connected now.
+struct ConnectionFacts {
+  std::string peer, listener;
+  WallMs connected_at = 0;
+  uint32_t keep_alive_seconds = 0;
+  uint32_t window = 0;     // most messages in flight to it
+  uint32_t in_flight = 0;  // sent, not answered
+  uint64_t messages_in = 0, messages_out = 0, bytes_in = 0, bytes_out = 0, dropped = 0;
+};
+
+struct ClientSummary {
+  ClientName name;
+  std::string username;
+  std::string protocol;  // "3.1", "3.1.1", "5.0"
+  std::optional<ConnectionFacts> connection;
+  WallMs detached_at = 0;  // while not connected; 0: not known
+  uint32_t subscription_count = 0;
+  uint64_t inbox_messages = 0, inbox_bytes = 0;
+};
+
+struct SubscriptionFacts {
+  std::string filter;
+  int qos = 0;
+  bool no_local = false, retain_as_published = false;
+  int retain_handling = 0;
+  uint32_t identifier = 0;  // 0: none
+};
+
+struct WillFacts {
+  std::string topic;
+  int qos = 0;
+  bool retain = false;
+  uint32_t delay_seconds = 0;
+  size_t payload_bytes = 0;
+};
+
+struct ClientDetail {
+  ClientSummary summary;
+  uint64_t session_id = 0;
+  bool stored = false;                     // false: ends with its connection
+  std::optional<uint32_t> expiry_seconds;  // nothing: never
+  std::optional<WallMs> expires_at;        // nothing: not while connected, or never
+  uint64_t attach_position = 0;            // in the log, of the latest ATTACH; 0: none
+  uint64_t inbox_first = 0, inbox_next = 0;
+  uint64_t inbox_in_memory = 0;
+  uint32_t next_packet_id = 0;   // of the next message to it
+  uint32_t qos2_unreleased = 0;  // its own QoS 2 publishes that it did not PUBREL yet
+  std::optional<WillFacts> will;
+  std::vector<SubscriptionFacts> subscriptions;
+};
+
+struct ClientQuery {
+  std::optional<std::string> mountpoint;
+  std::string prefix;  // of client ids
+  std::optional<bool> connected;
+  std::optional<ClientName> after;  // pages go on behind this one
+  size_t limit = 0;
+};
+struct ClientPage {
+  std::vector<ClientSummary> clients;  // in order of their names
+  bool more = false;
+};
+
+struct Health {
+  bool ready = false;
+  std::string reason;  // when not
+};
+
+struct NodeFacts {
+  std::string version;
+  int64_t uptime_seconds = 0;
+  Health health;
+  bool draining = false;
+  uint32_t shards = 0;
+  uint64_t connections = 0, sessions = 0, subscriptions = 0, shared_groups = 0;
+  uint64_t retained_messages = 0, retained_bytes = 0;
+  uint64_t inbox_messages = 0, inbox_bytes = 0;
+  bool log_accepting = true;
+  std::string log_reason;       // when not accepting
+  uint64_t log_tail_bytes = 0;  // what a restart would read
+  uint64_t checkpoint_position = 0;
+  bool checkpoint_running = false;
+};
+
+struct BackupFacts {
+  uint64_t bytes = 0;
+  uint64_t position = 0;  // the copy has everything up to it, and perhaps more
+};
+
+// One packet of a traced client.
+struct TraceLine {
+  WallMs at = 0;
+  bool inbound = false;
+  std::string packet;
+};
+class TraceSink {
+ public:
+  virtual ~TraceSink() = default;
+  // Any thread; never block.
+  virtual void on_started(bool connected) = 0;
+  virtual void on_line(const TraceLine& line) = 0;
+};
+
+class Control {
+ public:
+  virtual ~Control() = default;
+
+  // At once.
+  virtual Health health() const = 0;
+
+  virtual void list_clients(ClientQuery query, std::function<void(ClientPage)> done) = 0;
+  // errc::not_found.
+  virtual void show_client(ClientName name, std::function<void(Result<ClientDetail>)> done) = 0;
+  // Closes its connection (5.0: DISCONNECT 0x98); the session stays. errc::not_found, errc::conflict.
+  virtual void kick_client(ClientName name, std::function<void(Result<void>)> done) = 0;
+  // Until end_trace() with the same sink. A client that is not connected is traced from its next CONNECT on.
+  virtual void begin_trace(const ClientName& name, std::shared_ptr<TraceSink> sink) = 0;
+  virtual void end_trace(const ClientName& name, const TraceSink& sink) = 0;
+  virtual void describe_node(std::function<void(NodeFacts)> done) = 0;
+  // A consistent copy in the new folder `path`; minutes, perhaps. One at a time. errc::conflict,
+  // errc::bad_request, errc::storage_full, errc::storage.
+  virtual void backup(std::string path, std::function<void(Result<BackupFacts>)> done) = 0;
+};
+
+}  // namespace courier::admin

@@ -1,0 +1,23 @@
+// /livez: the process answers. /readyz: send clients here, or say why not. For load balancers and systemd;
+// without a token.
+#include "admin/routes.h"
+
+namespace courier::admin {
+namespace {
+
+Response text(unsigned status, std::string line) {
+  return {.status = status, .content_type = "text/plain; charset=utf-8", .body = std::move(line) + "\n"};
+}
+
+}  // namespace
+
+void get_livez(const Surroundings&, const Request&, const Reply& reply) {
+  reply.send(text(200, "alive"));
+}
+
+void get_readyz(const Surroundings& around, const Request&, const Reply& reply) {
+  const Health health = around.control.health();
+  reply.send(health.ready ? text(200, "ready") : text(503, "not ready: " + health.reason));
+}
+
+}  // namespace courier::admin

@@ -1,0 +1,332 @@
+#include "admin/node_control.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <mutex>
+#include <tuple>
+
+#include "admin/errc.h"
+#include "admin/limits.h"
+#include "record/record.h"
+#include "store/errc.h"
+
+namespace courier::admin {
+namespace {
+
+std::string protocol_of(mqtt::Version version) {
+  switch (version) {
+    case mqtt::Version::v3_1:
+      return "3.1";
+    case mqtt::Version::v3_1_1:
+      return "3.1.1";
+    case mqtt::Version::v5:
+      return "5.0";
+  }
+  return "";
+}
+
+ClientSummary summary_of(const broker::Client& client) {
+  const session::Session& session = client.session;
+  ClientSummary summary;
+  summary.name = {session.mountpoint, session.client_id};
+  summary.username = session.username;
+  summary.protocol = protocol_of(session.version);
+  summary.subscription_count = session.subscription_count;
+  summary.inbox_messages = session.inbox.count();
+  summary.inbox_bytes = session.inbox.bytes();
+  if (const broker::Connection* connection = client.connection) {
+    summary.protocol = protocol_of(connection->version);
+    summary.connection = ConnectionFacts{.peer = connection->peer.address,
+                                         .listener = connection->peer.listener,
+                                         .connected_at = connection->connected_at,
+                                         .keep_alive_seconds = connection->keep_alive_seconds,
+                                         .window = connection->window,
+                                         .in_flight = connection->in_flight,
+                                         .messages_in = connection->messages_in,
+                                         .messages_out = connection->messages_out,
+                                         .bytes_in = connection->bytes_in,
+                                         .bytes_out = connection->bytes_out,
+                                         .dropped = connection->dropped};
+  } else {
+    summary.detached_at = session.detached_at;
+  }
+  return summary;
+}
+
+ClientDetail detail_of(const broker::Client& client) {
+  const session::Session& session = client.session;
+  ClientDetail detail;
+  detail.summary = summary_of(client);
+  detail.session_id = session.id.value;
+  detail.stored = !session.id.ephemeral();
+  const uint32_t expiry = client.connection ? client.connection->expiry_seconds : session.expiry_seconds;
+  if (expiry != session::kNeverExpires) detail.expiry_seconds = expiry;
+  if (const WallMs at = session.expires_at(); at != session::Session::kNever) detail.expires_at = at;
+  detail.attach_position = session.attach.value;
+  detail.inbox_first = session.inbox.first();
+  detail.inbox_next = session.inbox.next();
+  detail.inbox_in_memory = session.inbox.memory_entries();
+  detail.next_packet_id = session::packet_id_of(session.inbox.next()).value;
+  detail.qos2_unreleased = static_cast<uint32_t>(session.taken.size());
+  if (session.will) {
+    const mqtt::Message& message = *session.will->message;
+    detail.will = WillFacts{.topic = message.topic,
+                            .qos = static_cast<int>(message.qos),
+                            .retain = message.retain,
+                            .delay_seconds = session.will->delay_seconds,
+                            .payload_bytes = message.payload.size()};
+  }
+  return detail;
+}
+
+// The first clients of one shard behind a name, gathered in pieces.
+struct Walk {
+  ClientQuery query;
+  broker::Post& post;
+  std::function<void(std::map<ClientName, ClientSummary>)> done;
+  broker::Shard::Walk place;
+  std::map<ClientName, ClientSummary> first;  // at most limit + 1: the one too many says that there are more
+
+  void visit(const broker::Client& client) {
+    const session::Session& session = client.session;
+    const auto name = std::tie(session.mountpoint, session.client_id);
+    const auto key = [](const ClientName& n) { return std::tie(n.mountpoint, n.client_id); };
+    if (query.mountpoint && session.mountpoint != *query.mountpoint) return;
+    if (!session.client_id.starts_with(query.prefix)) return;
+    if (query.connected && (client.connection != nullptr) != *query.connected) return;
+    if (query.after && name <= key(*query.after)) return;
+    if (first.size() > query.limit) {
+      if (name >= key(first.rbegin()->first)) return;
+      first.erase(std::prev(first.end()));
+    }
+    first.insert_or_assign(ClientName{session.mountpoint, session.client_id}, summary_of(client));
+  }
+
+  static void go_on(const std::shared_ptr<Walk>& walk, broker::Shard& shard) {
+    const bool more =
+        shard.for_some(walk->place, kWalkClients, [&](const broker::Client& client) { walk->visit(client); });
+    if (!more) return walk->done(std::move(walk->first));
+    // Behind whatever else waits for this shard.
+    walk->post.post(shard.index(), broker::TaskMail{[walk](broker::Shard& next) { go_on(walk, next); }});
+  }
+};
+
+// What `parts` threads contribute to one answer.
+template <typename Answer>
+struct Gathering {
+  Gathering(uint32_t parts, std::function<void(Answer)> given) : missing(parts), done(std::move(given)) {}
+  std::mutex mutex;
+  uint32_t missing;  // guarded by mutex
+  Answer answer;     // guarded by mutex
+  const std::function<void(Answer)> done;
+
+  template <typename Change>
+  void add(Change&& change) {
+    {
+      const std::lock_guard lock(mutex);
+      change(answer);
+      if (--missing > 0) return;
+    }
+    done(std::move(answer));
+  }
+};
+
+errc code_of(const std::error_code& code) {
+  if (code == store::make_error_code(store::errc::already_there)) return errc::conflict;
+  if (code == store::make_error_code(store::errc::disk_full)) return errc::storage_full;
+  return errc::storage;
+}
+
+uint64_t bytes_below(const std::string& folder) {
+  uint64_t bytes = 0;
+  std::error_code error;
+  for (std::filesystem::recursive_directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    std::error_code vanished;
+    const uint64_t size = at->is_regular_file(vanished) ? at->file_size(vanished) : 0;
+    if (!vanished) bytes += size;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+// The API clients that watch one MQTT client.
+class NodeControl::TraceHub {
+ public:
+  explicit TraceHub(const Clock& clock) : clock_(clock) {}
+  void add(std::shared_ptr<TraceSink> sink) {
+    const std::lock_guard lock(mutex_);
+    sinks_.push_back(std::move(sink));
+  }
+  // Whether nobody is left.
+  bool remove(const TraceSink& sink) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(sinks_, [&](const auto& each) { return each.get() == &sink; });
+    return sinks_.empty();
+  }
+  void tell(bool inbound, std::string_view packet) {
+    const TraceLine line{clock_.wall_ms(), inbound, std::string(packet)};
+    const std::lock_guard lock(mutex_);
+    for (const auto& sink : sinks_) sink->on_line(line);
+  }
+
+ private:
+  const Clock& clock_;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<TraceSink>> sinks_;  // guarded by mutex_
+};
+
+NodeControl::NodeControl(Parts parts) : parts_(std::move(parts)), started_at_(parts_.clock.mono_ns()) {}
+
+NodeControl::~NodeControl() = default;
+
+uint32_t NodeControl::shard_of(const ClientName& name) const {
+  return record::session_hash(name.mountpoint, name.client_id) % parts_.node.shard_count();
+}
+
+void NodeControl::on_shard(const ClientName& name, std::function<void(broker::Shard&)> task) {
+  parts_.post.post(shard_of(name), broker::TaskMail{std::move(task)});
+}
+
+Health NodeControl::health() const {
+  if (!parts_.node.ready()) return {false, "starting"};
+  if (parts_.node.draining()) return {false, "draining"};
+  if (const store::LogState log = parts_.node.log_state(); !log.accepting) return {false, log.reason};
+  return {true, ""};
+}
+
+void NodeControl::list_clients(ClientQuery query, std::function<void(ClientPage)> done) {
+  using Names = std::map<ClientName, ClientSummary>;
+  const size_t limit = query.limit;
+  const uint32_t shards = parts_.node.shard_count();
+  const auto merged = std::make_shared<Gathering<Names>>(shards, [limit, done = std::move(done)](Names all) {
+    ClientPage page;
+    page.more = all.size() > limit;
+    for (auto& [name, client] : all) {
+      if (page.clients.size() == limit) break;
+      page.clients.push_back(std::move(client));
+    }
+    done(std::move(page));
+  });
+  for (uint32_t i = 0; i < shards; ++i) {
+    const auto walk = std::make_shared<Walk>(
+        Walk{query,
+             parts_.post,
+             [merged](Names first) { merged->add([&](Names& all) { all.merge(first); }); },
+             {},
+             {}});
+    parts_.post.post(i, broker::TaskMail{[walk](broker::Shard& shard) { Walk::go_on(walk, shard); }});
+  }
+}
+
+void NodeControl::show_client(ClientName name, std::function<void(Result<ClientDetail>)> done) {
+  broker::Node& node = parts_.node;
+  on_shard(name, [&node, name, done = std::move(done)](broker::Shard& shard) {
+    const broker::Client* client = shard.find(name.mountpoint, name.client_id);
+    if (!client) return done(fail(errc::not_found, "there is no client " + name.client_id));
+    ClientDetail detail = detail_of(*client);
+    node.run_on_feed([id = client->session.id, detail = std::move(detail),
+                      done](const record::Directory& directory) mutable {
+      if (const record::Subscriptions* subscriptions = directory.subscriptions(id)) {
+        for (const record::Subscription& one : subscriptions->filters) {
+          detail.subscriptions.push_back({.filter = one.filter,
+                                          .qos = static_cast<int>(one.options.qos),
+                                          .no_local = one.options.no_local,
+                                          .retain_as_published = one.options.retain_as_published,
+                                          .retain_handling = static_cast<int>(one.options.retain_handling),
+                                          .identifier = one.subscription_identifier});
+        }
+      }
+      done(std::move(detail));
+    });
+  });
+}
+
+void NodeControl::kick_client(ClientName name, std::function<void(Result<void>)> done) {
+  on_shard(name, [name, done = std::move(done)](broker::Shard& shard) {
+    if (!shard.find(name.mountpoint, name.client_id))
+      return done(fail(errc::not_found, "there is no client " + name.client_id));
+    if (!shard.kick(name.mountpoint, name.client_id, mqtt::ReasonCode::administrative_action))
+      return done(fail(errc::conflict, "the client is not connected: " + name.client_id));
+    done({});
+  });
+}
+
+void NodeControl::begin_trace(const ClientName& name, std::shared_ptr<TraceSink> sink) {
+  std::shared_ptr<TraceHub>& hub = hubs_[name];
+  if (!hub) hub = std::make_shared<TraceHub>(parts_.clock);
+  hub->add(sink);
+  on_shard(name, [name, hub = hub, sink = std::move(sink)](broker::Shard& shard) {
+    sink->on_started(
+        shard.trace(name.mountpoint, name.client_id,
+                    std::make_shared<broker::Tracer>(
+                        [hub](bool inbound, std::string_view packet) { hub->tell(inbound, packet); })));
+  });
+}
+
+void NodeControl::end_trace(const ClientName& name, const TraceSink& sink) {
+  const auto hub = hubs_.find(name);
+  if (hub == hubs_.end() || !hub->second->remove(sink)) return;
+  hubs_.erase(hub);
+  on_shard(name,
+           [name](broker::Shard& shard) { (void)shard.trace(name.mountpoint, name.client_id, nullptr); });
+}
+
+void NodeControl::describe_node(std::function<void(NodeFacts)> done) {
+  const uint32_t shards = parts_.node.shard_count();
+  const auto gathering = std::make_shared<Gathering<NodeFacts>>(shards + 1, std::move(done));
+  {
+    const std::lock_guard lock(gathering->mutex);
+    NodeFacts& facts = gathering->answer;
+    facts.version = parts_.version;
+    facts.uptime_seconds = (parts_.clock.mono_ns() - started_at_) / 1'000'000'000;
+    facts.health = health();
+    facts.draining = parts_.node.draining();
+    facts.shards = shards;
+    const auto whole = [&](std::string_view name) {
+      return static_cast<uint64_t>(std::max(0.0, parts_.registry.total(name)));
+    };
+    facts.inbox_messages = whole("courier_queue_messages");
+    facts.inbox_bytes = whole("courier_queue_bytes");
+    const store::LogState log = parts_.node.log_state();
+    facts.log_accepting = log.accepting;
+    facts.log_reason = log.reason;
+    facts.log_tail_bytes = parts_.log.tail_bytes();
+    facts.checkpoint_position = parts_.state.position().value;
+    facts.checkpoint_running = parts_.node.checkpoint_running();
+  }
+  for (uint32_t i = 0; i < shards; ++i) {
+    parts_.post.post(i, broker::TaskMail{[gathering](broker::Shard& shard) {
+                       gathering->add([&](NodeFacts& facts) {
+                         facts.connections += shard.connection_count();
+                         facts.sessions += shard.client_count();
+                       });
+                     }});
+  }
+  parts_.node.run_on_feed([gathering](const record::Directory& directory) {
+    gathering->add([&](NodeFacts& facts) {
+      facts.subscriptions = directory.subscription_count();
+      facts.retained_messages = directory.retained_count();
+      facts.retained_bytes = directory.retained_bytes();
+      facts.shared_groups = directory.groups().count();
+    });
+  });
+}
+
+void NodeControl::backup(std::string path, std::function<void(Result<BackupFacts>)> done) {
+  if (backup_running_.exchange(true))
+    return done(fail(errc::conflict, "a backup is being made already; wait for it to be done"));
+  const bool taken = worker_.post([this, path = std::move(path), done] {
+    const uint64_t position = parts_.state.position().value;
+    const Result<void> made = parts_.state.backup(path);
+    backup_running_ = false;
+    if (!made) return done(fail(code_of(made.error().code), made.error().message));
+    done(BackupFacts{.bytes = bytes_below(path), .position = position});
+  });
+  if (taken) return;
+  backup_running_ = false;
+  done(fail(errc::conflict, "the node is stopping"));
+}
+
+}  // namespace courier::admin

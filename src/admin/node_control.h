@@ -1,0 +1,61 @@
+// The REST side's port over a real node: asks the shards by TaskMail on their own threads, the directory on
+// the feed thread, and merges what they say.
+//
+// The node and the post outlive it. What it has asked of them may still run when it is gone, so those tasks
+// hold what they need.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "admin/control.h"
+#include "base/metrics.h"
+#include "base/worker_pool.h"
+#include "broker/node.h"
+#include "store/ordered_log.h"
+#include "store/state_store.h"
+
+namespace courier::admin {
+
+class NodeControl final : public Control {
+ public:
+  struct Parts {
+    broker::Node& node;
+    broker::Post& post;
+    store::OrderedLog& log;
+    store::StateStore& state;
+    const Clock& clock;
+    const Registry& registry;
+    std::string version;
+  };
+  explicit NodeControl(Parts parts);
+  // Waits for a backup that runs.
+  ~NodeControl() override;
+
+  Health health() const override;
+  void list_clients(ClientQuery query, std::function<void(ClientPage)> done) override;
+  void show_client(ClientName name, std::function<void(Result<ClientDetail>)> done) override;
+  void kick_client(ClientName name, std::function<void(Result<void>)> done) override;
+  void begin_trace(const ClientName& name, std::shared_ptr<TraceSink> sink) override;
+  void end_trace(const ClientName& name, const TraceSink& sink) override;
+  void describe_node(std::function<void(NodeFacts)> done) override;
+  void backup(std::string path, std::function<void(Result<BackupFacts>)> done) override;
+
+ private:
+  class TraceHub;
+
+  // Of the shard that has this client.
+  uint32_t shard_of(const ClientName& name) const;
+  void on_shard(const ClientName& name, std::function<void(broker::Shard&)> task);
+
+  const Parts parts_;
+  const MonoNs started_at_;
+  // A shard knows one tracer a client; several API clients may watch the same.
+  std::map<ClientName, std::shared_ptr<TraceHub>> hubs_;
+  std::atomic<bool> backup_running_{false};
+  WorkerPool worker_{"courier-backup", 1, 1};
+};
+
+}  // namespace courier::admin

@@ -1,0 +1,287 @@
+// What the resources under /v1 answer, over real loopback HTTP and a fake node.
+#include <gmock/gmock.h>
+
+#include <set>
+
+#include "admin/limits.h"
+#include "admin/server_test_bed.h"
+
+namespace courier::admin {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Resources : public ServerTest {
+ protected:
+  Resources() { start(); }
+};
+
+TEST_F(Resources, PagesLeadThroughAllClientsOnceInOrder) {
+  for (int i = 0; i < 25; ++i)
+    control.add_client(i % 2 ? "m" : "", "client-" + std::to_string(100 + i), i % 3 == 0);
+  std::vector<std::pair<std::string, std::string>> seen;
+  std::string cursor;
+  int pages = 0;
+  do {
+    const auto page = get("/v1/clients?limit=10" + (cursor.empty() ? "" : "&cursor=" + cursor)).json();
+    ASSERT_TRUE(page.contains("clients"));
+    for (const auto& client : page["clients"])
+      seen.emplace_back(client.value("mountpoint", "?"), client.value("client_id", "?"));
+    cursor = page.value("next_cursor", "");
+    ++pages;
+  } while (!cursor.empty());
+  EXPECT_EQ(pages, 3);
+  EXPECT_EQ(seen.size(), 25u);
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+  EXPECT_EQ(std::set(seen.begin(), seen.end()).size(), 25u);
+}
+
+TEST_F(Resources, ListTakesFiltersAsTheyAreMeant) {
+  EXPECT_EQ(get("/v1/clients?mountpoint=a%20b&prefix=x%2By+z&connected=false&limit=7").status, 200);
+  const ClientQuery query = control.with([](FakeControl& c) { return c.last_query_; });
+  EXPECT_EQ(query.mountpoint, "a b");
+  EXPECT_EQ(query.prefix, "x+y z");
+  EXPECT_EQ(query.connected, false);
+  EXPECT_EQ(query.limit, 7u);
+  EXPECT_EQ(get("/v1/clients").status, 200);
+  const ClientQuery none = control.with([](FakeControl& c) { return c.last_query_; });
+  EXPECT_EQ(none.mountpoint, std::nullopt);
+  EXPECT_EQ(none.connected, std::nullopt);
+  EXPECT_EQ(none.limit, kPageDefault);
+}
+
+TEST_F(Resources, ListRefusesFiltersThatItDoesNotUnderstandInsteadOfShowingEverything) {
+  for (const std::string_view query :
+       {"limit=0", "limit=5001", "limit=-1", "limit=ten", "limit=", "connected=yes", "conected=true",
+        "cursor=zz", "cursor=6", "cursor=61", "cursor=%00"}) {
+    const Answer answer = get("/v1/clients?" + std::string(query));
+    EXPECT_EQ(answer.status, 400) << query;
+    EXPECT_THAT(answer.body, HasSubstr("\"error\"")) << query;
+  }
+}
+
+TEST_F(Resources, ClientIdsMayHoldAnything) {
+  for (const std::string_view id : {"a/b", "../../etc/passwd", "..", "?", "#", "%2F", "a b", "a+b",
+                                    "\"'<script>", "trace", "caf\xc3\xa9", "\x01\x1f\x7f"}) {
+    control.add_client("", std::string(id), true);
+    std::string encoded;
+    for (const char c : id) {
+      char hex[4];
+      std::snprintf(hex, sizeof hex, "%%%02x", static_cast<unsigned char>(c));
+      encoded += hex;
+    }
+    const Answer answer = get("/v1/clients/" + encoded);
+    EXPECT_EQ(answer.status, 200) << id;
+    EXPECT_EQ(answer.json().value("client_id", ""), id);
+  }
+  EXPECT_EQ(get("/v1/clients/a+b").status, 200) << "a plus sign in a path is one";
+}
+
+TEST_F(Resources, BytesThatAreNotUtf8BecomeReplacementCharacters) {
+  control.add_client("", "bad\xff\xc3", true);
+  const Answer shown = get("/v1/clients/bad%ff%c3");
+  EXPECT_EQ(shown.status, 200);
+  EXPECT_EQ(shown.json().value("client_id", ""), "bad\xef\xbf\xbd\xef\xbf\xbd");
+  const Answer missing = get("/v1/clients/worse%ff");
+  EXPECT_EQ(missing.status, 404);
+  EXPECT_THAT(missing.json().value("error", ""), HasSubstr("worse\xef\xbf\xbd"));
+}
+
+TEST_F(Resources, ClientIsShownInFull) {
+  control.add_client("m", "phone", true);
+  control.with([](FakeControl& c) {
+    ClientDetail& client = c.clients_.at({"m", "phone"});
+    client.summary.inbox_messages = 3;
+    client.inbox_next = 12;
+    client.will = WillFacts{.topic = "gone", .qos = 1};
+    client.subscriptions = {{.filter = "a/#", .qos = 2, .identifier = 5}, {.filter = "b"}};
+  });
+  EXPECT_EQ(get("/v1/clients/phone").status, 404) << "in another mountpoint";
+  const auto json = get("/v1/clients/phone?mountpoint=m").json();
+  EXPECT_EQ(json["inbox"]["messages"], 3);
+  EXPECT_EQ(json["inbox"]["next"], 12);
+  EXPECT_EQ(json["peer"], "192.0.2.1:1000");
+  EXPECT_EQ(json["will"]["topic"], "gone");
+  EXPECT_TRUE(json["expiry_seconds"].is_null());
+  ASSERT_EQ(json["subscriptions"].size(), 2u);
+  EXPECT_EQ(json["subscriptions"][0]["filter"], "a/#");
+  EXPECT_EQ(json["subscriptions"][0]["identifier"], 5);
+  EXPECT_FALSE(json["subscriptions"][1].contains("identifier"));
+}
+
+TEST_F(Resources, KickTellsThreeOutcomesApart) {
+  control.add_client("", "phone", true);
+  Peer peer(server->port());
+  const Answer kicked = peer.ask("DELETE", "/v1/clients/phone");
+  EXPECT_EQ(kicked.status, 200);
+  EXPECT_EQ(kicked.json().value("kicked", false), true);
+  EXPECT_EQ(peer.ask("DELETE", "/v1/clients/phone").status, 409);
+  EXPECT_EQ(peer.ask("DELETE", "/v1/clients/nobody").status, 404);
+  EXPECT_EQ(peer.ask("DELETE", "/v1/clients").status, 405) << "never all of them";
+}
+
+TEST_F(Resources, NodeIsDescribed) {
+  const auto json = get("/v1/node").json();
+  EXPECT_EQ(json["version"], "1.2.3");
+  EXPECT_EQ(json["connections"], 7);
+  EXPECT_EQ(json["log"]["accepting"], true);
+}
+
+// --- backup ---
+
+TEST_F(Resources, BackupAnswersWithSizeAndPosition) {
+  Peer peer(server->port());
+  const Answer done = peer.ask("POST", "/v1/backup", kToken, R"({"path": "/var/backups/one"})");
+  EXPECT_EQ(done.status, 200);
+  EXPECT_EQ(done.json(), nlohmann::json({{"path", "/var/backups/one"}, {"bytes", 4096}, {"position", 17}}));
+  EXPECT_EQ(control.with([](FakeControl& c) { return c.backup_path_; }), "/var/backups/one");
+}
+
+TEST_F(Resources, BackupRefusesBodiesThatItDoesNotUnderstand) {
+  Peer peer(server->port());
+  for (const std::string_view body :
+       {"x", "[]", "{}", R"({"path": 1})", R"({"path": ""})", R"({"path": "relative"})",
+        R"({"path": "/a\u0000b"})", R"({"path": "/a", "pathh": "/b"})", R"({"path": "/a"} x)", "\xff"}) {
+    const Answer answer = peer.ask("POST", "/v1/backup", kToken, body);
+    EXPECT_EQ(answer.status, 400) << body;
+    EXPECT_THAT(answer.json().value("hint", ""), ::testing::Not("")) << body;
+  }
+  EXPECT_EQ(peer.ask("POST", "/v1/backup").status, 400);
+  EXPECT_EQ(peer.ask("POST", "/v1/backup", kToken, R"({"path": "/)" + std::string(kPathBytesMax, 'x') + "\"}")
+                .status,
+            400);
+  const std::string deep(60'000, '[');
+  EXPECT_EQ(peer.ask("POST", "/v1/backup", kToken, deep).status, 400) << "nor nests until the stack ends";
+  EXPECT_EQ(control.with([](FakeControl& c) { return c.backup_path_; }), "");
+}
+
+TEST_F(Resources, BackupFailuresHaveStatusesOfTheirOwn) {
+  Peer peer(server->port());
+  for (const auto& [code, status] :
+       {std::pair{errc::conflict, 409}, {errc::storage_full, 507}, {errc::storage, 500}}) {
+    control.with([code = code](FakeControl& c) { c.backup_result_ = fail(code, "a sentence"); });
+    const Answer answer = peer.ask("POST", "/v1/backup", kToken, R"({"path": "/a"})");
+    EXPECT_EQ(answer.status, status);
+    EXPECT_EQ(answer.json().value("error", ""), "a sentence");
+  }
+}
+
+TEST_F(Resources, BackupMayTakeLongerThanAnythingElse) {
+  server = nullptr;
+  start([](ServerOptions& options) { options.answer_timeout = std::chrono::milliseconds(20); });
+  control.with([](FakeControl& c) { c.hold_backup_ = c.silent_ = true; });
+  Peer peer(server->port());
+  peer.send("POST /v1/backup HTTP/1.1\r\nAuthorization: Bearer " + std::string(kToken) +
+            "\r\nContent-Length: 14\r\n\r\n{\"path\": \"/a\"}");
+  ASSERT_TRUE(control.wait([](FakeControl& c) { return c.held_backup_ != nullptr; }));
+  EXPECT_EQ(get("/v1/node").status, 504) << "meanwhile the time of an ordinary answer has passed";
+  control.with([](FakeControl& c) { return c.held_backup_; })(BackupFacts{.bytes = 1, .position = 2});
+  EXPECT_EQ(peer.receive().status, 200);
+}
+
+// --- trace ---
+
+class Trace : public Resources {
+ protected:
+  void begin(Peer& peer, std::string_view target = "/v1/clients/phone/trace?mountpoint=m") {
+    const size_t before = control.with([](FakeControl& c) { return c.sinks_.size(); });
+    peer.send("GET " + std::string(target) + " HTTP/1.1\r\nAuthorization: Bearer " + std::string(kToken) +
+              "\r\n\r\n");
+    ASSERT_TRUE(control.wait([before](FakeControl& c) { return c.sinks_.size() == before + 1; }));
+  }
+  void say(std::string packet, bool inbound = true) {
+    control.with([&](FakeControl& c) {
+      for (const auto& sink : c.sinks_) sink->on_line({1'700'000'000'000, inbound, packet});
+    });
+  }
+};
+
+TEST_F(Trace, PacketsComeAsLinesUntilTheCallerHangsUp) {
+  {
+    Peer peer(server->port());
+    begin(peer);
+    EXPECT_EQ(control.with([](FakeControl& c) { return c.traced_; }), (ClientName{"m", "phone"}));
+    const std::string head = peer.read_up_to("\r\n\r\n");
+    EXPECT_THAT(head, HasSubstr("200 OK"));
+    EXPECT_THAT(head, HasSubstr("Content-Type: application/x-ndjson"));
+    EXPECT_THAT(peer.read_up_to("}\n"), HasSubstr(R"({"event":"started","connected":true})"));
+    say("PINGREQ");
+    EXPECT_THAT(peer.read_up_to("}\n"),
+                HasSubstr(R"({"time":"2023-11-14T22:13:20.000Z","direction":"in","packet":"PINGREQ"})"));
+    say("PUBLISH topic=\"\xff\n\"", false);
+    EXPECT_THAT(peer.read_up_to("}\n"),
+                HasSubstr("\"direction\":\"out\",\"packet\":\"PUBLISH topic=\\\"\xef\xbf\xbd\\n\\\"\"}"));
+  }
+  EXPECT_TRUE(control.wait([](FakeControl& c) { return c.sinks_.empty(); }));
+}
+
+TEST_F(Trace, SlowReaderMissesPacketsAndIsToldHowMany) {
+  Peer peer(server->port());
+  begin(peer);
+  // More than all buffers on the way can hold.
+  constexpr uint64_t kLines = 60'000;
+  for (uint64_t i = 0; i < kLines; ++i) say("PUBLISH " + std::string(400, 'x'));
+  say("PINGREQ");
+  uint64_t lines = 0, dropped = 0;
+  std::string text;
+  while (lines + dropped < kLines + 1) {
+    const std::string more = peer.read();
+    ASSERT_NE(more, "") << lines << " lines, " << dropped << " dropped";
+    text += more;
+    size_t begin = 0;
+    for (size_t end; (end = text.find("}\n", begin)) != std::string::npos; begin = end + 2) {
+      const std::string line = text.substr(begin, end - begin);
+      if (line.find("\"packet\"") != std::string::npos) ++lines;
+      if (const size_t at = line.find("\"lines\":"); at != std::string::npos) {
+        dropped += std::stoull(line.substr(at + 8));
+      }
+    }
+    text.erase(0, begin);
+  }
+  EXPECT_GT(dropped, 0u);
+  EXPECT_EQ(lines + dropped, kLines + 1);
+}
+
+TEST_F(Trace, QuietTraceGivesASignOfLife) {
+  server = nullptr;
+  start([](ServerOptions& options) { options.heartbeat = std::chrono::milliseconds(10); });
+  Peer peer(server->port());
+  begin(peer);
+  peer.read_up_to("}\n\r\n");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(peer.read_up_to("\r\n\n\r\n"), "1\r\n\n\r\n");
+  say("PINGREQ");
+  EXPECT_NE(peer.read_up_to("PINGREQ"), "");
+}
+
+TEST_F(Trace, TracesHaveALimitOfTheirOwn) {
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (size_t i = 0; i < kTracesMax; ++i) {
+    peers.push_back(std::make_unique<Peer>(server->port()));
+    begin(*peers.back());
+  }
+  EXPECT_EQ(get("/v1/clients/phone/trace").status, 429);
+  EXPECT_EQ(control.with([](FakeControl& c) { return c.sinks_.size(); }), kTracesMax);
+  peers.pop_back();
+  ASSERT_TRUE(control.wait([](FakeControl& c) { return c.sinks_.size() == kTracesMax - 1; }));
+  Peer peer(server->port());
+  begin(peer);
+}
+
+TEST_F(Trace, EndsWithTheServer) {
+  Peer peer(server->port());
+  begin(peer);
+  server = nullptr;
+  EXPECT_TRUE(control.with([](FakeControl& c) { return c.sinks_.empty(); }));
+}
+
+TEST_F(Trace, CannotBeToldToHttp10NorToHead) {
+  Peer peer(server->port());
+  peer.send("GET /v1/clients/phone/trace HTTP/1.0\r\nAuthorization: Bearer " + std::string(kToken) +
+            "\r\n\r\n");
+  EXPECT_EQ(peer.receive().status, 505);
+  Peer head(server->port());
+  EXPECT_EQ(head.ask("HEAD", "/v1/clients/phone/trace").status, 505);
+}
+
+}  // namespace
+}  // namespace courier::admin
