@@ -1,6 +1,7 @@
 // /v1/clients: who is here, one of them in full, and showing one the door.
 #include <charconv>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "admin/errc.h"
@@ -34,7 +35,8 @@ Json to_json(const ClientSummary& client) {
 
 Json to_json(const ClientDetail& client) {
   Json json = to_json(client.summary);
-  json["session_id"] = client.session_id;
+  // As text: a number of 64 bits does not survive JavaScript.
+  json["session_id"] = fmt::format("{:016x}", client.session_id);
   json["stored"] = client.stored;
   json["expiry_seconds"] = client.expiry_seconds ? Json(*client.expiry_seconds) : Json(nullptr);
   if (client.expires_at) json["expires_at"] = log::iso8601(*client.expires_at);

@@ -93,6 +93,7 @@ TEST_F(Resources, ClientIsShownInFull) {
     ClientDetail& client = c.clients_.at({"m", "phone"});
     client.summary.inbox_messages = 3;
     client.inbox_next = 12;
+    client.session_id = 0x8000000000012345;
     client.will = WillFacts{.topic = "gone", .qos = 1};
     client.subscriptions = {{.filter = "a/#", .qos = 2, .identifier = 5}, {.filter = "b"}};
   });
@@ -100,6 +101,7 @@ TEST_F(Resources, ClientIsShownInFull) {
   const auto json = get("/v1/clients/phone?mountpoint=m").json();
   EXPECT_EQ(json["inbox"]["messages"], 3);
   EXPECT_EQ(json["inbox"]["next"], 12);
+  EXPECT_EQ(json["session_id"], "8000000000012345");
   EXPECT_EQ(json["peer"], "192.0.2.1:1000");
   EXPECT_EQ(json["will"]["topic"], "gone");
   EXPECT_TRUE(json["expiry_seconds"].is_null());
