@@ -107,6 +107,14 @@ Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Setting
   return listeners;
 }
 
+admin::ServerOptions admin_options_of(const config::Settings& settings) {
+  admin::ServerOptions options;
+  options.bind = settings.admin.bind;
+  options.tokens = settings.admin.tokens;
+  options.token_file = settings.admin.token_file;
+  return options;
+}
+
 log::Options log_options_of(const config::Settings& settings) {
   return {settings.log.level, settings.log.format, settings.log.file, true};
 }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admin/server.h"
 #include "auth/authenticator.h"
 #include "base/metrics.h"
 #include "base/result.h"
@@ -20,6 +21,7 @@ broker::NodeOptions node_options_of(const config::Settings& settings, uint64_t s
 gateway::GatewayOptions gateway_options_of(const config::Settings& settings);
 // Errors: a bad address or network, with the listener's name.
 Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Settings& settings);
+admin::ServerOptions admin_options_of(const config::Settings& settings);
 log::Options log_options_of(const config::Settings& settings);
 
 // The chain of authenticators. Errors: a password file that cannot be read.

@@ -13,6 +13,8 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include "admin/errc.h"
+#include "admin/node_control.h"
 #include "assembly.h"
 #include "auth/allow_all.h"
 #include "base/log.h"
@@ -76,6 +78,7 @@ class Daemon {
   void stop();
   ExitCode refuse(ExitCode code, const std::string& why) const;
   std::optional<ExitCode> open_store();
+  std::optional<ExitCode> start_admin();
   std::optional<ExitCode> recover();
   void tick();
   void reload();
@@ -98,6 +101,8 @@ class Daemon {
   auth::AllowAll authorizer_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<broker::Node> node_;
+  std::unique_ptr<admin::NodeControl> control_;
+  std::unique_ptr<admin::Server> admin_;  // none: [admin] bind is empty
   broker::StartReport report_;
   milliseconds recovery_{};
   Steady::time_point memory_looked_at_{}, watchdog_fed_{};
@@ -157,6 +162,7 @@ std::optional<ExitCode> Daemon::start() {
   const std::string where = fmt::format("{}", fmt::join(doors, " "));
   log::info("courierd is ready", {{"version", COURIER_VERSION},
                                   {"listeners", where},
+                                  {"admin", admin_ ? admin_->address() : "off"},
                                   {"sessions", report_.sessions},
                                   {"subscriptions", report_.subscriptions},
                                   {"retained", report_.retained},
@@ -190,6 +196,7 @@ std::optional<ExitCode> Daemon::recover() {
   node_ = std::make_unique<broker::Node>(node_options_of(settings_, seed), limits_, store_->log(),
                                          store_->state(), system_clock(), *gateway_, *authenticator_,
                                          authorizer_, registry_);
+  if (const auto code = start_admin()) return code;
   auto report = node_->start();
   if (!report) return refuse(exit_code_of(report.error()), report.error().message);
   report_ = *report;
@@ -201,6 +208,25 @@ std::optional<ExitCode> Daemon::recover() {
     log::warn("waiting for the log", {{"accepting", state.accepting}, {"reason", state.reason}});
   }
   recovery_ = std::chrono::duration_cast<milliseconds>(Steady::now() - began);
+  return std::nullopt;
+}
+
+// Before the recovery, so that /livez and /readyz can tell a node that recovers from one that is gone.
+std::optional<ExitCode> Daemon::start_admin() {
+  if (settings_.admin.bind.empty()) return std::nullopt;
+  control_ = std::make_unique<admin::NodeControl>(admin::NodeControl::Parts{.node = *node_,
+                                                                            .post = *gateway_,
+                                                                            .log = store_->log(),
+                                                                            .state = store_->state(),
+                                                                            .clock = system_clock(),
+                                                                            .registry = registry_,
+                                                                            .version = COURIER_VERSION});
+  auto server = admin::Server::start(admin_options_of(settings_), *control_, registry_);
+  if (!server) {
+    const bool address = server.error().code == admin::make_error_code(admin::errc::listen);
+    return refuse(address ? kCannotListen : kUsage, server.error().message);
+  }
+  admin_ = *std::move(server);
   return std::nullopt;
 }
 
@@ -237,6 +263,9 @@ void Daemon::tick() {
 
 void Daemon::reload() {
   if (auto reopened = log::reopen(); !reopened) log::error("SIGHUP", {{"error", reopened.error().message}});
+  if (auto tokens = admin_ ? admin_->reload_tokens() : Result<void>(); !tokens) {
+    log::error("SIGHUP: the old tokens of the REST API stay", {{"error", tokens.error().message}});
+  }
   const auto file =
       command_line_.config_file.empty() ? std::nullopt : std::optional(command_line_.config_file);
   auto wanted = config::load(file, command_line_.overrides, config::environment());
@@ -298,6 +327,8 @@ void Daemon::stop() {
   wait(kLastWordsMax, [this] { return gateway_->connections() == 0; });
   store_->log().stop();
   wait(settings_.drain_timeout, [this] { return !node_->checkpoint_running(); });
+  admin_.reset();
+  control_.reset();
   gateway_->stop();
   node_.reset();
   gateway_.reset();

@@ -1,6 +1,6 @@
 // One run of courierd: what it is put together from, in which order it starts, and how it stops.
 //
-//   settings -> store -> node (recovery) -> shard threads -> listeners -> ready
+//   settings -> store -> HTTP (not ready yet) -> node (recovery) -> shard threads -> listeners -> ready
 //   SIGTERM: no new connections -> everybody is told, paced -> log and checkpoint -> threads -> exit
 //
 // Owned by main(), used on the main thread.
