@@ -167,8 +167,12 @@ class NodeControl::TraceHub {
   }
   void tell(bool inbound, std::string_view packet) {
     const TraceLine line{clock_.wall_ms(), inbound, std::string(packet)};
-    const std::lock_guard lock(mutex_);
-    for (const auto& sink : sinks_) sink->on_line(line);
+    std::vector<std::shared_ptr<TraceSink>> sinks;
+    {
+      const std::lock_guard lock(mutex_);
+      sinks = sinks_;  // they have locks of their own
+    }
+    for (const auto& sink : sinks) sink->on_line(line);
   }
 
  private:
@@ -295,6 +299,11 @@ void NodeControl::describe_node(std::function<void(NodeFacts)> done) {
     facts.log_tail_bytes = parts_.log.tail_bytes();
     facts.checkpoint_position = parts_.state.position().value;
     facts.checkpoint_running = parts_.node.checkpoint_running();
+  }
+  if (!parts_.node.ready()) {
+    // Shards and feed do not run yet, or recover: what they would count is not known.
+    for (uint32_t i = 0; i < shards + 1; ++i) gathering->add([](NodeFacts&) {});
+    return;
   }
   for (uint32_t i = 0; i < shards; ++i) {
     parts_.post.post(i, broker::TaskMail{[gathering](broker::Shard& shard) {

@@ -280,6 +280,24 @@ TEST_F(Control, NodeIsCountedOverAllShards) {
   EXPECT_EQ(control->health().reason, "draining");
 }
 
+TEST_F(Control, NodeThatHasNotStartedIsDescribedAtOnce) {
+  World other({});
+  ASSERT_TRUE(other.start());
+  admin::NodeControl early({.node = other.node(),
+                            .post = other,
+                            .log = other.log(),
+                            .state = other.store(),
+                            .clock = other.clock(),
+                            .registry = other.metrics(),
+                            .version = ""});
+  ASSERT_FALSE(other.node().ready());
+  std::optional<admin::NodeFacts> facts;
+  early.describe_node([&](admin::NodeFacts answer) { facts = std::move(answer); });
+  ASSERT_TRUE(facts);
+  EXPECT_FALSE(facts->health.ready);
+  EXPECT_EQ(facts->health.reason, "starting");
+}
+
 TEST_F(Control, BackupIsMadeOnAWorkerAndNeverOverSomething) {
   const auto folder =
       std::filesystem::path(::testing::TempDir()) / ("courier_admin_" + std::to_string(::getpid()));
