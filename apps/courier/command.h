@@ -48,6 +48,11 @@ int run(int argc, const char* const* argv);
 // One for each command: command_<name>.cc.
 Run set_up_pub(CLI::App& app);
 Run set_up_sub(CLI::App& app);
+Run set_up_client(CLI::App& app);
+Run set_up_node(CLI::App& app);
+Run set_up_backup(CLI::App& app);
+Run set_up_restore(CLI::App& app);
+Run set_up_inspect(CLI::App& app);
 Run set_up_passwd(CLI::App& app);
 Run set_up_config(CLI::App& app);
 Run set_up_demo(CLI::App& app);

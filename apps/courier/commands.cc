@@ -12,6 +12,11 @@ namespace {
 constexpr Command kCommands[] = {
     {"pub", "Messages", "Publish messages", set_up_pub},
     {"sub", "Messages", "Subscribe and print what arrives", set_up_sub},
+    {"client", "Server", "List, show, disconnect and trace clients", set_up_client},
+    {"node", "Server", "Say how a running node is", set_up_node},
+    {"backup", "Server", "Copy a running node's data", set_up_backup},
+    {"restore", "Server", "Put a backup back", set_up_restore},
+    {"inspect", "Server", "Look into a stopped node's data", set_up_inspect},
     {"passwd", "Server", "Add, change or remove a user of a password file", set_up_passwd},
     {"config", "Server", "Check a configuration file, or print the reference", set_up_config},
     {"demo", "Server", "Show the main job: orders, phones, a kill -9, and what was lost", set_up_demo},
