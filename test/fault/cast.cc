@@ -84,8 +84,8 @@ void Publisher::play(bool on) {
   pump();
 }
 
-void Publisher::widen(bool on) {
-  inflight_max_ = on ? 2 * kInflightMax : kInflightMax;
+void Publisher::widen() {
+  inflight_max_ += kInflightMax;
   pump();
 }
 

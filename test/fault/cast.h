@@ -62,14 +62,16 @@ class Actor : public client::ClientHandler {
 class Publisher final : public Actor {
  public:
   Publisher(Stage& stage, const std::string& id, mqtt::Version version, bool stored);
+  ~Publisher() override { stage_.loop.cancel(after_refusal_); }
 
   void play(bool on);
   // Everything it published has been answered or given up.
   bool idle() const { return client_.unfinished() == 0; }
   uint64_t accepted() const { return accepted_; }
   uint64_t refused() const { return refused_; }
-  // More in flight than usual: what is on its way when the log stalls fills the usual window.
-  void widen(bool on);
+  // More in flight than before: what is on its way when the log stalls fills the usual window.
+  void widen();
+  void narrow() { inflight_max_ = kInflightMax; }
   // While the disk is known to be full, whatever is sent must not be acknowledged.
   void forbid_acceptance(bool on);
 
@@ -140,6 +142,7 @@ class Subscriber final : public Actor {
 class WillBearer final : public Actor {
  public:
   WillBearer(Stage& stage, const std::string& id, mqtt::Version version, bool stored, mqtt::Qos qos);
+  ~WillBearer() override { stage_.loop.cancel(again_); }
 
   void begin();
   // cut(), with the will then due.
