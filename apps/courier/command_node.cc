@@ -71,6 +71,7 @@ int status(const NodeFlags& flags) {
 Run set_up_node(CLI::App& app) {
   auto flags = std::make_shared<NodeFlags>();
   app.require_subcommand(1);
+  app.footer("Example:\n  courier node status -o json");
   CLI::App* command = app.add_subcommand("status", "Say how a running node is");
   command->set_help_flag("--help,-h", "Show this help and exit");
   command->add_option("-o,--output", flags->output, "table (the default), json, or ndjson (one line)")

@@ -131,8 +131,8 @@ class Shard {
   size_t client_count() const { return clients_.size(); }
   const Client* find(std::string_view mountpoint, std::string_view client_id) const;
   void for_each(const std::function<bool(const Client&)>& visit) const;
-  // The same in pieces, so that a million clients hold nobody up: visits about `count` clients from `walk` on.
-  // False: it is over. Who comes or goes meanwhile may be missed; when the table grew meanwhile, all are
+  // The same in pieces, so that a million clients hold nobody up: visits about `count` clients from `walk`
+  // on. False: it is over. Who comes or goes meanwhile may be missed; when the table grew meanwhile, all are
   // visited anew.
   struct Walk {
     size_t bucket = 0, buckets = 0;
