@@ -84,7 +84,7 @@ struct Walk {
   ClientQuery query;
   broker::Post& post;
   std::function<void(std::map<ClientName, ClientSummary>)> done;
-  broker::Shard::Walk place;
+  broker::ClientTable::Walk place;
   std::map<ClientName, ClientSummary> first;  // at most limit + 1: the one too many says that there are more
 
   void visit(const broker::Client& client) {
@@ -95,11 +95,9 @@ struct Walk {
     if (!session.client_id.starts_with(query.prefix)) return;
     if (query.connected && (client.connection != nullptr) != *query.connected) return;
     if (query.after && name <= key(*query.after)) return;
-    if (first.size() > query.limit) {
-      if (name >= key(first.rbegin()->first)) return;
-      first.erase(std::prev(first.end()));
-    }
+    if (first.size() > query.limit && name >= key(first.rbegin()->first)) return;
     first.insert_or_assign(ClientName{session.mountpoint, session.client_id}, summary_of(client));
+    if (first.size() > query.limit + 1) first.erase(std::prev(first.end()));
   }
 
   static void go_on(const std::shared_ptr<Walk>& walk, broker::Shard& shard) {

@@ -44,8 +44,8 @@ void Shard::on_time() {
 
 void Shard::due(Client& client) {
   const session::Session& session = client.session;
-  const auto name = names_.find(name_key(session.mountpoint, session.client_id));
-  if (session.connected || client.connection || name == names_.end() || name->second.changing) return;
+  std::string key = name_key(session.mountpoint, session.client_id);
+  if (session.connected || client.connection || changing_.contains(key)) return;
   const WallMs now = out_.clock.wall_ms();
   const bool ends = ends_at(session) <= now;
   // The will goes out after its delay, or when the session ends. [MQTT-3.1.3-9]
@@ -56,7 +56,7 @@ void Shard::due(Client& client) {
   }
   log::debug("session expired", {{"client_id", session.client_id}});
   metrics_.sessions_expired.add();
-  name->second.changing = true;
+  changing_[std::move(key)];
   append(
       record::Detach{{session.id, session.attach}, true, true, session.expiry_seconds, session.sent_before});
 }

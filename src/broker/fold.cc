@@ -31,14 +31,14 @@ void Shard::fold(record::FeedItem& item) {
       self.after_fold(*client, was_dirty);
     }
     void operator()(record::NodeDownItem& down) const {
-      for (auto& [id, client] : self.clients_) {
-        if (id.ephemeral()) continue;  // of this run; those of the last were never here
+      for (const SessionId id : std::exchange(self.connected_, {})) {
+        Client* client = self.find(id);
+        CHECK(client != nullptr);
         const bool was_dirty = client->session.dirty;
         record::node_down(client->session, down.last_clock);
         self.after_fold(*client, was_dirty);
+        self.schedule(*client);
       }
-      if (!self.acting_) return;
-      for (const auto& [id, client] : self.clients_) self.schedule(*client);
     }
   };
   std::visit(Visitor{*this}, item);
@@ -69,12 +69,16 @@ struct Shard::RecordFold {
       self.erase_client(*old);
     }
     if (r.resume) {
-      to(r.resume, [&](Client& client) { record::resume(client.session, r, item.position); });
+      to(r.resume, [&](Client& client) {
+        record::resume(client.session, r, item.position);
+        self.connected_.insert(r.resume);
+      });
       return;
     }
     session::Session session;
     record::begin(session, r, item.position, record::session_hash(r.mountpoint, r.client_id));
-    Client& client = self.add_client(std::move(session));
+    Client& client = self.clients_.add(std::move(session));
+    self.connected_.insert(client.session.id);
     self.after_fold(client, false);
   }
   void operator()(record::Detach& r) const {
@@ -82,14 +86,13 @@ struct Shard::RecordFold {
     if (!client) return;
     to(r.of.session, [&](Client& c) {
       if (!record::fold(c.session, r, item.clock)) return;
-      if (!r.ends_session && self.acting_) self.schedule(c);
+      self.connected_.erase(c.session.id);
+      if (!r.ends_session) self.schedule(c);
     });
     if (!r.ends_session || client->session.attach != r.of.attach) return;
     const std::string key = name_key(client->session.mountpoint, client->session.client_id);
-    const auto name = self.names_.find(key);
-    if (name != self.names_.end()) name->second.changing = false;
     self.erase_client(*client);
-    if (self.acting_) self.next_in_line(key);
+    self.change_is_over(key);
   }
   void operator()(record::Subscribe& r) const {
     to(r.by.session, [&](Client& c) {
@@ -259,17 +262,18 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
 }
 
 void Shard::restore(session::Session session) {
-  Client& client = add_client(std::move(session));
+  Client& client = clients_.add(std::move(session));
+  if (client.session.connected) connected_.insert(client.session.id);
+  schedule(client);
   metrics_.queue_messages.add(static_cast<int64_t>(client.session.inbox.count()));
   metrics_.queue_bytes.add(static_cast<int64_t>(client.session.inbox.bytes()));
 }
 
-void Shard::restore(SessionId session, const record::Subscriptions& subscriptions) {
+void Shard::restore(SessionId session, std::vector<uint64_t> filter_hashes) {
   Client* client = find(session);
   if (!client) return;
-  client->session.subscription_count = static_cast<uint32_t>(subscriptions.filters.size());
-  for (const record::Subscription& s : subscriptions.filters)
-    client->filters.push_back(filter_hash(s.filter));
+  client->session.subscription_count = static_cast<uint32_t>(filter_hashes.size());
+  client->filters = std::move(filter_hashes);
   std::sort(client->filters.begin(), client->filters.end());
 }
 

@@ -148,10 +148,10 @@ void Shard::adopt(Link& link, std::unique_ptr<Connection> owned) {
 void Shard::attach(Connection& connection) {
   const std::string key = name_key(connection.identity.mountpoint, connection.client_id);
   if (const auto tracer = tracers_.find(key); tracer != tracers_.end()) connection.tracer = tracer->second;
-  Name& name = names_[key];
-  if (name.changing) {
+  if (const auto change = changing_.find(key); change != changing_.end()) {
     // Whoever waits or attaches now has lost to this one. [MQTT-3.1.4-3]
-    const ConnectionId losers[] = {std::exchange(name.waiting, connection.id), name.attaching};
+    const ConnectionId losers[] = {std::exchange(change->second.waiting, connection.id),
+                                   change->second.attaching};
     connection.state = Connection::State::waiting;
     for (const ConnectionId loser : losers) {
       if (Connection* other = find(loser))
@@ -160,15 +160,14 @@ void Shard::attach(Connection& connection) {
     return;
   }
   ConnectRequest& request = *connection.request;
-  const bool stored_before = name.session && !name.session.ephemeral();
+  Client* client = clients_.find(connection.identity.mountpoint, connection.client_id);
+  const bool stored_before = client && !client->session.id.ephemeral();
   const bool needs_record = stored_before || request.expiry_seconds > 0 || request.will;
   if (needs_record && !log_state_.accepting) {
     refuse_connect(connection, ReasonCode::server_unavailable, log_state_.reason);
-    if (!name.session) names_.erase(key);
     return;
   }
 
-  Client* client = find(name.session);
   const bool taken_over = client && client->connection;
   if (taken_over) {
     // Its end is not recorded: the ATTACH that follows says so by itself.
@@ -181,8 +180,6 @@ void Shard::attach(Connection& connection) {
     end_ephemeral(*client);
     client = nullptr;
   }
-  // end_ephemeral() forgets the name.
-  Name& mine = names_[key];
   if (!needs_record) {
     attach_ephemeral(connection);
     return;
@@ -210,8 +207,7 @@ void Shard::attach(Connection& connection) {
     attach.will = record::Will{request.will->message, request.will->delay_seconds,
                                request.will->message_expiry_seconds};
   }
-  mine.changing = true;
-  mine.attaching = connection.id;
+  changing_[key] = {connection.id, {}};
   connection.state = Connection::State::attaching;
   const bool present = static_cast<bool>(attach.resume);
   append(std::move(attach), ToConnack{connection.id, key, present});
@@ -226,18 +222,17 @@ void Shard::attach_ephemeral(Connection& connection) {
   session.username = connection.identity.username;
   session.version = connection.version;
   session.connected = true;
-  Client& client = add_client(std::move(session));
+  Client& client = clients_.add(std::move(session));
   connection.client = &client;
   client.connection = &connection;
   send_connack(connection, false);
 }
 
 void Shard::attached(const ToConnack& pending) {
-  const auto name = names_.find(pending.name);
-  CHECK(name != names_.end() && name->second.changing);
-  name->second.changing = false;
-  name->second.attaching = ConnectionId();
-  Client* client = find(name->second.session);
+  const auto change = changing_.find(pending.name);
+  CHECK(change != changing_.end());
+  change->second.attaching = ConnectionId();
+  Client* client = find_by_key(pending.name);
   CHECK(client != nullptr);
   Connection* connection = find(pending.connection);
   if (connection) {
@@ -246,22 +241,21 @@ void Shard::attached(const ToConnack& pending) {
     client->connection = connection;
     send_connack(*connection, pending.session_present);
     want_pump(*client);
-  } else if (!find(name->second.waiting)) {
+  } else if (!find(change->second.waiting)) {
     // The client went away before its CONNACK: the connection that the will speaks of never was.
+    changing_.erase(change);
     detach(*client, true, client->session.expiry_seconds, client->session.sent_before);
     return;
   }
-  next_in_line(pending.name);
+  change_is_over(pending.name);
 }
 
-void Shard::next_in_line(const std::string& key) {
-  const auto name = names_.find(key);
-  if (name == names_.end() || name->second.changing) return;
-  if (Connection* waiting = find(std::exchange(name->second.waiting, ConnectionId()))) {
-    attach(*waiting);
-  } else if (!name->second.session) {
-    names_.erase(name);
-  }
+void Shard::change_is_over(const std::string& key) {
+  const auto change = changing_.find(key);
+  if (change == changing_.end()) return;
+  const ConnectionId waiting = change->second.waiting;
+  changing_.erase(change);
+  if (Connection* connection = find(waiting)) attach(*connection);
 }
 
 void Shard::send_connack(Connection& connection, bool session_present) {

@@ -123,7 +123,7 @@ void Shard::detach(Client& client, bool drops_will, uint32_t expiry_seconds, uin
   if (drops_will) client.will_settled = session.attach;
   if (session.will && !drops_will && (ends || session.will->delay_seconds == 0)) publish_will(client);
   append(record::Detach{{session.id, session.attach}, ends, drops_will, expiry_seconds, sent_up_to});
-  if (ends) names_[name_key(session.mountpoint, session.client_id)].changing = true;
+  if (ends) changing_[name_key(session.mountpoint, session.client_id)];
 }
 
 void Shard::end_ephemeral(Client& client) {

@@ -1,5 +1,8 @@
 #include "broker/node.h"
 
+#include <thread>
+#include <utility>
+
 #include "base/check.h"
 #include "base/log.h"
 #include "record/codec.h"
@@ -102,49 +105,61 @@ Result<StartReport> Node::start() {
 
 Result<StartReport> Node::restore() {
   StartReport report;
-  std::optional<Error> bad;
-  const auto scan = [&](store::Table table,
-                        const std::function<Result<void>(std::string_view, std::string_view)>& row) {
-    const auto scanned = store_.scan(table, "", "", [&](std::string_view key, std::string_view value) {
-      auto done = row(key, value);
-      if (!done) bad = std::move(done.error());
-      return !bad;
+  // Sessions fill the shards while subscriptions fill the directory: the two large tables, and neither needs
+  // the other but for the filters' hashes.
+  using Filters = std::pair<SessionId, std::vector<uint64_t>>;
+  std::vector<Filters> filters;
+  Result<void> subscriptions;
+  std::thread directory([&] {
+    subscriptions = for_rows(store::Table::subscription, [&](std::string_view key, std::string_view value) {
+      const auto id = record::decode_session_key(key);
+      if (!id) return Result<void>(fail(id.error()));
+      auto row = record::decode_subscriptions(value);
+      if (!row) return Result<void>(fail(std::move(row.error())));
+      std::vector<uint64_t> hashes;
+      hashes.reserve(row->filters.size());
+      for (const record::Subscription& each : row->filters) hashes.push_back(filter_hash(each.filter));
+      filters.emplace_back(*id, std::move(hashes));
+      directory_.restore(*id, std::move(*row));
+      return Result<void>();
     });
-    if (!scanned && !bad) bad = scanned.error();
-  };
-  scan(store::Table::session, [&](std::string_view key, std::string_view value) -> Result<void> {
+  });
+  auto restored = for_rows(store::Table::session, [&](std::string_view key, std::string_view value) {
     const auto id = record::decode_session_key(key);
-    if (!id) return fail(id.error());
+    if (!id) return Result<void>(fail(id.error()));
     session::Session session;
     session.id = *id;
     auto decoded = record::decode_session(value, session);
-    if (!decoded) return decoded;
-    shards_[id->hash() % options_.shard_count]->restore(std::move(session));
-    return {};
+    if (decoded) shards_[id->hash() % options_.shard_count]->restore(std::move(session));
+    return decoded;
   });
-  if (!bad) {
-    scan(store::Table::subscription, [&](std::string_view key, std::string_view value) -> Result<void> {
-      const auto id = record::decode_session_key(key);
-      if (!id) return fail(id.error());
-      auto subscriptions = record::decode_subscriptions(value);
-      if (!subscriptions) return fail(std::move(subscriptions.error()));
-      shards_[id->hash() % options_.shard_count]->restore(*id, *subscriptions);
-      directory_.restore(*id, std::move(*subscriptions));
-      return {};
-    });
+  directory.join();
+  if (restored) restored = std::move(subscriptions);
+  for (Filters& each : filters) {
+    shards_[each.first.hash() % options_.shard_count]->restore(each.first, std::move(each.second));
   }
-  if (!bad) {
-    scan(store::Table::retained, [&](std::string_view, std::string_view value) -> Result<void> {
+  if (restored) {
+    restored = for_rows(store::Table::retained, [&](std::string_view, std::string_view value) {
       auto row = record::decode_retained(value);
-      if (!row) return fail(std::move(row.error()));
+      if (!row) return Result<void>(fail(std::move(row.error())));
       directory_.restore(std::move(*row));
-      return {};
+      return Result<void>();
     });
   }
-  if (bad) return fail(bad->within("the stored state cannot be read"));
+  if (!restored) return fail(restored.error().within("the stored state cannot be read"));
   auto groups = restore_groups(report);
   if (!groups) return fail(groups.error().within("the stored shared groups cannot be read"));
   return report;
+}
+
+Result<void> Node::for_rows(
+    store::Table table, const std::function<Result<void>(std::string_view, std::string_view)>& row) const {
+  Result<void> done;
+  auto scanned = store_.scan(table, "", "", [&](std::string_view key, std::string_view value) {
+    done = row(key, value);
+    return done.has_value();
+  });
+  return scanned ? std::move(done) : std::move(scanned);
 }
 
 Result<void> Node::restore_groups(StartReport& report) {

@@ -87,6 +87,10 @@ class Node final : public store::LogReader, private CheckpointParts {
   };
 
   Result<StartReport> restore();
+  // Until one is refused.
+  Result<void> for_rows(
+      store::Table table,
+      const std::function<Result<void>(std::string_view key, std::string_view value)>& row) const;
   Result<void> restore_groups(StartReport& report);
   Result<uint64_t> replay(WallMs& last_clock);
   void post_items(std::vector<std::vector<FeedMail::Back>> back);

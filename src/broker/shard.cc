@@ -193,36 +193,9 @@ Connection* Shard::find(ConnectionId id) {
   return it == connections_.end() ? nullptr : it->second.get();
 }
 
-Client* Shard::find(SessionId id) {
-  const auto it = clients_.find(id);
-  return it == clients_.end() ? nullptr : it->second.get();
-}
-
-const Client* Shard::find(std::string_view mountpoint, std::string_view client_id) const {
-  const auto name = names_.find(name_key(mountpoint, client_id));
-  if (name == names_.end()) return nullptr;
-  const auto it = clients_.find(name->second.session);
-  return it == clients_.end() ? nullptr : it->second.get();
-}
-
-void Shard::for_each(const std::function<bool(const Client&)>& visit) const {
-  for (const auto& [id, client] : clients_) {
-    if (!visit(*client)) return;
-  }
-}
-
-bool Shard::for_some(Walk& walk, size_t count, const std::function<void(const Client&)>& visit) const {
-  if (walk.buckets != clients_.bucket_count()) walk = {0, clients_.bucket_count()};
-  size_t visited = 0;
-  // An empty bucket costs something too.
-  const size_t end = std::min(walk.buckets, walk.bucket + count);
-  while (walk.bucket < end && visited < count) {
-    for (auto it = clients_.begin(walk.bucket); it != clients_.end(walk.bucket); ++it, ++visited) {
-      visit(*it->second);
-    }
-    ++walk.bucket;
-  }
-  return walk.bucket < walk.buckets;
+Client* Shard::find_by_key(std::string_view key) {
+  const size_t end = key.find('\0');
+  return clients_.find(key.substr(0, end), key.substr(end + 1));
 }
 
 bool Shard::trace(const std::string& mountpoint, const std::string& client_id,
@@ -246,28 +219,14 @@ std::string Shard::name_key(std::string_view mountpoint, std::string_view client
   return key;
 }
 
-Client& Shard::add_client(session::Session session) {
-  auto owned = std::make_unique<Client>();
-  owned->session = std::move(session);
-  Client& client = *owned;
-  const SessionId id = client.session.id;
-  names_[name_key(client.session.mountpoint, client.session.client_id)].session = id;
-  clients_[id] = std::move(owned);
-  return client;
-}
-
 void Shard::erase_client(Client& client) {
   const SessionId id = client.session.id;
   if (out_.shared.full_inboxes.any()) out_.shared.full_inboxes.set(id, false);
   metrics_.queue_messages.add(-static_cast<int64_t>(client.session.inbox.count()));
   metrics_.queue_bytes.add(-static_cast<int64_t>(client.session.inbox.bytes()));
-  const auto name = names_.find(name_key(client.session.mountpoint, client.session.client_id));
-  if (name != names_.end() && name->second.session == id) {
-    name->second.session = SessionId();
-    if (!name->second.changing && !name->second.waiting) names_.erase(name);
-  }
   if (!id.ephemeral()) ended_.push_back(id);
-  clients_.erase(id);
+  connected_.erase(id);
+  clients_.erase(client);
 }
 
 }  // namespace courier::broker

@@ -31,6 +31,7 @@
 #include <vector>
 
 #include "auth/authenticator.h"
+#include "broker/client_table.h"
 #include "broker/connection.h"
 #include "broker/limits.h"
 #include "broker/mail.h"
@@ -61,27 +62,10 @@ inline uint64_t filter_hash(std::string_view filter) {
   return std::hash<std::string_view>{}(filter);
 }
 
-// One session of this shard, and what is being done about it now.
-struct Client {
-  session::Session session;
-  Connection* connection = nullptr;
-  bool loading = false;       // a worker reads inbox rows
-  bool pump_wanted = false;   // in the list of this Turn
-  uint64_t evict_cursor = 0;  // no entry below can make room
-  Position will_settled;      // the attach position whose will was published or dropped; that may not be back
-  std::vector<uint64_t> filters;  // hashes of what it is subscribed to, sorted
-  uint32_t drops_pending = 0;     // entries whose DROPPED or EXPIRED is on its way
-  uint64_t drop_bytes_pending = 0;
-  // Answers that wait for company in the next batch.
-  std::vector<record::InboxRef> acked, completed;
-};
-
-// Who has a (mountpoint, client id), or is about to.
-struct Name {
-  SessionId session;       // 0: none yet
-  bool changing = false;   // an ATTACH or the session's end is on its way through the log
-  ConnectionId attaching;  // whose ATTACH that is
-  ConnectionId waiting;    // the connection to attach when `changing` is over
+// A name whose ATTACH, or whose session's end, is on its way through the log.
+struct NameChange {
+  ConnectionId attaching;  // whose ATTACH that is; 0: the session ends
+  ConnectionId waiting;    // the connection to attach when the change is over
 };
 
 class Shard {
@@ -119,7 +103,7 @@ class Shard {
 
   // --- start and stop; before and after the thread runs ---
   void restore(session::Session session);
-  void restore(SessionId session, const record::Subscriptions& subscriptions);
+  void restore(SessionId session, std::vector<uint64_t> filter_hashes);
   void replay(std::vector<record::FeedItem>& items);
   void start();  // replay is over: from now on it acts
   // Sends DISCONNECT 0x8B to up to `count` connections and closes them; returns how many are left.
@@ -129,15 +113,14 @@ class Shard {
   uint32_t index() const { return index_; }
   size_t connection_count() const { return connections_.size(); }
   size_t client_count() const { return clients_.size(); }
-  const Client* find(std::string_view mountpoint, std::string_view client_id) const;
-  void for_each(const std::function<bool(const Client&)>& visit) const;
-  // The same in pieces, so that a million clients hold nobody up: visits about `count` clients from `walk`
-  // on. False: it is over. Who comes or goes meanwhile may be missed; when the table grew meanwhile, all are
-  // visited anew.
-  struct Walk {
-    size_t bucket = 0, buckets = 0;
-  };
-  bool for_some(Walk& walk, size_t count, const std::function<void(const Client&)>& visit) const;
+  const Client* find(std::string_view mountpoint, std::string_view client_id) const {
+    return clients_.find(mountpoint, client_id);
+  }
+  // All of them, in pieces: ClientTable::for_some().
+  template <typename Visit>
+  bool for_some(ClientTable::Walk& walk, size_t count, Visit&& visit) const {
+    return clients_.for_some(walk, count, visit);
+  }
   bool kick(std::string_view mountpoint, std::string_view client_id, mqtt::ReasonCode reason);
   // Null ends it. False: not connected (an offline client is traced from its next CONNECT on).
   bool trace(const std::string& mountpoint, const std::string& client_id, std::shared_ptr<Tracer> tracer);
@@ -148,7 +131,7 @@ class Shard {
   // --- what waits for its batch ---
   struct ToConnack {
     ConnectionId connection;
-    std::string name;  // key in names_
+    std::string name;  // key in changing_
     bool session_present = false;
   };
   struct ToPublisher {  // PUBACK or PUBREC
@@ -187,7 +170,7 @@ class Shard {
   void send_connack(Connection& connection, bool session_present);
   void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view why);
   void attached(const ToConnack& pending);
-  void next_in_line(const std::string& name);
+  void change_is_over(const std::string& name);
 
   // --- handle_publish.cc ---
   void handle(Connection& connection, const mqtt::Publish& packet);
@@ -271,8 +254,8 @@ class Shard {
   // --- sending ---
   void send(Connection& connection, const mqtt::Packet& packet);
   Connection* find(ConnectionId id);
-  Client* find(SessionId id);
-  Client& add_client(session::Session session);
+  Client* find(SessionId id) { return clients_.find(id); }
+  Client* find_by_key(std::string_view name_key);
   static std::string name_key(std::string_view mountpoint, std::string_view client_id);
 
   const uint32_t index_, shard_count_;
@@ -283,8 +266,9 @@ class Shard {
   store::LogState log_state_;
 
   std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections_;
-  std::unordered_map<SessionId, std::unique_ptr<Client>> clients_;
-  std::unordered_map<std::string, Name> names_;  // key: name_key()
+  ClientTable clients_;
+  boost::unordered_flat_set<SessionId, std::hash<SessionId>> connected_;  // as the log knows it; stored ones
+  std::unordered_map<std::string, NameChange> changing_;                  // key: name_key()
   std::unordered_map<std::string, std::shared_ptr<Tracer>> tracers_;
 
   // The batch of this Turn.

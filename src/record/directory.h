@@ -13,10 +13,11 @@
 #include <functional>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <unordered_set>
 #include <variant>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/striped_lock.h"
 #include "record/record.h"
@@ -135,7 +136,7 @@ class Directory {
   routing::SubscriptionIndex index_;
   routing::RetainedIndex retained_;
   routing::SharedGroups groups_;
-  std::unordered_map<SessionId, Subscriptions> by_session_;
+  boost::unordered_flat_map<SessionId, Subscriptions, std::hash<SessionId>> by_session_;
   std::set<SessionId> ephemeral_;  // with subscriptions; gone when the run ends
   std::set<SessionId> dirty_subscriptions_;
   std::set<std::pair<std::string, std::string>> volatile_;  // (mountpoint, topic) never stored

@@ -1,0 +1,95 @@
+// The sessions of one shard: by id, by (mountpoint, client id), and one after another.
+//
+// Made for a million sleeping sessions: tables without nodes, names that stand once. Owned by the
+// shard's thread. A Client stays where it is until it is erased.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
+
+#include "base/ids.h"
+#include "record/record.h"
+#include "session/session.h"
+
+namespace courier::broker {
+
+class Connection;
+
+// One session of this shard, and what is being done about it now.
+struct Client {
+  session::Session session;
+  Connection* connection = nullptr;
+  bool loading = false;       // a worker reads inbox rows
+  bool pump_wanted = false;   // in the list of this Turn
+  uint64_t evict_cursor = 0;  // no entry below can make room
+  Position will_settled;      // the attach position whose will was published or dropped; that may not be back
+  std::vector<uint64_t> filters;  // hashes of what it is subscribed to, sorted
+  uint32_t drops_pending = 0;     // entries whose DROPPED or EXPIRED is on its way
+  uint64_t drop_bytes_pending = 0;
+  // Answers that wait for company in the next batch.
+  std::vector<record::InboxRef> acked, completed;
+
+  size_t place = 0;  // ClientTable's
+};
+
+class ClientTable {
+ public:
+  // A session of the same name that is still here can from now on only be found by its id.
+  Client& add(session::Session session);
+  void erase(Client& client);
+
+  Client* find(SessionId id) const;
+  Client* find(std::string_view mountpoint, std::string_view client_id) const;
+  size_t size() const { return all_.size(); }
+  const std::vector<std::unique_ptr<Client>>& all() const { return all_; }
+
+  // In pieces, so that a million clients hold nobody up: visits up to `count` clients from `walk` on. False:
+  // it is over. Who comes meanwhile may be missed; whoever else comes to be seen twice.
+  struct Walk {
+    size_t left = SIZE_MAX;
+  };
+  template <typename Visit>
+  bool for_some(Walk& walk, size_t count, Visit&& visit) const {
+    // Downwards: what erase() moves was seen already.
+    walk.left = std::min(walk.left, all_.size());
+    for (; count > 0 && walk.left > 0; --count) visit(static_cast<const Client&>(*all_[--walk.left]));
+    return walk.left > 0;
+  }
+
+ private:
+  struct Name {
+    std::string_view mountpoint, client_id;
+  };
+  struct Named {
+    size_t hash = 0;
+    Client* client = nullptr;
+  };
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(const Named& named) const { return named.hash; }
+    size_t operator()(const Name& name) const;
+  };
+  struct Equal {
+    using is_transparent = void;
+    static Name name_of(const Named& named);
+    static const Name& name_of(const Name& name) { return name; }
+    bool operator()(const auto& left, const auto& right) const {
+      const Name l = name_of(left), r = name_of(right);
+      return l.client_id == r.client_id && l.mountpoint == r.mountpoint;
+    }
+  };
+
+  boost::unordered_flat_map<SessionId, Client*, std::hash<SessionId>> by_id_;
+  boost::unordered_flat_set<Named, Hash, Equal> by_name_;
+  std::vector<std::unique_ptr<Client>> all_;
+};
+
+}  // namespace courier::broker

@@ -1,0 +1,67 @@
+#include "broker/client_table.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+namespace courier::broker {
+namespace {
+
+session::Session named(uint64_t id, std::string client_id, std::string mountpoint = "") {
+  session::Session session;
+  session.id = SessionId(id);
+  session.mountpoint = std::move(mountpoint);
+  session.client_id = std::move(client_id);
+  return session;
+}
+
+TEST(Clients, AreFoundByIdAndByName) {
+  ClientTable table;
+  Client& phone = table.add(named(7, "phone"));
+  Client& other = table.add(named(8, "phone", "tenant"));
+  EXPECT_EQ(table.find(SessionId(7)), &phone);
+  EXPECT_EQ(table.find("", "phone"), &phone);
+  EXPECT_EQ(table.find("tenant", "phone"), &other);
+  EXPECT_EQ(table.find("", "tenantphone"), nullptr);
+  table.erase(phone);
+  EXPECT_EQ(table.find(SessionId(7)), nullptr);
+  EXPECT_EQ(table.find("", "phone"), nullptr);
+  EXPECT_EQ(table.find("tenant", "phone"), &other);
+  EXPECT_EQ(table.size(), 1u);
+}
+
+TEST(Clients, ANameBelongsToTheLatestSession) {
+  ClientTable table;
+  Client& old = table.add(named(7, "phone"));
+  Client& young = table.add(named(9, "phone"));
+  EXPECT_EQ(table.find("", "phone"), &young);
+  EXPECT_EQ(table.find(SessionId(7)), &old);
+  table.erase(old);
+  EXPECT_EQ(table.find("", "phone"), &young);
+}
+
+// Whoever stays during a walk in pieces is seen, whatever comes and goes between them.
+TEST(Clients, AWalkMissesNobodyWhoStays) {
+  ClientTable table;
+  for (uint64_t i = 1; i <= 1'000; ++i) table.add(named(i, std::to_string(i)));
+  std::set<uint64_t> seen;
+  ClientTable::Walk walk;
+  uint64_t leaves = 1, comes = 10'000;
+  while (table.for_some(walk, 10, [&](const Client& client) { seen.insert(client.session.id.value); })) {
+    for (int n = 0; n < 3; ++n, leaves += 3) {
+      if (Client* client = table.find(SessionId(leaves))) table.erase(*client);
+    }
+    table.add(named(comes, std::to_string(comes)));
+    ++comes;
+  }
+  for (const auto& client : table.all()) {
+    if (client->session.id.value < 10'000) {
+      EXPECT_TRUE(seen.contains(client->session.id.value)) << client->session.id.value;
+    }
+  }
+  EXPECT_LT(table.size(), 1'000u);
+}
+
+}  // namespace
+}  // namespace courier::broker
