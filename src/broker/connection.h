@@ -98,6 +98,7 @@ class Connection {
   uint32_t in_flight = 0;  // transmitted, not answered
   AliasesOut aliases_out;
   uint32_t subacks_pending = 0;
+  uint32_t filters_pending = 0;  // new ones, in SUBSCRIBEs that are not back
   // QoS 0 messages that came while a SUBACK is pending: they follow it.
   struct Held {
     mqtt::MessagePtr message;
@@ -105,6 +106,7 @@ class Connection {
     std::vector<uint32_t> subscription_identifiers;
   };
   std::vector<Held> held;
+  size_t held_bytes = 0;
   std::vector<std::vector<mqtt::ReasonCode>> unsubscribed;  // for the UNSUBACKs, in order
   bool blocked = false;                                     // output full; on_writable() goes on
 

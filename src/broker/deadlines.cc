@@ -73,6 +73,10 @@ void Shard::publish_will(Client& client) {
   message->properties = will.message->properties;
   message->qos = will.message->qos;
   message->retain = will.message->retain;
+  if (message->retain && !may_retain(session.mountpoint, *message)) {
+    message->retain = false;  // those who are here get it; it is not kept
+    metrics_.dropped.refused.add();
+  }
   message->publisher = session.id;
   message->received_at = out_.clock.wall_ms();
   if (will.message_expiry_seconds != 0) {

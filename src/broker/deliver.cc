@@ -54,8 +54,7 @@ void Shard::send_qos0(Connection& connection, const mqtt::MessagePtr& message, b
     reason.add();
   };
   if (is_expired(*message, now)) return dropped(metrics_.dropped.expired);
-  if (connection.link->unsent_bytes() > out_.limits.output_bytes_max)
-    return dropped(metrics_.dropped.output_full);
+  if (connection.link->unsent_bytes() > output_room()) return dropped(metrics_.dropped.output_full);
   mqtt::Delivery delivery;
   delivery.retain = retain;
   delivery.message_expiry_seconds = seconds_left(*message, now);
@@ -74,7 +73,18 @@ void Shard::send_qos0(Connection& connection, const mqtt::MessagePtr& message, b
   metrics_.delivered[0]->add();
 }
 
+void Shard::hold(Connection& connection, Connection::Held held) {
+  if (connection.held_bytes > output_room()) {
+    ++connection.dropped;
+    metrics_.dropped.output_full.add();
+    return;
+  }
+  connection.held_bytes += held.message->cost();
+  connection.held.push_back(std::move(held));
+}
+
 void Shard::release_held(Connection& connection) {
+  connection.held_bytes = 0;
   for (const Connection::Held& held : std::exchange(connection.held, {})) {
     send_qos0(connection, held.message, held.retain, held.subscription_identifiers);
   }
@@ -129,7 +139,7 @@ void Shard::pump(Connection& connection) {
   session::Inbox& inbox = client.session.inbox;
   const WallMs now = out_.clock.wall_ms();
   while (connection.in_flight < connection.window) {
-    if (connection.link->unsent_bytes() > out_.limits.output_bytes_max / 2) {
+    if (connection.link->unsent_bytes() > output_room() / 2) {
       connection.blocked = true;
       return;
     }

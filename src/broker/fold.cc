@@ -107,7 +107,9 @@ struct Shard::RecordFold {
   void operator()(record::Unsubscribe& r) const {
     to(r.by.session, [&](Client& c) {
       c.session.subscription_count = item.subscription_count;
-      for (const std::string& filter : r.filters) std::erase(c.filters, filter_hash(filter));
+      for (size_t i = 0; i < r.filters.size(); ++i) {
+        if (item.existed[i]) std::erase(c.filters, filter_hash(r.filters[i]));
+      }
       if (!c.connection) return;
       std::vector<ReasonCode> reasons;
       for (const bool existed : item.existed) {
@@ -192,8 +194,7 @@ void Shard::receive(record::Delivery& delivery) {
       if (!client->connection) {
         metrics_.dropped.not_connected.add();
       } else if (client->connection->subacks_pending > 0) {
-        client->connection->held.push_back(
-            {delivery.message, to.retain, std::move(to.subscription_identifiers)});
+        hold(*client->connection, {delivery.message, to.retain, std::move(to.subscription_identifiers)});
       } else {
         send_qos0(*client->connection, delivery.message, to.retain, to.subscription_identifiers);
       }
@@ -242,6 +243,7 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
     void operator()(ToSuback& p) const {
       Connection* connection = self.find(p.connection);
       if (!connection) return;
+      connection->filters_pending -= std::min(connection->filters_pending, p.added);
       self.send(*connection, mqtt::Suback{p.packet_id, std::move(p.reasons), {}, {}});
       if (connection->subacks_pending > 0) --connection->subacks_pending;
       if (connection->subacks_pending == 0) self.release_held(*connection);

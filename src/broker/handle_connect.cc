@@ -292,7 +292,7 @@ void Shard::send_connack(Connection& connection, bool session_present) {
 }
 
 void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::string_view why) {
-  metrics_.connects_refused.add();
+  metrics_.connects_refused(reason).add();
   log::info(refusals, "connect refused",
             {{"client_id", connection.client_id},
              {"peer", connection.peer.address},

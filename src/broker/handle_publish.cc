@@ -111,18 +111,16 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
 
   // 4.
   bool retain = packet.retain;
-  if (retain && !packet.payload.empty() &&
-      (out_.directory.retained_count() >= out_.limits.retained_messages_max ||
-       out_.directory.retained_bytes() >= out_.limits.retained_bytes_max) &&
-      !out_.directory.retains(connection.identity.mountpoint, topic)) {  // replacing stays possible
+  mqtt::MessagePtr message = own(connection, topic, packet, retain, out_.clock.wall_ms());
+  if (retain && !may_retain(connection.identity.mountpoint, *message)) {
     if (connection.v5() && packet.qos != Qos::at_most_once) {
       refuse_publish(connection, packet, ReasonCode::quota_exceeded, "no room for more retained messages");
       return;
     }
     retain = false;  // those who are here get it; it is not kept
     metrics_.dropped.refused.add();
+    message = own(connection, topic, packet, retain, message->received_at);
   }
-  const mqtt::MessagePtr message = own(connection, topic, packet, retain, out_.clock.wall_ms());
   const bool promises = packet.qos != Qos::at_most_once;
   if ((promises || retain) && (!log_state_.accepting || over_memory())) {
     if (!promises) {
@@ -134,8 +132,13 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
                      log_state_.accepting ? "the broker's memory ceiling is reached" : log_state_.reason);
       return;
     }
-    // 3.x cannot be told: it is not answered, and not read, until there is room.
-    connection.link->pause(Link::log_stalled);
+    // 3.x cannot be told. It is not read until there is room: a stalled log says so, memory is looked at.
+    if (!log_state_.accepting) {
+      connection.link->pause(Link::log_stalled);
+    } else {
+      connection.link->pause(Link::memory);
+      starved_.push_back(connection.id);
+    }
   }
   if (promises && out_.shared.full_inboxes.any() && connection.v5() &&
       receiver_is_full(connection, *message)) {
@@ -173,6 +176,18 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
     return;
   }
   append(std::move(record), ToPublisher{connection.id, packet.packet_id, packet.qos, index});
+}
+
+// Whether the retained messages have room for this one. Deleting is always possible, and replacing by what is
+// no larger.
+bool Shard::may_retain(std::string_view mountpoint, const mqtt::Message& message) const {
+  if (message.payload.empty()) return true;
+  const size_t count = out_.directory.retained_count(), bytes = out_.directory.retained_bytes();
+  const Limits& limits = out_.limits;
+  const size_t cost = message.cost();
+  if (count < limits.retained_messages_max && bytes + cost <= limits.retained_bytes_max) return true;
+  const std::optional<size_t> before = out_.directory.retained_cost(mountpoint, message.topic);
+  return before && (cost <= *before || bytes + (cost - *before) <= limits.retained_bytes_max);
 }
 
 void Shard::refuse_publish(Connection& connection, const mqtt::Publish& packet, ReasonCode reason,

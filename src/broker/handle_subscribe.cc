@@ -2,8 +2,8 @@
 //
 //  1. each filter by itself: legal, within limits, allowed?
 //  2. one record for those that are; the SUBACK waits until the index knows them
-//  A filter that changes nothing, and brings no retained message, is granted without a record.
 #include <algorithm>
+#include <unordered_map>
 
 #include "broker/shard.h"
 #include "broker/shared.h"
@@ -26,7 +26,11 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
   const Limits& limits = out_.limits;
   std::vector<ReasonCode> reasons;
   record::Subscribe record;
-  uint32_t total = client.session.subscription_count;
+  // Those on their way count: a client need not wait for its SUBACKs.
+  const uint32_t before = client.session.subscription_count + connection.filters_pending;
+  uint32_t total = before;
+  // A filter that a packet names twice is subscribed to as it was named last. [MQTT-3.8.4-3]
+  std::unordered_map<std::string_view, size_t> named;
   for (const auto& entry : packet.entries) {
     const auto refuse = [&](ReasonCode reason) { reasons.push_back(reason); };
     std::string_view filter = entry.filter;
@@ -50,11 +54,17 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
       refuse(ReasonCode::topic_filter_invalid);
     } else if (!out_.authorizer.may_subscribe(connection.identity, connection.client_id, entry.filter)) {
       refuse(ReasonCode::not_authorized);
-    } else if ((total >= limits.subscriptions_per_client_max && !has(client, entry.filter)) ||
+    } else if ((total >= limits.subscriptions_per_client_max && !has(client, entry.filter) &&
+                !named.contains(entry.filter)) ||
                over_memory() || !log_state_.accepting) {
       refuse(ReasonCode::quota_exceeded);
     } else {
       reasons.push_back(static_cast<ReasonCode>(entry.options.qos));  // [MQTT-3.9.3-1]
+      const auto [at, first] = named.try_emplace(entry.filter, record.entries.size());
+      if (!first) {
+        record.entries[at->second].options = entry.options;
+        continue;
+      }
       record.entries.push_back({std::string(entry.filter), entry.options});
       if (!has(client, entry.filter)) ++total;
     }
@@ -68,7 +78,8 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
   record.subscription_identifier = packet.subscription_identifier.value_or(0);
   record.window = connection.window;
   ++connection.subacks_pending;
-  append(std::move(record), ToSuback{connection.id, packet.packet_id, std::move(reasons)});
+  connection.filters_pending += total - before;
+  append(std::move(record), ToSuback{connection.id, packet.packet_id, std::move(reasons), total - before});
 }
 
 void Shard::handle(Connection& connection, const mqtt::Unsubscribe& packet) {

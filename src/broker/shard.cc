@@ -10,6 +10,15 @@
 
 namespace courier::broker {
 
+namespace {
+
+// How often a shard looks whether memory is below its ceiling again, while somebody waits for that.
+constexpr MonoNs kMemoryLookedAtNs = 50'000'000;
+// What one slow reader may leave unread while memory is past its ceiling.
+constexpr uint64_t kStarvedOutputBytes = 64 * 1024;
+
+}  // namespace
+
 Shard::Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings surroundings)
     : index_(index),
       shard_count_(shard_count),
@@ -21,6 +30,13 @@ Shard::~Shard() = default;
 
 void Shard::on_packet(Connection& connection, const mqtt::Packet& packet) {
   if (connection.tracer) (*connection.tracer)(true, trace_line(packet));
+  // Messages for a slow reader stop at output_bytes_max by themselves; what is beyond is answers to requests
+  // that it goes on sending without reading any.
+  if (connection.link->unsent_bytes() > out_.limits.output_bytes_max + out_.limits.output_bytes_max / 4) {
+    disconnect(connection, EndCause::output_overflow, mqtt::ReasonCode::quota_exceeded,
+               "too many answers are unread");
+    return;
+  }
   struct Visitor {
     Shard& self;
     Connection& connection;
@@ -31,13 +47,22 @@ void Shard::on_packet(Connection& connection, const mqtt::Packet& packet) {
     void operator()(const mqtt::Pingreq&) const {
       self.send(connection, mqtt::Pingresp{});
     }  // [MQTT-3.12.4-1]
-    void operator()(const mqtt::Publish& p) const { self.handle(connection, p); }
+    void operator()(const mqtt::Publish& p) const {
+      self.hold_back(connection);
+      self.handle(connection, p);
+    }
     void operator()(const mqtt::Puback& p) const { self.handle(connection, p); }
     void operator()(const mqtt::Pubrec& p) const { self.handle(connection, p); }
     void operator()(const mqtt::Pubrel& p) const { self.handle(connection, p); }
     void operator()(const mqtt::Pubcomp& p) const { self.handle(connection, p); }
-    void operator()(const mqtt::Subscribe& p) const { self.handle(connection, p); }
-    void operator()(const mqtt::Unsubscribe& p) const { self.handle(connection, p); }
+    void operator()(const mqtt::Subscribe& p) const {
+      self.hold_back(connection);
+      self.handle(connection, p);
+    }
+    void operator()(const mqtt::Unsubscribe& p) const {
+      self.hold_back(connection);
+      self.handle(connection, p);
+    }
     void operator()(const mqtt::Disconnect& p) const { self.handle(connection, p); }
     void operator()(const mqtt::Auth& p) const { self.handle(connection, p); }
     // Packets that only a server sends; the decoder refuses them.
@@ -50,6 +75,14 @@ void Shard::on_packet(Connection& connection, const mqtt::Packet& packet) {
     }
   };
   std::visit(Visitor{*this, connection}, packet);
+}
+
+// While too much is on its way through the log, who wants to add to it is not read; everybody else's
+// acknowledgements still are. This packet is its last until there is room.
+void Shard::hold_back(Connection& connection) {
+  if (in_log_bytes_ + batch_encoded_.size() <= out_.limits.uncommitted_bytes_max) return;
+  connection.link->pause(Link::uncommitted);
+  paused_.push_back(connection.id);
 }
 
 void Shard::on_writable(Connection& connection) {
@@ -123,6 +156,11 @@ void Shard::end_turn() {
       if (Connection* connection = find(id)) connection->link->resume(Link::uncommitted);
     }
   }
+  if (!starved_.empty() && !over_memory()) {
+    for (const ConnectionId id : std::exchange(starved_, {})) {
+      if (Connection* connection = find(id)) connection->link->resume(Link::memory);
+    }
+  }
   metrics_.connections.set(static_cast<int64_t>(connections_.size()));
   size_t connected = 0;
   connected = std::min(connections_.size(), clients_.size());
@@ -132,6 +170,7 @@ void Shard::end_turn() {
 
 MonoNs Shard::next_due() const {
   MonoNs due = acks_due_;
+  if (!starved_.empty()) due = std::min(due, out_.clock.mono_ns() + kMemoryLookedAtNs);
   if (!deadlines_.empty() && acting_) {
     const WallMs wait = deadlines_.top().at - out_.clock.wall_ms();
     due = std::min(due,
@@ -143,6 +182,12 @@ MonoNs Shard::next_due() const {
 bool Shard::over_memory() const {
   return out_.limits.memory_bytes_max != 0 && out_.shared.memory_bytes.load(std::memory_order_relaxed) >
                                                   static_cast<int64_t>(out_.limits.memory_bytes_max);
+}
+
+// Past the memory ceiling nobody may leave much unread.
+uint64_t Shard::output_room() const {
+  return over_memory() ? std::min(out_.limits.output_bytes_max, kStarvedOutputBytes)
+                       : out_.limits.output_bytes_max;
 }
 
 // --- records ---

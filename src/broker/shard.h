@@ -148,6 +148,7 @@ class Shard {
     ConnectionId connection;
     PacketId packet_id;
     std::vector<mqtt::ReasonCode> reasons;
+    uint32_t added = 0;  // filters that were not there
   };
   struct ToUnsuback {  // the reasons come with the fold: Connection::unsubscribed
     ConnectionId connection;
@@ -176,6 +177,7 @@ class Shard {
   void handle(Connection& connection, const mqtt::Publish& packet);
   void refuse_publish(Connection& connection, const mqtt::Publish& packet, mqtt::ReasonCode reason,
                       std::string_view why);
+  bool may_retain(std::string_view mountpoint, const mqtt::Message& message) const;
   bool route_directly(Connection& connection, const mqtt::MessagePtr& message);
   bool receiver_is_full(Connection& connection, const mqtt::Message& message);
   void answer_publisher(Connection& connection, PacketId id, mqtt::Qos qos, mqtt::ReasonCode reason,
@@ -221,6 +223,7 @@ class Shard {
   void want_pump(Client& client);
   void pump(Connection& connection);
   void pump_all();
+  void hold(Connection& connection, Connection::Held held);
   void release_held(Connection& connection);
 
   // --- inbox_limits.cc ---
@@ -244,6 +247,7 @@ class Shard {
   void checkpointed(uint64_t checkpoint);
 
   // --- records ---
+  void hold_back(Connection& connection);
   void append(record::Record record);
   void append(record::Record record, Pending pending);
   bool is_back(uint64_t ticket) const;
@@ -253,6 +257,7 @@ class Shard {
 
   // --- sending ---
   void send(Connection& connection, const mqtt::Packet& packet);
+  uint64_t output_room() const;
   Connection* find(ConnectionId id);
   Client* find(SessionId id) { return clients_.find(id); }
   Client* find_by_key(std::string_view name_key);
@@ -278,7 +283,8 @@ class Shard {
   uint64_t next_ticket_ = 1;
   std::deque<InLog> in_log_;
   size_t in_log_bytes_ = 0;
-  std::vector<ConnectionId> paused_;  // until in_log_bytes_ falls
+  std::vector<ConnectionId> paused_;   // until in_log_bytes_ falls
+  std::vector<ConnectionId> starved_;  // 3.x publishers that wait until memory is below its ceiling
 
   std::vector<SessionId> pump_list_;
   std::vector<SessionId> acks_waiting_;

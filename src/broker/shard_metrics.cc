@@ -26,8 +26,6 @@ ShardMetrics::ShardMetrics(Registry& r)
       sessions_offline(r.gauge("courier_sessions", "Sessions.", {{"state", "offline"}})),
       connects_accepted(r.counter("courier_connects_total", "CONNECTs by result.",
                                   {{"result", "accepted"}, {"reason", "success"}})),
-      connects_refused(r.counter("courier_connects_total", "CONNECTs by result.",
-                                 {{"result", "refused"}, {"reason", "refused"}})),
       received(by_qos(r, "courier_messages_received_total", "PUBLISH packets from clients.")),
       delivered(by_qos(r, "courier_messages_delivered_total",
                        "Messages delivered to clients: QoS 0 when written, QoS 1 and 2 when acknowledged.")),
@@ -41,11 +39,21 @@ ShardMetrics::ShardMetrics(Registry& r)
       queue_bytes(r.gauge("courier_queue_bytes", "Their bytes.")),
       wills_published(r.counter("courier_wills_published_total", "Wills that were published.")),
       sessions_expired(r.counter("courier_sessions_expired_total", "Sessions that ended by their expiry.")),
-      connack_seconds(r.histogram("courier_connack_seconds", "From CONNECT to CONNACK.")) {
+      connack_seconds(r.histogram("courier_connack_seconds", "From CONNECT to CONNACK.")),
+      registry_(r) {
   for (size_t cause = 0; cause < kEndCauseCount; ++cause) {
     ended[cause] = &r.counter("courier_disconnects_total", "Connections that ended, by cause.",
                               {{"reason", std::string(name(static_cast<EndCause>(cause)))}});
   }
+}
+
+Counter& ShardMetrics::connects_refused(mqtt::ReasonCode reason) {
+  Counter*& counter = refused_[reason];
+  if (!counter) {
+    counter = &registry_.counter("courier_connects_total", "CONNECTs by result.",
+                                 {{"result", "refused"}, {"reason", std::string(mqtt::name(reason))}});
+  }
+  return *counter;
 }
 
 }  // namespace courier::broker

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <array>
+#include <map>
 
 #include "base/metrics.h"
 #include "broker/end_cause.h"
+#include "mqtt/protocol.h"
 #include "session/inbox.h"
 
 namespace courier::broker {
@@ -16,7 +18,7 @@ struct ShardMetrics {
   Gauge& sessions_connected;
   Gauge& sessions_offline;
   Counter& connects_accepted;
-  Counter& connects_refused;
+  Counter& connects_refused(mqtt::ReasonCode reason);
   std::array<Counter*, 3> received;   // PUBLISH from clients, by QoS
   std::array<Counter*, 3> delivered;  // to clients: QoS 0 written, QoS 1 and 2 acknowledged
   Counter& transmitted_again;
@@ -36,6 +38,10 @@ struct ShardMetrics {
   Counter& wills_published;
   Counter& sessions_expired;
   Histogram& connack_seconds;
+
+ private:
+  Registry& registry_;
+  std::map<mqtt::ReasonCode, Counter*> refused_;  // made when first needed
 };
 
 // Keeps the two queue gauges true over whatever happens to an inbox.

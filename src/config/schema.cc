@@ -306,14 +306,18 @@ Section limits() {
           {.name = "retained_bytes_max",
            .kind = Kind::bytes,
            .member = limit<&Limits::retained_bytes_max>(),
-           .help = "Bytes of retained messages on the node; beyond, as above.",
+           .help =
+               "Bytes of retained messages on the node; beyond, as above, and so is a larger one in place "
+               "of another.",
            .min = kMB,
            .max = 1024 * kGB},
           {.name = "output_bytes_max",
            .kind = Kind::bytes,
            .member = limit<&Limits::output_bytes_max>(),
-           .help = "Bytes written for a connection that its client has not yet read. Beyond, QoS 0 messages "
-                   "for it are dropped and counted, others wait in its inbox. At least packet_bytes_max.",
+           .help =
+               "Bytes written for a connection that its client has not yet read. Beyond, QoS 0 messages "
+               "for it are dropped and counted, others wait in its inbox; a quarter more, of answers that it "
+               "does not read, and it is closed. At least packet_bytes_max.",
            .min = 16 * kKB,
            .max = kGB},
           {.name = "session_expiry_max",

@@ -266,7 +266,8 @@ void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs cloc
     if (const auto shared = mqtt::parse_shared(filter)) {
       groups_.unsubscribe(record.mountpoint, shared->group, shared->filter, session, changes_);
     }
-    if (mine != by_session_.end()) {
+    // Looked for only if it is there: a packet may name a hundred thousand that are not.
+    if (existed.back() && mine != by_session_.end()) {
       std::erase_if(mine->second.filters, [&](const Subscription& s) { return s.filter == filter; });
     }
   }
@@ -339,17 +340,18 @@ void Directory::set_volatile(std::string_view mountpoint, mqtt::MessagePtr messa
 void Directory::note_retained(std::string_view mountpoint, std::string_view topic) {
   const uint64_t hash = topic_hash(mountpoint, topic);
   const StripedLock::Writing lock(retained_lock_);
-  if (retained_.find(mountpoint, topic) != nullptr) {
-    retained_topics_.insert(hash);
+  if (const routing::Retained* retained = retained_.find(mountpoint, topic)) {
+    retained_costs_[hash] = static_cast<uint32_t>(retained->message->cost());
   } else {
-    retained_topics_.erase(hash);
+    retained_costs_.erase(hash);
   }
 }
 
-bool Directory::retains(std::string_view mountpoint, std::string_view topic) const {
+std::optional<size_t> Directory::retained_cost(std::string_view mountpoint, std::string_view topic) const {
   const uint64_t hash = topic_hash(mountpoint, topic);
   const StripedLock::Reading lock(retained_lock_, StripedLock::next_stripe());
-  return retained_topics_.contains(hash);
+  const auto found = retained_costs_.find(hash);
+  return found == retained_costs_.end() ? std::nullopt : std::optional<size_t>(found->second);
 }
 
 void Directory::count() {

@@ -11,9 +11,9 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
-#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -89,7 +89,8 @@ class Directory {
   const Subscriptions* subscriptions(SessionId session) const;
   // Any thread.
   size_t retained_count() const { return retained_count_.load(std::memory_order_relaxed); }
-  bool retains(std::string_view mountpoint, std::string_view topic) const;
+  // Message::cost() of the topic's retained message; nothing if there is none.
+  std::optional<size_t> retained_cost(std::string_view mountpoint, std::string_view topic) const;
   size_t retained_bytes() const { return retained_bytes_.load(std::memory_order_relaxed); }
   size_t subscription_count() const { return subscription_count_.load(std::memory_order_relaxed); }
 
@@ -146,7 +147,7 @@ class Directory {
   std::vector<int32_t> delivery_of_shard_;  // scratch of route(): index into its items, -1 none
   void note_retained(std::string_view mountpoint, std::string_view topic);
   mutable StripedLock retained_lock_;
-  std::unordered_set<uint64_t> retained_topics_;  // hashes; guarded by retained_lock_
+  std::unordered_map<uint64_t, uint32_t> retained_costs_;  // by topic_hash(); guarded by retained_lock_
   std::atomic<size_t> retained_count_{0}, retained_bytes_{0}, subscription_count_{0};
 };
 

@@ -186,6 +186,14 @@ bool World::step(std::mt19937_64& random) {
   return true;
 }
 
+void World::read() {
+  for (size_t i = 0; i < wires_.size(); ++i) {
+    const auto wire = wires_[i];
+    while (wire->deliver()) {
+    }
+  }
+}
+
 void World::settle() {
   for (bool busy = true; busy;) {
     busy = false;

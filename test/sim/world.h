@@ -103,6 +103,8 @@ class World final : public broker::Post {
 
   // Does one thing that could happen next, chosen at random. False when nothing is left to do.
   bool step(std::mt19937_64& random);
+  // What clients sent is read, as far as the node reads; no Turn ends, and nothing is committed.
+  void read();
   // Everything in order until nothing is left to do.
   void settle();
   void advance(int64_t ms);

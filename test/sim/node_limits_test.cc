@@ -1,0 +1,234 @@
+// What a client can make a node keep, or do, has a bound, however much it sends before it reads.
+#include <gtest/gtest.h>
+
+#include "world.h"
+
+namespace courier::sim {
+namespace {
+
+using mqtt::Qos;
+using mqtt::ReasonCode;
+using mqtt::Version;
+
+World::Options one_shard(broker::Limits limits) {
+  return {.shards = 1, .limits = limits};
+}
+
+class Bounded {
+ public:
+  explicit Bounded(broker::Limits limits) : world(one_shard(limits)) {
+    EXPECT_TRUE(world.start().has_value());
+    world.settle();
+  }
+  std::shared_ptr<Wire> connect(std::string_view id, Version version = Version::v5,
+                                std::optional<mqtt::Will> will = {}, bool clean = true) {
+    auto wire = world.open(version);
+    mqtt::Connect connect;
+    connect.version = version;
+    connect.client_id = id;
+    connect.clean_start = clean;
+    connect.will = will;
+    if (version == Version::v5 && !clean) connect.session_expiry_seconds = 1000;
+    wire->send(connect);
+    world.settle();
+    EXPECT_TRUE(take<mqtt::Connack>(*wire));
+    return wire;
+  }
+  static void subscribe(Wire& wire, std::vector<std::string_view> filters, uint16_t id = 1,
+                        mqtt::SubscriptionOptions options = {}) {
+    mqtt::Subscribe packet;
+    packet.packet_id = PacketId(id);
+    for (const std::string_view filter : filters) packet.entries.push_back({filter, options});
+    wire.send(packet);
+  }
+  static void publish(Wire& wire, std::string_view topic, std::string_view payload, uint16_t id = 0,
+                      bool retain = false) {
+    mqtt::Publish packet;
+    packet.topic = topic;
+    packet.payload = payload;
+    packet.retain = retain;
+    packet.qos = id == 0 ? Qos::at_most_once : Qos::at_least_once;
+    packet.packet_id = PacketId(id);
+    wire.send(packet);
+  }
+  // The next packet of this kind; others before it are skipped. The packet's views live until the next call.
+  template <typename T>
+  static std::optional<T> take(Wire& wire) {
+    while (auto packet = wire.receive()) {
+      if (auto* wanted = std::get_if<T>(&*packet)) return std::move(*wanted);
+    }
+    return std::nullopt;
+  }
+  template <typename T>
+  static size_t count(Wire& wire) {
+    size_t n = 0;
+    while (take<T>(wire)) ++n;
+    return n;
+  }
+
+  World world;
+};
+
+TEST(NodeLimits, SubscribesOnTheirWayCountAgainstTheSubscriptionLimit) {
+  broker::Limits limits;
+  limits.subscriptions_per_client_max = 3;
+  Bounded node(limits);
+  auto client = node.connect("c");
+  for (uint16_t id = 1; id <= 5; ++id) node.subscribe(*client, {"filter/" + std::to_string(id)}, id);
+  node.world.settle();
+  for (int i = 0; i < 5; ++i) {
+    const auto suback = node.take<mqtt::Suback>(*client);
+    ASSERT_TRUE(suback);
+    const uint16_t id = suback->packet_id.value;
+    EXPECT_EQ(suback->reasons.at(0), id <= 3 ? ReasonCode::success : ReasonCode::quota_exceeded) << id;
+  }
+  EXPECT_EQ(node.world.node().shard(0).find("", "c")->session.subscription_count, 3u);
+}
+
+TEST(NodeLimits, AFilterThatAPacketNamesOftenIsOneSubscription) {
+  broker::Limits limits;
+  limits.subscriptions_per_client_max = 2;
+  Bounded node(limits);
+  auto client = node.connect("c");
+  node.subscribe(*client, {"a", "a", "a", "b", "a"});
+  node.world.settle();
+  const auto suback = node.take<mqtt::Suback>(*client);
+  ASSERT_TRUE(suback);
+  EXPECT_EQ(suback->reasons, std::vector<ReasonCode>(5, ReasonCode::success));
+  EXPECT_EQ(node.world.node().shard(0).find("", "c")->session.subscription_count, 2u);
+}
+
+TEST(NodeLimits, AnswersThatNobodyReadsEndTheConnection) {
+  broker::Limits limits;
+  limits.output_bytes_max = 1024;
+  Bounded node(limits);
+  auto client = node.connect("c");
+  for (int i = 0; i < 600; ++i) client->send(mqtt::Pingreq{});
+  node.world.settle();
+  EXPECT_FALSE(client->closed());  // it could have been reading
+  for (int i = 0; i < 2000; ++i) client->send(mqtt::Pingreq{});
+  node.world.settle();
+  EXPECT_TRUE(client->closed());
+  EXPECT_EQ(
+      node.world.metrics().value("courier_disconnects_total", {{"reason", "output_overflow"}}).value_or(0),
+      1);
+  EXPECT_LE(client->to_client_bytes(), 3000u);
+}
+
+TEST(NodeLimits, WhoFillsTheLogIsNotReadUntilThereIsRoom) {
+  broker::Limits limits;
+  limits.uncommitted_bytes_max = 2000;
+  Bounded node(limits);
+  auto subscriber = node.connect("s", Version::v5, {}, false), publisher = node.connect("p");
+  mqtt::SubscriptionOptions options;
+  options.qos = Qos::at_least_once;
+  node.subscribe(*subscriber, {"t"}, 1, options);
+  node.world.settle();
+  for (uint16_t id = 1; id <= 90; ++id) node.publish(*publisher, "t", std::string(100, 'x'), id);
+  node.world.read();
+  EXPECT_GT(publisher->to_node_bytes(), 50u * 100u);
+  // A client that only answers is read all the same.
+  subscriber->send(mqtt::Pingreq{});
+  node.world.read();
+  EXPECT_EQ(subscriber->to_node_bytes(), 0u);
+  node.world.settle();
+  EXPECT_EQ(publisher->to_node_bytes(), 0u);
+  EXPECT_EQ(node.count<mqtt::Puback>(*publisher), 90u);
+}
+
+TEST(NodeLimits, APublisherBefore5WaitsForMemoryAndIsReadAgain) {
+  broker::Limits limits;
+  limits.memory_bytes_max = 1000;
+  Bounded node(limits);
+  auto publisher = node.connect("p", Version::v3_1_1);
+  node.world.node().set_memory(2000);
+  node.publish(*publisher, "t", "first", 1);
+  node.world.settle();
+  node.publish(*publisher, "t", "second", 2);
+  node.world.advance(1000);
+  EXPECT_GT(publisher->to_node_bytes(), 0u);
+  node.world.node().set_memory(500);
+  node.world.advance(1000);
+  node.world.settle();
+  EXPECT_EQ(publisher->to_node_bytes(), 0u);
+  EXPECT_EQ(node.count<mqtt::Puback>(*publisher), 2u);
+}
+
+TEST(NodeLimits, ReplacingARetainedMessageByALargerOneNeedsRoom) {
+  broker::Limits limits;
+  limits.retained_bytes_max = 100'000;
+  Bounded node(limits);
+  auto client = node.connect("c");
+  const auto retain = [&](std::string_view payload) {
+    node.publish(*client, "t", payload, 1, true);
+    node.world.settle();
+    const auto puback = node.take<mqtt::Puback>(*client);
+    return puback ? puback->reason : ReasonCode::unspecified_error;
+  };
+  EXPECT_FALSE(mqtt::is_error(retain("small")));
+  EXPECT_EQ(retain(std::string(200'000, 'x')), ReasonCode::quota_exceeded);
+  EXPECT_FALSE(mqtt::is_error(retain(std::string(50'000, 'x'))));
+  EXPECT_FALSE(mqtt::is_error(retain(std::string(50'000, 'y'))));
+  EXPECT_FALSE(mqtt::is_error(retain("")));
+  EXPECT_EQ(node.world.node().shard(0).connection_count(), 1u);
+}
+
+TEST(NodeLimits, AWillIsNotRetainedBeyondTheLimit) {
+  broker::Limits limits;
+  limits.retained_messages_max = 1;
+  Bounded node(limits);
+  auto watcher = node.connect("watcher");
+  node.subscribe(*watcher, {"will/#"});
+  for (const std::string id : {"a", "b", "c"}) {
+    mqtt::Will will;
+    const std::string topic = "will/" + id;
+    will.topic = topic;
+    will.payload = "gone";
+    will.retain = true;
+    auto dying = node.connect(id, Version::v5, will);
+    dying->reset();
+    node.world.settle();
+  }
+  EXPECT_EQ(node.count<mqtt::Publish>(*watcher), 3u);
+  auto late = node.connect("late");
+  node.subscribe(*late, {"will/#"});
+  node.world.settle();
+  EXPECT_EQ(node.count<mqtt::Publish>(*late), 1u);
+}
+
+TEST(NodeLimits, WhatWaitsForASubackIsBounded) {
+  broker::Limits limits;
+  limits.output_bytes_max = 10'000;
+  Bounded node(limits);
+  auto subscriber = node.connect("s"), publisher = node.connect("p");
+  node.subscribe(*subscriber, {"a"}, 1);
+  node.world.settle();
+  ASSERT_TRUE(node.take<mqtt::Suback>(*subscriber));
+  node.subscribe(*subscriber, {"b"}, 2);  // on its way to the log
+  node.world.read();
+  for (int i = 0; i < 100; ++i) node.publish(*publisher, "a", std::string(1000, 'x'));
+  node.world.settle();
+  ASSERT_TRUE(node.take<mqtt::Suback>(*subscriber));
+  const size_t got = node.count<mqtt::Publish>(*subscriber);
+  EXPECT_GE(got, 5u);
+  EXPECT_LE(got, 15u);
+}
+
+TEST(NodeLimits, RefusedConnectsAreCountedByReason) {
+  broker::Limits limits;
+  limits.client_id_bytes_max = 30;
+  Bounded node(limits);
+  node.connect(std::string(31, 'x'));
+  node.world.node().drain();
+  node.connect("c");
+  const auto refused = [&](std::string_view reason) {
+    return node.world.metrics()
+        .value("courier_connects_total", {{"result", "refused"}, {"reason", std::string(reason)}})
+        .value_or(0);
+  };
+  EXPECT_EQ(refused("client_identifier_not_valid"), 1);
+  EXPECT_EQ(refused("server_unavailable"), 1);
+}
+
+}  // namespace
+}  // namespace courier::sim
