@@ -39,7 +39,10 @@ class Actor : public client::ClientHandler {
 
   void open();
   // As if the network had failed; come back with open().
-  void cut() { client_.cut(stage_.chance(2)); }
+  void cut() {
+    up_ = false;  // no connection that the broker lost
+    client_.cut(stage_.chance(2));
+  }
   bool online() const { return client_.online(); }
   bool closed() const { return client_.state() == client::Client::State::closed; }
   const std::string& name() const { return name_; }

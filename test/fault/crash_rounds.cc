@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -18,7 +19,9 @@ namespace {
 using mqtt::Qos;
 using mqtt::Version;
 
-constexpr size_t kMessagesPerRound = 1500;
+// Before the blow as many as the broker takes, so that it always falls under load; after it so many more.
+constexpr size_t kUnlimited = 1'000'000'000;
+constexpr size_t kMessagesAfterBlow = 500;
 constexpr int64_t kComeBackLimitMs = 60'000;
 // A broker that owes something and sends nothing for so long has lost it.
 constexpr int64_t kNothingMoreMs = 10'000;
@@ -33,10 +36,15 @@ std::string full_marker(const std::string& folder) {
   return folder + "/disk_is_full";
 }
 
+std::string hang_marker(const std::string& folder) {
+  return folder + "/disk_hangs";
+}
+
 std::map<std::string, std::string> environment_of(const CrashRounds::Options& options) {
   if (options.disk == Disk::kept) return {};
   return {{"COURIER_FAULTY_DISK", "discard_unsynced"},
-          {"COURIER_DISK_FULL_FILE", full_marker(options.folder)}};
+          {"COURIER_DISK_FULL_FILE", full_marker(options.folder)},
+          {"COURIER_DISK_HANGS_FILE", hang_marker(options.folder)}};
 }
 
 std::unique_ptr<client::ClientLoop> make_loop(uint64_t seed) {
@@ -192,7 +200,16 @@ void CrashRounds::start_broker() {
 }
 
 void CrashRounds::kill_broker() {
+  if (options_.disk == Disk::forgets_unsynced) {
+    // The disk goes before the rest: no sync ends any more. What is acknowledged from here on is lost.
+    std::ofstream(hang_marker(options_.folder)).put('\n');
+    run_for(static_cast<int64_t>(random_() % 20));
+  }
+  // The clients share this thread. Without a pause the blow would always fall when they have just spoken and
+  // the broker has not yet heard it.
+  std::this_thread::sleep_for(std::chrono::microseconds(random_() % 2500));
   broker_.kill();
+  std::filesystem::remove(hang_marker(options_.folder));
 }
 
 void CrashRounds::begin() {
@@ -226,7 +243,7 @@ void CrashRounds::stop_in_order(bool impatient) {
     loop_->run_once(5'000'000);
     code = broker_.ended();
   }
-  if (impatient) return kill_broker();
+  if (impatient) return broker_.kill();
   if (!code || *code != 0) {
     ledger_.wrong(fmt::format("courierd did not stop in order on SIGTERM: {}",
                               code ? fmt::format("exit code {}", *code) : "it goes on"));
@@ -245,7 +262,6 @@ void CrashRounds::fill_disk() {
   if (!run_until(kComeBackLimitMs, [&] { return everybody_online() && echo_->subscribed(); })) {
     return ledger_.wrong("not everybody came back before the disk filled up");
   }
-  stage_.budget += kMessagesPerRound;
   play(true);
   uint64_t refused_before = ledger_.refused_count();
   const uint64_t lost_before = stage_.connections_lost;
@@ -359,15 +375,15 @@ void CrashRounds::strike() {
 
 void CrashRounds::round(int number) {
   round_ = number;
-  stage_.budget = kMessagesPerRound;
+  stage_.budget = kUnlimited;
   stirring_ = true;
   play(true);
-  run_for(50 + static_cast<int64_t>(random_() % 350));
+  run_for(50 + static_cast<int64_t>(random_() % 150));
   if (failed()) return;
   strike();
   if (failed()) return;
   const int64_t began = now_ms();
-  stage_.budget = std::max(stage_.budget, kMessagesPerRound / 3);
+  stage_.budget = kMessagesAfterBlow;
   run_until(kComeBackLimitMs, [&] { return publishers_[0]->online(); });
   away_ms_max_ = std::max(away_ms_max_, now_ms() - began);
   run_for(20 + static_cast<int64_t>(random_() % 150));

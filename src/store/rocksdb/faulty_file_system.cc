@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <set>
+#include <thread>
 #include <vector>
 
 namespace courier::store {
@@ -92,7 +93,8 @@ class FaultyFileSystem::WritableFile : public rocksdb::FSWritableFile {
     return Append(data, options, context);
   }
   IOStatus Sync(const Options&, Context*) override {
-    const std::lock_guard lock(owner_.mutex_);
+    std::unique_lock lock(owner_.mutex_);
+    owner_.wait_while_hanging(lock);
     return owner_.sync(*file_, *real_);
   }
   IOStatus Truncate(uint64_t, const Options&, Context*) override { return IOStatus::OK(); }
@@ -146,6 +148,10 @@ void FaultyFileSystem::set_full_while_exists(std::string path) {
   const std::lock_guard lock(mutex_);
   full_while_exists_ = std::move(path);
 }
+void FaultyFileSystem::set_hangs_while_exists(std::string path) {
+  const std::lock_guard lock(mutex_);
+  hangs_while_exists_ = std::move(path);
+}
 void FaultyFileSystem::fail_appends(bool fail) {
   const std::lock_guard lock(mutex_);
   appends_fail_ = fail;
@@ -194,6 +200,15 @@ IOStatus FaultyFileSystem::append(Unsynced& file, std::string_view bytes) {
   if (free_space_) *free_space_ -= std::min<uint64_t>(fits, *free_space_);
   if (fits < bytes.size()) return IOStatus::NoSpace(file.real, "injected: No space left on device");
   return IOStatus::OK();
+}
+
+void FaultyFileSystem::wait_while_hanging(std::unique_lock<std::mutex>& lock) const {
+  std::error_code error;
+  while (!hangs_while_exists_.empty() && std::filesystem::exists(hangs_while_exists_, error)) {
+    lock.unlock();  // meanwhile others read and write
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    lock.lock();
+  }
 }
 
 IOStatus FaultyFileSystem::sync(Unsynced& file, rocksdb::FSWritableFile& real) {
@@ -552,6 +567,7 @@ std::shared_ptr<rocksdb::FileSystem> faulty_file_system_from_environment(const s
   if (kind == nullptr || std::string_view(kind) != "discard_unsynced") return nullptr;
   auto file_system = std::make_shared<FaultyFileSystem>(data_dir);
   if (const char* file = std::getenv("COURIER_DISK_FULL_FILE")) file_system->set_full_while_exists(file);
+  if (const char* file = std::getenv("COURIER_DISK_HANGS_FILE")) file_system->set_hangs_while_exists(file);
   return file_system;
 }
 

@@ -32,6 +32,8 @@ class FaultyFileSystem : public rocksdb::FileSystemWrapper {
   void set_free_space(std::optional<uint64_t> bytes);
   // While this file exists there is no space. For steering another process.
   void set_full_while_exists(std::string path);
+  // While this file exists no sync of a file ends.
+  void set_hangs_while_exists(std::string path);
   void fail_appends(bool fail);
   void fail_syncs(bool fail);
   // Of folders only.
@@ -100,6 +102,7 @@ class FaultyFileSystem : public rocksdb::FileSystemWrapper {
   // All below with mutex_ held.
   Status check() const;
   Status append(Unsynced& file, std::string_view bytes);
+  void wait_while_hanging(std::unique_lock<std::mutex>& lock) const;
   Status sync(Unsynced& file, rocksdb::FSWritableFile& real);
   Status sync_folder(const std::string& folder);
   // The real name of a file; nothing if it does not exist.
@@ -115,15 +118,16 @@ class FaultyFileSystem : public rocksdb::FileSystemWrapper {
   bool syncs_fail_ = false;
   bool folder_syncs_fail_ = false;
   std::optional<uint64_t> free_space_;
-  std::string full_while_exists_;
+  std::string full_while_exists_, hangs_while_exists_;
   uint64_t syncs_ = 0;
   uint64_t next_number_ = 0;
   Files unsynced_;                                           // by the name that this process knows
   std::map<std::string, std::optional<std::string>> names_;  // not yet synced: real name, or deleted
 };
 
-// The file system that the environment asks for, or null: COURIER_FAULTY_DISK=discard_unsynced, and
-// COURIER_DISK_FULL_FILE=PATH for set_full_while_exists(). For test builds of courierd.
+// The file system that the environment asks for, or null: COURIER_FAULTY_DISK=discard_unsynced, with
+// COURIER_DISK_FULL_FILE=PATH for set_full_while_exists() and COURIER_DISK_HANGS_FILE=PATH for
+// set_hangs_while_exists(). For test builds of courierd.
 std::shared_ptr<rocksdb::FileSystem> faulty_file_system_from_environment(const std::string& data_dir);
 
 }  // namespace courier::store
