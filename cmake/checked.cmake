@@ -1,6 +1,5 @@
 # What the extra builds of tools/test are for, as one target each, so that they build nothing else:
-#   checked_asan, checked_tsan   unit and scenario tests and the broker they run
-#   checked_sabotage             what the tests of the tests run
+#   checked_asan, checked_tsan   unit and scenario tests, the simulator, and the broker they run
 # Included last: it looks at the targets that are already there.
 function(courier_executables result directory)
   get_directory_property(found DIRECTORY ${directory} BUILDSYSTEM_TARGETS)
@@ -19,14 +18,10 @@ function(courier_executables result directory)
   set(${result} ${executables} PARENT_SCOPE)
 endfunction()
 
-courier_executables(executables ${PROJECT_SOURCE_DIR})
-set(tests ${executables})
-list(FILTER tests INCLUDE REGEX "(_test|^courierd|^courier)$|^scenario_")
-set(sabotaged ${executables})
-list(FILTER sabotaged INCLUDE REGEX "^(courierd|courier|sim|sim_.*|crash|crash_.*|fault_.*|sabotage_.*)$")
+courier_executables(tests ${PROJECT_SOURCE_DIR})
+list(FILTER tests INCLUDE REGEX "(_test|^courierd|^courier|^sim)$|^scenario_")
 add_custom_target(checked_asan DEPENDS ${tests})
 add_custom_target(checked_tsan DEPENDS ${tests})
-add_custom_target(checked_sabotage DEPENDS ${sabotaged})
 
 # tools/sanitizer-tests writes this file; without it a run shows this build's own tests only.
 file(WRITE ${PROJECT_BINARY_DIR}/foreign_tests.cmake

@@ -2,7 +2,6 @@
 option(COURIER_ASAN "Address and undefined behaviour sanitizers" OFF)
 option(COURIER_TSAN "Thread sanitizer" OFF)
 option(COURIER_FUZZ "Build libFuzzer targets (clang only)" OFF)
-option(COURIER_SABOTAGE "Compile in the faults that the tests must be able to catch" OFF)
 option(COURIER_LONG "Register the long versions of fault, simulation and fuzz tests" OFF)
 
 find_program(CCACHE_PROGRAM ccache)
@@ -33,9 +32,6 @@ endif()
 if(COURIER_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
   add_link_options(-fsanitize=address,undefined)
-endif()
-if(COURIER_SABOTAGE)
-  add_compile_definitions(COURIER_SABOTAGE=1)
 endif()
 
 find_package(Threads REQUIRED)

@@ -1,5 +1,6 @@
-// Faults that can be built in on purpose (-DCOURIER_SABOTAGE=1), so that the tests that must catch such
-// faults can be tested themselves. In every other build the questions here are constants and cost nothing.
+// Faults that are built in on purpose, so that the tests that must catch such faults can be tested
+// themselves. test/sabotage compiles the files that ask here a second time, with COURIER_SABOTAGE defined.
+// Everywhere else the question is a constant and costs nothing.
 #pragma once
 
 #include <cstdlib>
@@ -16,6 +17,9 @@ enum class Sabotage {
 };
 
 #ifdef COURIER_SABOTAGE
+
+// A name of its own for the linker: one program holds files compiled in both ways.
+inline namespace built_in {
 
 constexpr std::string_view name(Sabotage fault) {
   switch (fault) {
@@ -41,6 +45,8 @@ inline bool sabotaged(Sabotage fault) {
   }();
   return fault != Sabotage::none && chosen == name(fault);
 }
+
+}  // namespace built_in
 
 #else
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/sabotage.h"
 #include "record/codec.h"
 #include "store/errc.h"
 
@@ -163,6 +164,13 @@ MemoryImage MemoryLog::crash(size_t appended_kept, size_t state_writes_lost) con
     std::vector<Batch> one{waiting_[i]};
     image.log.push_back(entry_of(one, image.next, image.clock));
     image.next = Position(image.next.value + image.log.back().record_count);
+  }
+  if (sabotaged(Sabotage::skip_sync)) {
+    // What the log said was safe was not: only what a checkpoint wrote is on the disk.
+    while (!image.log.empty() && image.log.back().first > image.position) {
+      image.next = image.log.back().first;
+      image.log.pop_back();
+    }
   }
   return image;
 }
