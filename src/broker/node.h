@@ -120,7 +120,7 @@ class Node final : public store::LogReader, private CheckpointParts {
   record::FeedItems items_;
   Position folded_;
   Position checkpointed_;
-  MonoNs checkpoint_began_ = 0;
+  MonoNs checkpoint_began_ = started_at_;
   uint64_t next_checkpoint_ = 1;
   Counter& group_drops_;
   Histogram& batch_records_;
