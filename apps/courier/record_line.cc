@@ -53,6 +53,7 @@ struct Name {
   std::string operator()(const record::Dropped&) const { return "DROPPED"; }
   std::string operator()(const record::Expired&) const { return "EXPIRED"; }
   std::string operator()(const record::RetainedExpired&) const { return "RETAINED_EXPIRED"; }
+  std::string operator()(const record::RetainedNext&) const { return "RETAINED_NEXT"; }
   std::string operator()(const record::NodeDown&) const { return "NODE_DOWN"; }
   std::string operator()(const record::Feature&) const { return "FEATURE"; }
 };
@@ -113,6 +114,10 @@ struct Facts {
   std::string operator()(const record::RetainedExpired& r) const {
     return fmt::format("topic={} position={}{}", quoted(r.topic), r.position.value,
                        mountpoint_of(r.mountpoint));
+  }
+  std::string operator()(const record::RetainedNext& r) const {
+    return fmt::format("{} {} since={} after={}{}", owner(r.session, {}), quoted(r.filter), r.since.value,
+                       quoted(r.after), mountpoint_of(r.mountpoint));
   }
   std::string operator()(const record::NodeDown& r) const {
     return "last_clock=" + log::iso8601(r.last_clock);

@@ -29,6 +29,7 @@ struct Client {
   Connection* connection = nullptr;
   bool loading = false;       // a worker reads inbox rows
   bool pump_wanted = false;   // in the list of this Turn
+  bool walk_pending = false;  // its RETAINED_NEXT is on the way
   uint64_t evict_cursor = 0;  // no entry below can make room
   Position will_settled;      // the attach position whose will was published or dropped; that may not be back
   std::vector<uint64_t> filters;  // hashes of what it is subscribed to, sorted

@@ -129,7 +129,9 @@ void Shard::pump_all() {
     Client* client = find(pump_list_[i]);
     if (!client) continue;
     client->pump_wanted = false;
-    if (client->connection) pump(*client->connection);
+    if (!client->connection) continue;
+    pump(*client->connection);
+    if (client->session.walks) ask_for_retained(*client->connection);
   }
   pump_list_.clear();
 }
@@ -183,6 +185,22 @@ void Shard::pump(Connection& connection) {
     if (!transmit(connection, seq, *entry)) drop(client, seq, *entry, record::DropReason::packet_too_large);
     ++connection.cursor;
   }
+}
+
+// The retained messages of a large SUBSCRIBE come in pieces: the next when the client has taken most of what
+// is here, so that they wait in the index instead of in its inbox.
+void Shard::ask_for_retained(Connection& connection) {
+  Client& client = *connection.client;
+  if (client.walk_pending || connection.subacks_pending > 0 || !log_state_.accepting) return;
+  if (connection.link->unsent_bytes() > output_room() / 2) {
+    connection.blocked = true;
+    return;
+  }
+  if (client.session.inbox.count() > connection.window) return;
+  client.walk_pending = true;
+  const session::RetainedWalk& walk = client.session.walks->front();
+  append(record::RetainedNext{client.session.id, client.session.mountpoint, walk.filter, walk.options,
+                              walk.subscription_identifier, walk.since, walk.after});
 }
 
 // QoS 2 goes out only after its SENT is back: asks for as many as the window has room for.

@@ -60,6 +60,7 @@ struct Shard::RecordFold {
       change(*client);
     }
     if (self.out_.shared.full_inboxes.any()) self.note_fullness(*client);
+    if (client->session.walks) self.want_pump(*client);
     self.after_fold(*client, was_dirty);
   }
 
@@ -102,6 +103,7 @@ struct Shard::RecordFold {
         const auto at = std::lower_bound(c.filters.begin(), c.filters.end(), hash);
         if (at == c.filters.end() || *at != hash) c.filters.insert(at, hash);
       }
+      record::subscribed(c.session, std::move(item.walks));
     });
   }
   void operator()(record::Unsubscribe& r) const {
@@ -159,6 +161,12 @@ struct Shard::RecordFold {
     to(r.session, [&](Client& c) {
       settle_pending(c, r.messages);
       record::fold(c.session, r);
+    });
+  }
+  void operator()(record::RetainedNext& r) const {
+    to(r.session, [&](Client& c) {
+      c.walk_pending = false;
+      record::fold(c.session, r, std::move(item.walks));
     });
   }
   // Not about one session.
@@ -246,7 +254,9 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
       connection->filters_pending -= std::min(connection->filters_pending, p.added);
       self.send(*connection, mqtt::Suback{p.packet_id, std::move(p.reasons), {}, {}});
       if (connection->subacks_pending > 0) --connection->subacks_pending;
+      connection->link->resume(Link::subscribing);
       if (connection->subacks_pending == 0) self.release_held(*connection);
+      if (connection->client && connection->client->session.walks) self.want_pump(*connection->client);
     }
     void operator()(ToUnsuback& p) const {
       Connection* connection = self.find(p.connection);

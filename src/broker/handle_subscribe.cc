@@ -15,6 +15,10 @@ using mqtt::Qos;
 using mqtt::ReasonCode;
 
 namespace {
+
+// SUBSCRIBEs of one connection on their way through the log; beyond, it is not read until there are fewer.
+constexpr uint32_t kSubscribesPendingMax = 16;
+
 // A filter that is there already is replaced, not added. [MQTT-3.8.4-3]
 bool has(const Client& client, std::string_view filter) {
   return std::binary_search(client.filters.begin(), client.filters.end(), filter_hash(filter));
@@ -77,7 +81,8 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
   record.mountpoint = connection.identity.mountpoint;
   record.subscription_identifier = packet.subscription_identifier.value_or(0);
   record.window = connection.window;
-  ++connection.subacks_pending;
+  // A SUBSCRIBE of twenty bytes may bring a hundred thousand in retained messages.
+  if (++connection.subacks_pending >= kSubscribesPendingMax) connection.link->pause(Link::subscribing);
   connection.filters_pending += total - before;
   append(std::move(record), ToSuback{connection.id, packet.packet_id, std::move(reasons), total - before});
 }

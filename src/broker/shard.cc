@@ -80,7 +80,7 @@ void Shard::on_packet(Connection& connection, const mqtt::Packet& packet) {
 // While too much is on its way through the log, who wants to add to it is not read; everybody else's
 // acknowledgements still are. This packet is its last until there is room.
 void Shard::hold_back(Connection& connection) {
-  if (in_log_bytes_ + batch_encoded_.size() <= out_.limits.uncommitted_bytes_max) return;
+  if (in_log_bytes_ + batch_bytes() <= out_.limits.uncommitted_bytes_max) return;
   connection.link->pause(Link::uncommitted);
   paused_.push_back(connection.id);
 }
@@ -117,7 +117,10 @@ void Shard::on_mail(Mail mail) {
     void operator()(LogStateMail& state) const {
       self.log_state_ = state.state;
       if (!state.state.accepting) return;
-      for (const auto& [id, connection] : self.connections_) connection->link->resume(Link::log_stalled);
+      for (const auto& [id, connection] : self.connections_) {
+        connection->link->resume(Link::log_stalled);
+        if (connection->client && connection->client->session.walks) self.want_pump(*connection->client);
+      }
     }
     void operator()(TaskMail& task) const { task.run(self); }
   };
@@ -149,7 +152,7 @@ void Shard::end_turn() {
   }
   if (!batch_.empty()) {
     const uint64_t ticket = next_ticket_++;
-    const size_t bytes = batch_encoded_.size();
+    const size_t bytes = batch_bytes();
     in_log_.push_back({ticket, bytes, std::exchange(batch_pending_, {})});
     in_log_bytes_ += bytes;
     out_.log.append({index_, ticket, std::exchange(batch_, {}), std::exchange(batch_encoded_, {})});
@@ -185,6 +188,11 @@ MonoNs Shard::next_due() const {
 bool Shard::over_memory() const {
   return out_.limits.memory_bytes_max != 0 && out_.shared.memory_bytes.load(std::memory_order_relaxed) >
                                                   static_cast<int64_t>(out_.limits.memory_bytes_max);
+}
+
+// What the batch of this Turn costs until it is back.
+size_t Shard::batch_bytes() const {
+  return batch_encoded_.size() + batch_.size() * (sizeof(record::Record) + sizeof(Pending));
 }
 
 // Past the memory ceiling nobody may leave much unread.

@@ -220,6 +220,7 @@ class Shard {
   // False: the connection's maximum packet size forbids it.
   bool transmit(Connection& connection, uint64_t seq, session::Entry& entry);
   void ask_to_send(Connection& connection);
+  void ask_for_retained(Connection& connection);
   void want_pump(Client& client);
   void pump(Connection& connection);
   void pump_all();
@@ -248,6 +249,7 @@ class Shard {
 
   // --- records ---
   void hold_back(Connection& connection);
+  size_t batch_bytes() const;
   void append(record::Record record);
   void append(record::Record record, Pending pending);
   bool is_back(uint64_t ticket) const;

@@ -34,6 +34,7 @@ enum class Type : uint8_t {
   node_down = 15,
   feature = 16,
   // Kept free for the cluster: 17 ASSIGNED, 18 OWN, 19 TIMER.
+  retained_next = 20,
 };
 
 constexpr Type type_of(const Publish&) {
@@ -77,6 +78,9 @@ constexpr Type type_of(const Expired&) {
 }
 constexpr Type type_of(const RetainedExpired&) {
   return Type::retained_expired;
+}
+constexpr Type type_of(const RetainedNext&) {
+  return Type::retained_next;
 }
 constexpr Type type_of(const NodeDown&) {
   return Type::node_down;
@@ -233,6 +237,15 @@ void put_body(std::string& out, const RetainedExpired& record) {
   put(out, record.mountpoint);
   put(out, record.topic);
   put(out, record.position);
+}
+void put_body(std::string& out, const RetainedNext& record) {
+  put(out, record.session);
+  put(out, record.mountpoint);
+  put(out, options_byte(record.options));
+  put(out, record.filter);
+  put_varint(out, record.subscription_identifier);
+  put(out, record.since);
+  put(out, record.after);
 }
 void put_body(std::string& out, const NodeDown& record) {
   put_varint(out, zigzag(record.last_clock));
@@ -471,6 +484,17 @@ Expired take_expired(Reader& in) {
   record.messages = in.references();
   return record;
 }
+RetainedNext take_retained_next(Reader& in) {
+  RetainedNext record;
+  record.session = in.session();
+  record.mountpoint = in.text();
+  record.options = in.options();
+  record.filter = in.text();
+  record.subscription_identifier = in.number<uint32_t>();
+  record.since = in.position();
+  record.after = in.text();
+  return record;
+}
 RetainedExpired take_retained_expired(Reader& in) {
   RetainedExpired record;
   record.mountpoint = in.text();
@@ -509,6 +533,8 @@ std::optional<Record> take_body(Type type, Reader& in) {
       return take_expired(in);
     case Type::retained_expired:
       return take_retained_expired(in);
+    case Type::retained_next:
+      return take_retained_next(in);
     case Type::node_down:
       return NodeDown{.last_clock = unzigzag(in.varint())};
     case Type::feature:

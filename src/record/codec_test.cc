@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <span>
 
 #include "record/errc.h"
 #include "record/record_test_specimens.h"
@@ -56,17 +57,18 @@ TEST(Codec, SpecimensHaveTheirGoldenBytes) {
 }
 
 TEST(Codec, BatchHasItsGoldenBytes) {
+  std::vector<std::pair<std::string, Record>> all = specimens();
+  const std::span<const std::pair<std::string, Record>> sampled(all.data(), kSpecimensInGoldenFiles);
   std::string records;
-  for (const auto& [name, record] : specimens()) encode(records, record);
-  const std::string bytes = encode_batch(1'700'000'000'999, specimens().size(), records);
+  for (const auto& [name, record] : sampled) encode(records, record);
+  const std::string bytes = encode_batch(1'700'000'000'999, sampled.size(), records);
   write_if_new("batch", bytes);
   EXPECT_EQ(bytes, read(sample_path("batch")));
   const Result<DecodedBatch> back = decode_batch(bytes);
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(back->clock, 1'700'000'000'999);
-  ASSERT_EQ(back->records.size(), specimens().size());
-  for (size_t i = 0; i < back->records.size(); ++i)
-    EXPECT_TRUE(same(back->records[i], specimens()[i].second));
+  ASSERT_EQ(back->records.size(), sampled.size());
+  for (size_t i = 0; i < back->records.size(); ++i) EXPECT_TRUE(same(back->records[i], sampled[i].second));
 }
 
 TEST(Codec, RandomRecordsComeBackAsTheyWere) {

@@ -23,6 +23,7 @@ SessionId session_of(const Record& record) {
     SessionId operator()(const Dropped& r) const { return r.session; }
     SessionId operator()(const Expired& r) const { return r.session; }
     SessionId operator()(const RetainedExpired&) const { return {}; }
+    SessionId operator()(const RetainedNext& r) const { return r.session; }
     SessionId operator()(const NodeDown&) const { return {}; }
     SessionId operator()(const Feature&) const { return {}; }
   };
@@ -51,6 +52,7 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
   size_t reached = 0;
   SessionId session = session_of(record);
   bool hand_on = static_cast<bool>(session);
+  std::vector<session::RetainedWalk> walks;
 
   struct Visitor {
     Directory& self;
@@ -60,6 +62,7 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
     size_t& reached;
     SessionId& session;
     bool& hand_on;
+    std::vector<session::RetainedWalk>& walks;
 
     void operator()(Publish& r) {
       if (r.will_of.session) {
@@ -125,6 +128,7 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
       self.note_retained(r.mountpoint, r.topic);
       self.count();
     }
+    void operator()(RetainedNext& r) { walks = self.go_on_with_retained(r, out); }
     void operator()(NodeDown& r) {
       // All at once: one by one, messages would move to members that are about to go as well.
       self.groups_.all_disconnected();
@@ -138,10 +142,10 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
     }
     void operator()(Feature&) {}
   };
-  std::visit(Visitor{*this, position, clock, out, reached, session, hand_on}, record);
+  std::visit(Visitor{*this, position, clock, out, reached, session, hand_on, walks}, record);
 
   if (hand_on) {
-    SessionRecord item{position, clock, std::move(record), {}, 0};
+    SessionRecord item{position, clock, std::move(record), {}, 0, std::move(walks)};
     items_of(session, out).push_back(std::move(item));
   }
   emit_group_changes(out);
@@ -227,34 +231,67 @@ void Directory::subscribe(Subscribe&& record, Position position, WallMs clock, F
   }
   count();
   const auto total = static_cast<uint32_t>(mine.filters.size());
-  Subscribe for_retained = record;
-  items_of(session, out).push_back(SessionRecord{position, clock, std::move(record), existed, total});
-  send_retained(for_retained, existed, out);
-}
 
-// [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]; a shared subscription gets none.
-void Directory::send_retained(const Subscribe& record, const std::vector<bool>& existed, FeedItems& out) {
-  auto& items = items_of(record.by.session, out);
+  // The item comes first, so that the client has its SUBACK before; the walks are known only afterwards.
+  // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]; a shared subscription gets none.
+  std::vector<session::RetainedWalk> walks;
   for (size_t i = 0; i < record.entries.size(); ++i) {
     const Subscribe::Entry& entry = record.entries[i];
     if (mqtt::is_shared(entry.filter)) continue;
     if (entry.options.retain_handling == mqtt::RetainHandling::do_not_send) continue;
     if (entry.options.retain_handling == mqtt::RetainHandling::send_if_new && existed[i]) continue;
-    std::vector<uint32_t> ids;
-    if (record.subscription_identifier) ids.push_back(record.subscription_identifier);
-    retained_.match(record.mountpoint, entry.filter, [&](const routing::Retained& retained) {
-      if (entry.options.no_local && retained.message->publisher == record.by.session) return true;
-      items.push_back(Delivery{retained.position,
-                               retained.message,
-                               {{record.by.session,
-                                 mqtt::lower(retained.message->qos, entry.options.qos),
-                                 true,
-                                 false,
-                                 {},
-                                 ids}}});
-      return true;
-    });
+    walks.push_back({entry.filter, entry.options, record.subscription_identifier, position, {}});
   }
+  auto& items = items_of(session, out);
+  const size_t at = items.size();
+  items.push_back(SessionRecord{position, clock, std::move(record), std::move(existed), total, {}});
+  RetainedPiece piece{.messages = 32, .bytes = 32 * 1024, .steps = 128};  // nobody has asked for them yet
+  std::erase_if(walks, [&](session::RetainedWalk& walk) {
+    return send_retained(session, mine.mountpoint, walk, piece, out);
+  });
+  std::get<SessionRecord>(items[at]).walks = std::move(walks);
+}
+
+bool Directory::send_retained(SessionId session, std::string_view mountpoint, session::RetainedWalk& walk,
+                              RetainedPiece& piece, FeedItems& out) {
+  if (piece.messages == 0 || piece.bytes == 0) return false;
+  auto& items = items_of(session, out);
+  std::vector<uint32_t> ids;
+  if (walk.subscription_identifier) ids.push_back(walk.subscription_identifier);
+  auto stopped = retained_.match(
+      mountpoint, walk.filter,
+      [&](const routing::Retained& retained) {
+        if (retained.position > walk.since) return true;
+        if (walk.options.no_local && retained.message->publisher == session) return true;
+        items.push_back(Delivery{
+            retained.position,
+            retained.message,
+            {{session, mqtt::lower(retained.message->qos, walk.options.qos), true, false, {}, ids}}});
+        --piece.messages;
+        piece.bytes -= std::min(piece.bytes, retained.message->cost());
+        return piece.messages > 0 && piece.bytes > 0;
+      },
+      walk.after, piece.steps);
+  if (!stopped) return true;
+  walk.after = *std::move(stopped);
+  return false;
+}
+
+std::vector<session::RetainedWalk> Directory::go_on_with_retained(const RetainedNext& record,
+                                                                  FeedItems& out) {
+  const auto mine = by_session_.find(record.session);
+  // Unsubscribed meanwhile. [MQTT-3.10.4-2]
+  if (mine == by_session_.end() || std::ranges::none_of(mine->second.filters, [&](const Subscription& s) {
+        return s.filter == record.filter;
+      })) {
+    return {};
+  }
+  std::vector<session::RetainedWalk> walks;
+  walks.push_back(
+      {record.filter, record.options, record.subscription_identifier, record.since, record.after});
+  RetainedPiece piece;
+  if (send_retained(record.session, record.mountpoint, walks.front(), piece, out)) walks.clear();
+  return walks;
 }
 
 void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs clock, FeedItems& out) {
@@ -282,7 +319,7 @@ void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs cloc
   if (!session.ephemeral()) dirty_subscriptions_.insert(session);
   count();
   items_of(session, out)
-      .push_back(SessionRecord{position, clock, std::move(record), std::move(existed), total});
+      .push_back(SessionRecord{position, clock, std::move(record), std::move(existed), total, {}});
 }
 
 void Directory::end_session(SessionId session) {

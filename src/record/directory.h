@@ -45,7 +45,7 @@ struct Delivery {
 };
 
 // A record of one session, to be folded by its shard. Retained messages that a SUBSCRIBE brings come as
-// Deliveries after it.
+// Deliveries after it, those that a RETAINED_NEXT brings before it.
 struct SessionRecord {
   Position position;
   WallMs clock = 0;
@@ -53,6 +53,8 @@ struct SessionRecord {
   // Of a SUBSCRIBE or UNSUBSCRIBE: by entry, whether it was there before.
   std::vector<bool> existed;
   uint32_t subscription_count = 0;  // the session's, afterwards
+  // Of a SUBSCRIBE or RETAINED_NEXT: what is left of its retained messages.
+  std::vector<session::RetainedWalk> walks;
 };
 
 struct WillFired {
@@ -130,7 +132,16 @@ class Directory {
   void settle_groups(SessionId session, const std::vector<InboxRef>& messages);
   void give_up(GroupId group, const std::vector<InboxRef>& messages);
   void emit_group_changes(FeedItems& out);
-  void send_retained(const Subscribe& record, const std::vector<bool>& existed, FeedItems& out);
+  // How much of the retained messages one record may bring: the feed thread has others to serve, and what it
+  // posts is in memory until the client has taken it. Part of the fold: never changed without a FEATURE.
+  struct RetainedPiece {
+    size_t messages = 256, bytes = 64 * 1024;  // ends with the message that reaches either
+    size_t steps = 512;                        // topics looked at
+  };
+  // Sends the next of the walk's messages. False: there are more, and walk.after says where they begin.
+  bool send_retained(SessionId session, std::string_view mountpoint, session::RetainedWalk& walk,
+                     RetainedPiece& piece, FeedItems& out);
+  std::vector<session::RetainedWalk> go_on_with_retained(const RetainedNext& record, FeedItems& out);
   void count();
 
   const size_t shard_count_;

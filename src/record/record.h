@@ -149,6 +149,18 @@ struct RetainedExpired {
   bool operator==(const RetainedExpired&) const = default;
 };
 
+// The client has taken what it got of a SUBSCRIBE's retained messages, and wants the next of them. See
+// session::RetainedWalk.
+struct RetainedNext {
+  SessionId session;
+  std::string mountpoint, filter;
+  mqtt::SubscriptionOptions options;
+  uint32_t subscription_identifier = 0;
+  Position since;
+  std::string after;
+  bool operator==(const RetainedNext&) const = default;
+};
+
 // The first record of every run: the previous run is over, with the last clock it wrote. Whoever was
 // connected then is not; clean sessions are gone.
 struct NodeDown {
@@ -161,8 +173,9 @@ struct Feature {
   bool operator==(const Feature&) const = default;
 };
 
-using Record = std::variant<Publish, Subscribe, Unsubscribe, Attach, Detach, Acked, Sent, Received, Completed,
-                            Qos2In, Released, Dropped, Expired, RetainedExpired, NodeDown, Feature>;
+using Record =
+    std::variant<Publish, Subscribe, Unsubscribe, Attach, Detach, Acked, Sent, Received, Completed, Qos2In,
+                 Released, Dropped, Expired, RetainedExpired, RetainedNext, NodeDown, Feature>;
 
 // The id of the session that an ATTACH at `position` creates.
 constexpr SessionId session_created_at(Position position, uint16_t hash) {

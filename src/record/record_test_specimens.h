@@ -55,6 +55,9 @@ inline mqtt::MessagePtr specimen_message() {
   return mqtt::MessagePtr(message);
 }
 
+// Kinds of records that were added after the first golden files stand behind these.
+inline constexpr size_t kSpecimensInGoldenFiles = 18;
+
 // Name (of its file in samples/) and record. Fixed: the golden bytes follow from it.
 inline std::vector<std::pair<std::string, Record>> specimens() {
   const SessionRef by{SessionId((uint64_t{1000} << 16) | 0x0102), Position(2000)};
@@ -127,6 +130,13 @@ inline std::vector<std::pair<std::string, Record>> specimens() {
        RetainedExpired{.mountpoint = "", .topic = "status/phone-1", .position = Position(88)}},
       {"node_down", NodeDown{.last_clock = 1'700'000'000'500}},
       {"feature", Feature{.version = 1}},
+      {"retained_next", RetainedNext{.session = by.session,
+                                     .mountpoint = "m",
+                                     .filter = "status/#",
+                                     .options = {.qos = mqtt::Qos::at_least_once, .no_local = true},
+                                     .subscription_identifier = 7,
+                                     .since = Position(4711),
+                                     .after = "status/phone-255"}},
   };
 }
 
@@ -236,6 +246,14 @@ class RecordMaker {
       case 13:
         return RetainedExpired{text(), text(), Position(number())};
       case 14:
+        return RetainedNext{.session = SessionId(number()),
+                            .mountpoint = text(),
+                            .filter = text(),
+                            .options = {.no_local = true},
+                            .subscription_identifier = static_cast<uint32_t>(number(0xFFFFFFFF)),
+                            .since = Position(number()),
+                            .after = text()};
+      case 15:
         return NodeDown{static_cast<WallMs>(number())};
       default:
         return Feature{static_cast<uint32_t>(number(0xFFFFFFFF))};

@@ -138,6 +138,15 @@ std::string encode_session(const session::Session& s) {
     put_varint(out, s.will->message_expiry_seconds);
     put_message(out, *s.will->message);
   }
+  if (!s.walks) return out;
+  put_varint(out, s.walks->size());
+  for (const session::RetainedWalk& walk : *s.walks) {
+    put_text(out, walk.filter);
+    put_u8(out, options_byte(walk.options));
+    put_varint(out, walk.subscription_identifier);
+    put_varint(out, walk.since.value);
+    put_text(out, walk.after);
+  }
   return out;
 }
 
@@ -178,6 +187,16 @@ Result<void> decode_session(std::string_view value, session::Session& s) {
     will.message_expiry_seconds = static_cast<uint32_t>(in.varint(UINT32_MAX));
     will.message = take_message(in);
     s.will = std::make_unique<const session::Will>(std::move(will));
+  }
+  if (!in.at_end()) {  // there are some; rows of old end here in any case
+    s.walks = std::make_unique<std::vector<session::RetainedWalk>>(in.count());
+    for (session::RetainedWalk& walk : *s.walks) {
+      walk.filter = in.text();
+      walk.options = take_options(in);
+      walk.subscription_identifier = static_cast<uint32_t>(in.varint(UINT32_MAX));
+      walk.since = Position(in.varint());
+      walk.after = in.text();
+    }
   }
   if (!in.at_end() || first > next || count > next - first) return damaged("session");
   s.inbox.restore(first, next, count, bytes, std::move(steps));

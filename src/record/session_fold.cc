@@ -139,6 +139,33 @@ bool fold(Session& session, const Expired& expired) {
   return finish(session, expired.messages);
 }
 
+void subscribed(Session& session, std::vector<session::RetainedWalk> walks) {
+  if (walks.empty()) return;
+  if (!session.walks) session.walks = std::make_unique<std::vector<session::RetainedWalk>>();
+  for (session::RetainedWalk& walk : walks) {
+    // From the beginning, whatever is left of an earlier one. [MQTT-3.8.4-3]
+    std::erase_if(*session.walks, [&](const auto& known) { return known.filter == walk.filter; });
+    session.walks->push_back(std::move(walk));
+  }
+  session.dirty = true;
+}
+
+bool fold(Session& session, const RetainedNext& record, std::vector<session::RetainedWalk> left) {
+  if (!session.walks) return false;
+  const auto walk = std::ranges::find_if(*session.walks, [&](const session::RetainedWalk& known) {
+    return known.filter == record.filter && known.since == record.since;
+  });
+  if (walk == session.walks->end()) return false;
+  if (left.empty()) {
+    session.walks->erase(walk);
+  } else {
+    *walk = std::move(left.front());
+  }
+  if (session.walks->empty()) session.walks = nullptr;
+  session.dirty = true;
+  return true;
+}
+
 bool will_fired(Session& session, Position attach) {
   if (session.attach != attach || !session.will) return false;
   session.will = nullptr;

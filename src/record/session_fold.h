@@ -41,6 +41,11 @@ bool fold(session::Session& session, const Released& released);
 bool fold(session::Session& session, const Dropped& dropped);
 bool fold(session::Session& session, const Expired& expired);
 
+// A SUBSCRIBE left these to come.
+void subscribed(session::Session& session, std::vector<session::RetainedWalk> walks);
+// `left`: what is left of the walk, or nothing.
+bool fold(session::Session& session, const RetainedNext& record, std::vector<session::RetainedWalk> left);
+
 // Its will was published.
 bool will_fired(session::Session& session, Position attach);
 // A shared group takes a message back.

@@ -178,16 +178,29 @@ const Retained* RetainedIndex::find(std::string_view name, std::string_view topi
 
 std::optional<std::string> RetainedIndex::match(std::string_view mountpoint, std::string_view filter,
                                                 const Visit& visit, std::string_view after) const {
+  size_t steps = SIZE_MAX;
+  return match(mountpoint, filter, visit, after, steps);
+}
+
+std::optional<std::string> RetainedIndex::match(std::string_view mountpoint, std::string_view filter,
+                                                const Visit& visit, std::string_view after,
+                                                size_t& steps) const {
   const auto at = mountpoints_.find(mountpoint);
   if (at == mountpoints_.end()) return std::nullopt;
   const Topics& topics = at->second.topics;
+  if (steps == 0) return std::string(after);
   if (!mqtt::has_wildcard(filter)) {
+    --steps;
     const RetainedTopic* found = find(at->second, filter);
     if (!found || filter <= after) return std::nullopt;
     return visit(found->retained) ? std::nullopt : std::optional(std::string(filter));
   }
   // No topic is empty, so "" stands before all of them.
+  std::string_view last = after;
   for (auto topic = topics.upper_bound(after); topic != topics.end();) {
+    if (steps == 0) return std::string(last);
+    --steps;
+    last = topic->topic;
     const Step step = compare(filter, topic->topic);
     switch (step.kind) {
       case Step::Kind::match:

@@ -54,6 +54,10 @@ class RetainedIndex {
   using Visit = std::function<bool(const Retained&)>;
   std::optional<std::string> match(std::string_view mountpoint, std::string_view filter, const Visit& visit,
                                    std::string_view after = {}) const;
+  // The same, but it also ends early when it has looked at `steps` topics, whether they matched or not; takes
+  // those that it looked at off `steps`. A filter that matches nothing may have to look at every topic.
+  std::optional<std::string> match(std::string_view mountpoint, std::string_view filter, const Visit& visit,
+                                   std::string_view after, size_t& steps) const;
 
   // Topics whose message expiry ended at `now` or before; earliest first, at most `limit`. They stay until
   // removed.

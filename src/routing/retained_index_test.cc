@@ -117,6 +117,28 @@ TEST_F(Retain, WalkStopsWhereItIsToldAndGoesOnFromThere) {
   EXPECT_EQ(walks, 4);
 }
 
+TEST_F(Retain, WalkEndsAfterItsStepsThoughNothingMatched) {
+  for (int i = 0; i < 100; ++i) set("t/" + std::to_string(i));
+  set("t/50/wanted");
+  std::vector<std::string> topics;
+  std::optional<std::string> after = "";
+  int walks = 0;
+  for (; after && walks < 100; ++walks) {
+    size_t steps = 10;
+    after = index_.match(
+        "", "t/+/wanted",
+        [&](const Retained& retained) {
+          topics.push_back(retained.message->topic);
+          return true;
+        },
+        *after, steps);
+    EXPECT_TRUE(!after || steps == 0);
+  }
+  EXPECT_THAT(topics, ElementsAre("t/50/wanted"));
+  EXPECT_GE(walks, 10);
+  EXPECT_LE(walks, 25);
+}
+
 TEST_F(Retain, ExactFilterIsNotVisitedTwiceWhenGoneOnFrom) {
   set("a");
   const auto stop = [](const Retained&) { return false; };

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "mqtt/message.h"
+#include "mqtt/packet.h"
 #include "mqtt/protocol.h"
 #include "session/inbox.h"
 
@@ -23,6 +24,16 @@ struct Will {
   mqtt::MessagePtr message;  // expires_at is 0 here; the fired message gets its own
   uint32_t delay_seconds = 0;
   uint32_t message_expiry_seconds = 0;  // 0: never
+};
+
+// What is left of the retained messages that a SUBSCRIBE brings, when there are too many to come at once.
+// They come in order of topic.
+struct RetainedWalk {
+  std::string filter;
+  mqtt::SubscriptionOptions options;
+  uint32_t subscription_identifier = 0;  // 0: none
+  Position since;     // of the SUBSCRIBE; what was retained later came through the subscription itself
+  std::string after;  // the last topic that is done
 };
 
 // Packet ids of a publisher's QoS 2 messages that were taken and not yet released. Sorted; at most the
@@ -54,6 +65,7 @@ struct Session {
   std::unique_ptr<const Will> will;
   Inbox inbox;
   TakenIds taken;
+  std::unique_ptr<std::vector<RetainedWalk>> walks;  // one a filter, in order; null when there is none
   // What of the inbox came through shared subscriptions: a group may take it back. At most the group's
   // window.
   struct Grouped {

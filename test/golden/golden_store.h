@@ -17,7 +17,9 @@ inline constexpr uint64_t kPosition = 7;
 // In the log from position 1 on, a batch each; the checkpoint covers the first kPosition of them.
 inline std::vector<record::Record> log_records() {
   std::vector<record::Record> records;
-  for (const auto& [name, record] : record::specimens()) records.push_back(record);
+  for (const auto& [name, record] : record::specimens()) {
+    if (records.size() < record::kSpecimensInGoldenFiles) records.push_back(record);
+  }
   return records;
 }
 

@@ -117,7 +117,7 @@ TEST(NodeLimits, AnswersThatNobodyReadsEndTheConnection) {
 
 TEST(NodeLimits, WhoFillsTheLogIsNotReadUntilThereIsRoom) {
   broker::Limits limits;
-  limits.uncommitted_bytes_max = 2000;
+  limits.uncommitted_bytes_max = 10'000;
   Bounded node(limits);
   auto subscriber = node.connect("s", Version::v5, {}, false), publisher = node.connect("p");
   mqtt::SubscriptionOptions options;
