@@ -24,7 +24,7 @@ constexpr rlim_t kDescriptorsSpare = 256;
 struct DemoFlags {
   std::string orders, courierd;
   int phones = 200;
-  double rate = 250;
+  int rate = 250;
   uint64_t seed = 1;
   bool keep = false;
 };
@@ -101,11 +101,13 @@ int demonstrate(const DemoFlags& flags) {
   if (flags.keep) broker->keep();
 
   demo::LiveLine line(STDERR_FILENO);
-  line.event(fmt::format("{} orders for {} merchants, {} phones, {:g} orders a second",
+  line.event(fmt::format("{} orders for {} merchants, {} phones, {} orders a second",
                          demo::grouped(orders->orders.size()), demo::grouped(orders->merchants.size()),
-                         demo::grouped(static_cast<uint64_t>(flags.phones)), flags.rate));
-  const demo::JobSettings settings{
-      .phones = static_cast<size_t>(flags.phones), .rate = flags.rate, .seed = flags.seed};
+                         demo::grouped(static_cast<uint64_t>(flags.phones)),
+                         demo::grouped(static_cast<uint64_t>(flags.rate))));
+  const demo::JobSettings settings{.phones = static_cast<size_t>(flags.phones),
+                                   .rate = static_cast<double>(flags.rate),
+                                   .seed = flags.seed};
   demo::MainJob job(**loop, settings, *orders, *broker, line);
   const auto failure = job.run();
   line.clear();
@@ -143,8 +145,8 @@ Run set_up_demo(CLI::App& app) {
   app.add_option("--phones", flags->phones, "How many phones, 1 to 10000 (default 200)")
       ->check(between(1, 10'000))
       ->type_name("N");
-  app.add_option("--rate", flags->rate, "Orders a second (default 250)")
-      ->check(CLI::Range(1.0, 100'000.0).description(""))
+  app.add_option("--rate", flags->rate, "Orders a second, 1 to 100000 (default 250)")
+      ->check(between(1, 100'000))
       ->type_name("N");
   app.add_option("--seed", flags->seed, "Of when phones come and go (default 1)")->type_name("N");
   app.add_option("--courierd", flags->courierd, "The broker's program (default: the one beside this program)")

@@ -249,7 +249,7 @@ std::optional<std::string> MainJob::run() {
   if (auto opened = backend_.client->open(); !opened) return opened.error().message;
   watch();
   while (phase_ != Phase::over) loop_.run_once();
-  narrator_.progress(progress());
+  if (!failure_) narrator_.progress(progress());
   return failure_;
 }
 

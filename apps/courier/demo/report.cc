@@ -21,7 +21,7 @@ std::string_view doing(Phase phase) {
     case Phase::finishing:
       return "running again";
     case Phase::over:
-      return "over";
+      return "done";
   }
   return "";
 }
