@@ -354,6 +354,18 @@ TEST_F(DamageTest, RestoreWantsAnEmptyFolderAndAnUnfinishedOneDoesNotStart) {
 
 // --- inspection ---
 
+TEST_F(DamageTest, WhatIsNoStoreIsSaidAndLeftAsItWas) {
+  fs::create_directories(data);
+  EXPECT_SAYS(Inspection::open(data).error().message, "no file FORMAT");
+  EXPECT_SAYS(verify_backup(data).error().message, "no file FORMAT");
+  EXPECT_TRUE(fs::is_empty(data)) << "not even a lock is left";
+  write_bytes(folder / "a-file", "");
+  for (const std::string& message :
+       {Inspection::open(folder / "a-file").error().message, try_open(folder / "a-file").error().message}) {
+    EXPECT_SAYS(message, "is a file");
+  }
+}
+
 TEST_F(DamageTest, InspectionSeesWhatAStartWouldAndChangesNothing) {
   make_killed();
   const auto snapshot = [&] {

@@ -52,6 +52,10 @@ bool ours(const std::string& name) {
          name == schema::kDatabaseFolder || name.ends_with(".new");
 }
 
+std::string not_a_store(const std::string& path) {
+  return path + " is no data directory of Courier: it has no file FORMAT";
+}
+
 // "process 4711 (courierd)", as far as the kernel tells.
 std::string holder_of(const std::string& lock_file) {
   const int file = ::open(lock_file.c_str(), O_RDWR | O_CLOEXEC);
@@ -127,6 +131,15 @@ Result<void> DataDirectory::lock(Access access) {
     const IOStatus made = file_system_->CreateDirIfMissing(path_, IOOptions(), nullptr);
     if (!made.ok()) return fail(error_of(made, "cannot create data_dir " + path_));
   }
+  bool is_folder = true;
+  if (file_system_->IsDirectory(path_, IOOptions(), &is_folder, nullptr).ok() && !is_folder) {
+    return fail(errc::not_a_store, path_ + " is a file; a data directory is a folder");
+  }
+  // The lock is a file, and whoever only looks leaves none in a folder that is not ours.
+  if (access == Access::existing_only && !exists(*file_system_, database_path()).value_or(true) &&
+      !exists(*file_system_, path_ + "/" + schema::kFormatFile).value_or(true)) {
+    return fail(errc::not_a_store, not_a_store(path_));
+  }
   const std::string file = path_ + "/" + schema::kLockFile;
   const IOStatus locked = file_system_->LockFile(file, IOOptions(), &lock_, nullptr);
   if (locked.ok()) return {};
@@ -136,10 +149,8 @@ Result<void> DataDirectory::lock(Access access) {
   if (sentence.find("current process") != std::string::npos) {
     return fail(errc::in_use, path_ + " is open already, in this process");
   }
-  if (sentence.find("temporarily unavailable") != std::string::npos ||
-      sentence.find("Permission denied") == std::string::npos) {
-    return fail(errc::in_use,
-                path_ + " is in use by " + holder_of(file) + "; stop it first (" + sentence + ")");
+  if (sentence.find("temporarily unavailable") != std::string::npos) {
+    return fail(errc::in_use, path_ + " is in use by " + holder_of(file) + "; stop it first");
   }
   return fail(error_of(locked, "cannot lock data_dir " + path_));
 }
@@ -157,9 +168,7 @@ Result<void> DataDirectory::read_format(Access access) {
                   path_ + " holds a database, but the file FORMAT that says what it is, is missing. " +
                       std::string(kRestore) + ", or give another data_dir");
     }
-    if (access == Access::existing_only) {
-      return fail(errc::not_a_store, path_ + " is no data directory of Courier: it has no file FORMAT");
-    }
+    if (access == Access::existing_only) return fail(errc::not_a_store, not_a_store(path_));
     for (const std::string& name : *names) {
       if (!ours(name) && name != "lost+found") {
         return fail(errc::not_a_store, path_ + " is no data directory of Courier and not empty (there is \"" +

@@ -18,6 +18,11 @@ Error error_of(const rocksdb::Status& status, std::string_view what) {
   for (size_t at = sentence.find(".ldb"); at != std::string::npos; at = sentence.find(".ldb")) {
     sentence.replace(at, 4, ".sst");
   }
+  // "IO error: No such file or directory: While mkdir: /x/y: No such file or directory"
+  constexpr std::string_view kTwice = "IO error: No such file or directory: ";
+  if (const size_t at = sentence.find(kTwice); at != std::string::npos) {
+    sentence.replace(at, kTwice.size(), "IO error: ");
+  }
   if (status.IsCorruption()) return {make_error_code(errc::damaged), sentence};
   if (status.IsNoSpace()) {
     return {make_error_code(errc::disk_full), sentence + "; free some space, Courier goes on by itself"};
