@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <signal.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "admin/target.h"
@@ -36,6 +37,14 @@ class Interruptible {
   }, before_term_{};
 };
 
+// Read here and not by CLI11: it gives a variable to every command that knows it, also to those that were not
+// called, and these would overwrite what the flag of the one that was called has said.
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+constexpr const char* kDefaultUrl = "http://127.0.0.1:9464";
 constexpr size_t kAnswerBytesMax = 256 * 1024 * 1024;
 constexpr size_t kLineBytesMax = 1024 * 1024;
 
@@ -80,21 +89,20 @@ int stop_when_interrupted(void*, curl_off_t, curl_off_t, curl_off_t, curl_off_t)
 
 void AdminFlags::add_to(CLI::App& app) {
   const char* group = "Server";
-  app.add_option("--admin", url, "Address of the REST API (http://127.0.0.1:9464)")
+  app.add_option("--admin", url, "Address of the REST API (COURIER_ADMIN_URL, or http://127.0.0.1:9464)")
       ->type_name("URL")
-      ->envname("COURIER_ADMIN_URL")
       ->group(group);
-  app.add_option("--token", token, "Bearer token")
-      ->type_name("TOKEN")
-      ->envname("COURIER_ADMIN_TOKEN")
-      ->group(group);
+  CLI::Option* word = app.add_option("--token", token, "Bearer token (COURIER_ADMIN_TOKEN)")
+                          ->type_name("TOKEN")
+                          ->group(group);
   app.add_option("--token-file", token_file, "The token is the first line of this file that is not a comment")
       ->type_name("FILE")
+      ->excludes(word)
       ->group(group);
 }
 
 tl::expected<AdminClient, int> AdminClient::open(const AdminFlags& flags, std::string command) {
-  std::string token = flags.token;
+  std::string token = flags.token.empty() ? variable("COURIER_ADMIN_TOKEN") : flags.token;
   if (!flags.token_file.empty()) {
     std::ifstream file(flags.token_file);
     if (!file) {
@@ -116,7 +124,11 @@ tl::expected<AdminClient, int> AdminClient::open(const AdminFlags& flags, std::s
 }
 
 AdminClient::AdminClient(const AdminFlags& flags, std::string token, std::string command)
-    : curl_(curl_easy_init()), url_(flags.url), token_(std::move(token)), command_(std::move(command)) {
+    : curl_(curl_easy_init()),
+      url_(flags.url.empty() ? variable("COURIER_ADMIN_URL") : flags.url),
+      token_(std::move(token)),
+      command_(std::move(command)) {
+  if (url_.empty()) url_ = kDefaultUrl;
   while (url_.ends_with('/')) url_.pop_back();
 }
 
@@ -197,7 +209,11 @@ int AdminClient::refusal(const Answer& answer) const {
     say("this needs a token: --token-file FILE, or COURIER_ADMIN_TOKEN in the environment");
     return kRefused;
   }
-  say(hint.empty() ? error : error + "; " + hint);
+  // The hint of the API speaks of URLs.
+  const bool no_client = answer.status == 404 && error.starts_with("there is no client");
+  say(hint.empty()
+          ? error
+          : error + "; " + (no_client ? "client ids are case-sensitive; -M names a mountpoint" : hint));
   if (answer.status == 401 || answer.status == 403) return kRefused;
   return answer.status == 504 ? kTimeout : kFailure;
 }
@@ -249,8 +265,11 @@ int AdminClient::follow(const std::string& path, std::chrono::seconds timeout,
   // The server gives a sign of life every quarter of a minute.
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 60L);
+  const auto began = std::chrono::steady_clock::now();
   const CURLcode code = curl_easy_perform(curl);
   if (lines.enough || interrupted) return kOk;
+  const bool was_limited = timeout.count() > 0 && std::chrono::steady_clock::now() - began >= timeout;
+  if (code == CURLE_OPERATION_TIMEDOUT && was_limited) return kTimeout;
   if (code != CURLE_OK) return failure(code);
   Answer answer;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);

@@ -17,8 +17,7 @@
 namespace courier::cli {
 
 struct AdminFlags {
-  std::string url = "http://127.0.0.1:9464";
-  std::string token, token_file;
+  std::string url, token, token_file;  // as given; empty: see AdminClient::open()
   void add_to(CLI::App& app);
 };
 inline constexpr const char* kAdminHelp =
@@ -27,8 +26,8 @@ inline constexpr const char* kAdminHelp =
 
 class AdminClient {
  public:
-  // `command` is who speaks in notes on stderr: "client ls". Notes, and an exit code, when the flags are
-  // wrong.
+  // What no flag says comes from COURIER_ADMIN_URL and COURIER_ADMIN_TOKEN. `command` is who speaks in notes
+  // on stderr: "client ls". Notes, and an exit code, when the flags are wrong.
   static tl::expected<AdminClient, int> open(const AdminFlags& flags, std::string command);
 
   struct Answer {

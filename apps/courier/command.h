@@ -41,6 +41,7 @@ void note(std::string_view command, std::string_view text);
 // Checks a flag's number.
 CLI::Validator between(int least, int most);
 CLI::Validator positive();
+CLI::Validator not_negative();
 
 // The whole command line: parses, runs, returns the exit code.
 int run(int argc, const char* const* argv);

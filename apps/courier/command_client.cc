@@ -95,7 +95,9 @@ int list(const ClientFlags& flags) {
 std::string client_text(const Json& client) {
   std::string out;
   const auto line = [&](std::string_view name, std::string_view text) {
-    out += fmt::format("{:<20}{}\n", name, one_line(text));
+    std::string row = fmt::format("{:<20}{}", name, one_line(text));
+    row.erase(row.find_last_not_of(' ') + 1);
+    out += row + "\n";
   };
   for (const auto& [name, value] : client.items()) {
     std::string title = name;

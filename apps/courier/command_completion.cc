@@ -1,5 +1,6 @@
 // courier completion: scripts for the shells, generated from the commands and flags as they are declared, so
 // that they cannot be out of date.
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -13,12 +14,13 @@ namespace {
 struct Node {
   std::string path;  // "pub", "config check"
   std::vector<const CLI::App*> subcommands;
-  std::vector<const CLI::Option*> options;
+  std::vector<const CLI::Option*> options, positionals;
 };
 
 void collect(const CLI::App& app, const std::string& path, std::vector<Node>& nodes) {
   Node node{path, app.get_subcommands([](const CLI::App*) { return true; }),
-            app.get_options([](const CLI::Option* o) { return o->nonpositional(); })};
+            app.get_options([](const CLI::Option* o) { return o->nonpositional(); }),
+            app.get_options([](const CLI::Option* o) { return o->get_positional(); })};
   nodes.push_back(node);
   for (const CLI::App* sub : node.subcommands) {
     collect(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), nodes);
@@ -37,6 +39,17 @@ bool takes_file(const CLI::Option& option) {
   return type == "FILE" || type == "PATH";
 }
 
+// "table json ndjson" of an option that takes one of these; CLI11 says them in its type,
+// "KIND:{table,json,ndjson}".
+std::string choices(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  const size_t begin = type.find('{'), end = type.rfind('}');
+  if (begin == std::string::npos || end == std::string::npos) return "";
+  std::string words = type.substr(begin + 1, end - begin - 1);
+  std::replace(words.begin(), words.end(), ',', ' ');
+  return words;
+}
+
 std::string quoted(std::string text) {
   for (size_t i = 0; (i = text.find('\'', i)) != std::string::npos; i += 4) text.replace(i, 1, "'\\''");
   return "'" + text + "'";
@@ -45,8 +58,13 @@ std::string quoted(std::string text) {
 std::string bash(const std::vector<Node>& nodes) {
   std::string out =
       "# bash completion for courier. Load it with: source <(courier completion bash)\n"
+      "_courier_words() { mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$2\"); }\n"
+      "_courier_files() {\n"
+      "  compopt -o filenames 2>/dev/null\n"
+      "  mapfile -t COMPREPLY < <(compgen -f -- \"$1\")\n"
+      "}\n"
       "_courier() {\n"
-      "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= word words=\n"
+      "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= word words= flags=\n"
       "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
       "    case \"$path $word\" in\n";
   for (const Node& node : nodes) {
@@ -60,29 +78,40 @@ std::string bash(const std::vector<Node>& nodes) {
     std::vector<std::string> files, values;
     for (const CLI::Option* option : node.options) {
       if (option->get_items_expected_max() == 0) continue;
-      for (const std::string& word : spellings(*option)) {
-        (takes_file(*option) ? files : values).push_back(quoted(node.path + " " + word));
+      std::vector<std::string> spelled;
+      for (const std::string& word : spellings(*option)) spelled.push_back(quoted(node.path + " " + word));
+      const std::string known = choices(*option);
+      if (!known.empty()) {
+        out += fmt::format("    {}) _courier_words {} \"$cur\"; return ;;\n", fmt::join(spelled, "|"),
+                           quoted(known));
+        continue;
       }
+      auto& into = takes_file(*option) ? files : values;
+      into.insert(into.end(), spelled.begin(), spelled.end());
     }
-    if (!files.empty()) {
-      out += fmt::format("    {}) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n", fmt::join(files, "|"));
-    }
+    if (!files.empty())
+      out += fmt::format("    {}) _courier_files \"$cur\"; return ;;\n", fmt::join(files, "|"));
     if (!values.empty()) out += fmt::format("    {}) return ;;\n", fmt::join(values, "|"));
   }
   out += "  esac\n  case \"$path\" in\n";
   for (const Node& node : nodes) {
-    std::vector<std::string> words;
+    std::vector<std::string> words, flags;
     for (const CLI::App* sub : node.subcommands) words.push_back(sub->get_name());
-    for (const CLI::Option* option : node.options) {
-      for (const std::string& word : spellings(*option)) words.push_back(word);
+    for (const CLI::Option* positional : node.positionals) {
+      if (const std::string known = choices(*positional); !known.empty()) words.push_back(known);
     }
-    out += fmt::format("    {}) words={} ;;\n", quoted(node.path),
-                       quoted(fmt::format("{}", fmt::join(words, " "))));
+    for (const CLI::Option* option : node.options) {
+      for (const std::string& word : spellings(*option)) flags.push_back(word);
+    }
+    out += fmt::format("    {}) words={} flags={} ;;\n", quoted(node.path),
+                       quoted(fmt::format("{}", fmt::join(words, " "))),
+                       quoted(fmt::format("{}", fmt::join(flags, " "))));
   }
   out +=
       "  esac\n"
-      "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-      "  [[ ${#COMPREPLY[@]} -eq 0 ]] && COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+      "  if [[ $cur == -* ]]; then _courier_words \"$flags\" \"$cur\"; return; fi\n"
+      "  _courier_words \"$words\" \"$cur\"\n"
+      "  [[ ${#COMPREPLY[@]} -gt 0 || -z $path ]] || _courier_files \"$cur\"\n"
       "}\n"
       "complete -F _courier courier\n";
   return out;
@@ -113,6 +142,11 @@ std::string fish(const std::vector<Node>& nodes) {
       "end\n";
   for (const Node& node : nodes) {
     const std::string condition = fmt::format("__courier_at \"{}\"", node.path);
+    for (const CLI::Option* positional : node.positionals) {
+      if (const std::string known = choices(*positional); !known.empty()) {
+        out += fmt::format("complete -c courier -f -n {} -a {}\n", quoted(condition), quoted(known));
+      }
+    }
     for (const CLI::App* sub : node.subcommands) {
       out += fmt::format("complete -c courier -f -n {} -a {} -d {}\n", quoted(condition + " last"),
                          quoted(sub->get_name()), quoted(first_line(sub->get_description())));
@@ -121,7 +155,9 @@ std::string fish(const std::vector<Node>& nodes) {
       out += fmt::format("complete -c courier -n {}", quoted(condition + (node.path.empty() ? " last" : "")));
       for (const std::string& name : option->get_snames()) out += " -s " + name;
       for (const std::string& name : option->get_lnames()) out += " -l " + name;
+      const std::string known = choices(*option);
       if (option->get_items_expected_max() > 0) out += takes_file(*option) ? " -r -F" : " -x";
+      if (!known.empty()) out += " -a " + quoted(known);
       out += fmt::format(" -d {}\n", quoted(first_line(option->get_description())));
     }
   }
@@ -149,8 +185,9 @@ std::string zsh(const std::vector<Node>& nodes) {
       for (const std::string& word : spellings(*option)) {
         std::string value;
         if (option->get_items_expected_max() > 0) {
-          value =
-              fmt::format(":{}:{}", zsh_word(option->get_type_name()), takes_file(*option) ? "_files" : "");
+          const std::string known = choices(*option), type = option->get_type_name();
+          const std::string action = !known.empty() ? "(" + known + ")" : takes_file(*option) ? "_files" : "";
+          value = fmt::format(":{}:{}", zsh_word(type.substr(0, type.find(':'))), action);
         }
         out += fmt::format(
             "    {} \\\n",
@@ -158,7 +195,9 @@ std::string zsh(const std::vector<Node>& nodes) {
       }
     }
     if (node.subcommands.empty()) {
-      out += "    '*:file:_files'\n}\n";
+      std::string known;
+      for (const CLI::Option* positional : node.positionals) known += choices(*positional);
+      out += known.empty() ? "    '*:file:_files'\n}\n" : fmt::format("    '1:word:({})'\n}}\n", known);
       continue;
     }
     out += "    '1: :->command' '*:: :->rest'\n  case $state in\n    command) local -a words=(";
@@ -172,7 +211,8 @@ std::string zsh(const std::vector<Node>& nodes) {
     }
     out += "    esac ;;\n  esac\n}\n";
   }
-  out += "compdef _courier courier\n";
+  // As a file of $fpath this is the body of _courier itself, and is to complete at once.
+  out += "if [[ ${funcstack[1]} == _courier ]]; then _courier \"$@\"; else compdef _courier courier; fi\n";
   return out;
 }
 

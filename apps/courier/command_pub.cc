@@ -11,6 +11,7 @@
 #include "courier/connection_flags.h"
 #include "courier/interrupt.h"
 #include "courier/line_source.h"
+#include "courier/outage.h"
 
 namespace courier::cli {
 namespace {
@@ -35,6 +36,7 @@ constexpr const char* kFooter =
     "  courier pub -t lights/kitchen -r -n                 the retained message is removed\n"
     "  tail -f access.log | courier pub -t log -l -q 1     a message for each line\n"
     "  courier pub -t load -m x --repeat 1000 --repeat-delay 0.01\n\n"
+    "With -l a server that goes away is waited for (-W: at most so long); a single message is given up.\n\n"
     "Exit codes: 0 the server has every message (QoS 1, 2), 1 failure, 2 usage, 3 no connection,\n"
     "4 refused, 5 timeout (-W).";
 
@@ -54,6 +56,7 @@ class Publisher final : public client::ClientHandler {
  public:
   Publisher(client::ClientLoop& loop, const PubFlags& flags, client::ClientSetup setup, std::string payload)
       : flags_(flags),
+        outage_(flags.connection),
         loop_(loop),
         client_(loop, std::move(setup), *this),
         lines_(loop, STDIN_FILENO, [this] { pump(); }),
@@ -88,15 +91,12 @@ class Publisher final : public client::ClientHandler {
 
   void on_connected(Client& client, const mqtt::Connack&, bool) override {
     flags_.connection.say_debug(fmt::format("connected as \"{}\"", client.client_id()));
-    if (flags_.lines && !was_online_) lines_.start();
-    was_online_ = true;
+    if (outage_.connected() && flags_.lines) lines_.start();
     pump();
   }
 
   void on_disconnected(Client& client, const Ending& ending, std::optional<int64_t> retry_in_ms) override {
-    flags_.connection.explain(ending);
-    const bool again = was_online_ && retry_in_ms && !(ending.reason && mqtt::is_error(*ending.reason));
-    if (again) return flags_.connection.say(fmt::format("connecting again in {} ms", *retry_in_ms));
+    if (outage_.wait_out(ending, retry_in_ms)) return;
     client.cut();
     finish(exit_of(ending.code));
   }
@@ -180,6 +180,7 @@ class Publisher final : public client::ClientHandler {
   }
 
   const PubFlags& flags_;
+  Outage outage_;
   client::ClientLoop& loop_;
   Client client_;
   LineSource lines_;
@@ -187,7 +188,7 @@ class Publisher final : public client::ClientHandler {
   Interrupt interrupt_;
   client::OutgoingMessage message_;
   int64_t published_ = 0;
-  bool was_online_ = false, leaving_ = false;
+  bool leaving_ = false;
   int exit_ = kOk;
 };
 
@@ -262,7 +263,7 @@ Run set_up_pub(CLI::App& app) {
       ->check(positive());
   app.add_option("--repeat-delay", flags->repeat_delay, "Seconds between the repetitions (0)")
       ->type_name("SECONDS")
-      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
+      ->check(not_negative());
   app.add_option("-W,--timeout", flags->timeout, "Give up after so many seconds, with exit code 5")
       ->type_name("SECONDS")
       ->check(positive());

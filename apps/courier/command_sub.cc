@@ -8,6 +8,7 @@
 #include "courier/connection_flags.h"
 #include "courier/interrupt.h"
 #include "courier/message_format.h"
+#include "courier/outage.h"
 #include "mqtt/topic.h"
 
 namespace courier::cli {
@@ -33,6 +34,8 @@ constexpr const char* kFooter =
     "  courier sub -t 'orders/#' -o ndjson | jq .payload\n"
     "  courier sub -t '$share/workers/jobs' -C 10        ten jobs, shared with other workers\n"
     "  courier sub -t 'old/#' --remove-retained --retained-only\n\n"
+    "A server that goes away is waited for, and subscribed to again (-W: at most so long); one that refuses\n"
+    "is not.\n\n"
     "Exit codes: 0 done (-C reached, or interrupted), 1 failure, 2 usage, 3 no connection, 4 refused,\n"
     "5 timeout (-W).";
 
@@ -57,6 +60,7 @@ class Subscriber final : public client::ClientHandler {
   Subscriber(client::ClientLoop& loop, const SubFlags& flags, client::ClientSetup setup, Output output,
              std::optional<MessageFormat> format)
       : flags_(flags),
+        outage_(flags.connection),
         loop_(loop),
         client_(loop, std::move(setup), *this),
         deadline_([this] { time_is_up(); }),
@@ -87,7 +91,7 @@ class Subscriber final : public client::ClientHandler {
   void on_connected(Client& client, const mqtt::Connack&, bool session_present) override {
     flags_.connection.say_debug(
         fmt::format("connected as \"{}\"{}", client.client_id(), session_present ? ", session resumed" : ""));
-    if (std::exchange(was_online_, true)) return;  // the client restores what it subscribed to
+    if (!outage_.connected()) return;  // the client restores what it subscribed to
     const PropertyFlags& properties = flags_.connection.properties();
     if (!flags_.unsubscribed.empty()) {
       check(client.unsubscribe(flags_.unsubscribed, properties.unsubscribe));
@@ -190,20 +194,10 @@ class Subscriber final : public client::ClientHandler {
   }
 
   void on_disconnected(Client& client, const Ending& ending, std::optional<int64_t> retry_in_ms) override {
-    flags_.connection.explain(ending);
-    const bool again = was_online_ && retry_in_ms && !(ending.reason && is_final(*ending.reason));
-    if (again) return flags_.connection.say(fmt::format("connecting again in {} ms", *retry_in_ms));
+    if (outage_.wait_out(ending, retry_in_ms)) return;
     client.cut();
     exit_ = exit_of(ending.code);
     loop_.stop();
-  }
-
-  // A server that restarts or is busy is tried again; one that does not want us is not.
-  static bool is_final(client::ReasonCode reason) {
-    using client::ReasonCode;
-    return mqtt::is_error(reason) && reason != ReasonCode::server_shutting_down &&
-           reason != ReasonCode::server_unavailable && reason != ReasonCode::server_busy &&
-           reason != ReasonCode::keep_alive_timeout;
   }
 
   void on_closed(Client&) override { loop_.stop(); }
@@ -215,7 +209,7 @@ class Subscriber final : public client::ClientHandler {
   }
   void time_is_up() {
     flags_.connection.say_debug(fmt::format("{} s are over", flags_.timeout));
-    if (!was_online_) {
+    if (!outage_.was_connected()) {
       flags_.connection.say(
           fmt::format("no connection to {} within {} s", flags_.connection.where(), flags_.timeout));
     }
@@ -223,6 +217,7 @@ class Subscriber final : public client::ClientHandler {
   }
 
   const SubFlags& flags_;
+  Outage outage_;
   client::ClientLoop& loop_;
   Client client_;
   client::Timer deadline_;
@@ -231,7 +226,7 @@ class Subscriber final : public client::ClientHandler {
   const std::optional<MessageFormat> format_;
   std::string text_;  // not yet printed
   int64_t printed_ = 0;
-  bool was_online_ = false, leaving_ = false;
+  bool leaving_ = false;
   int exit_ = kOk;
 };
 

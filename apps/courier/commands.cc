@@ -2,6 +2,11 @@
 
 #include <cstdio>
 
+#include <cmath>
+
+#include <fmt/ranges.h>
+
+#include "config/suggest.h"
 #include "courier/command.h"
 #include "courier/mosquitto_arguments.h"
 
@@ -35,6 +40,38 @@ constexpr const char* kFooter =
     "  courier config check /etc/courier/courierd.toml\n\n"
     "`courier COMMAND --help` says more about each.";
 
+// CLI11's own say a range as "0.000000 to 1797693134862315708145…".
+CLI::Validator numbers(std::function<bool(double)> good, std::string what) {
+  const auto check = [good = std::move(good), what = std::move(what)](const std::string& text) {
+    double value = 0;
+    if (CLI::detail::lexical_cast(text, value) && good(value)) return std::string();
+    return fmt::format("\"{}\" is not {}", text, what);
+  };
+  return CLI::Validator(check, "");  // the help says it in words
+}
+
+// What was meant by `word`, which is no command of `app`.
+std::string unknown_command(const CLI::App& app, const std::string& word) {
+  if (word.starts_with('-')) return fmt::format("there is no flag {} here; a command comes first", word);
+  std::vector<std::string> known;
+  for (const CLI::App* one : app.get_subcommands([](const CLI::App*) { return true; })) {
+    known.push_back(one->get_name());
+  }
+  const auto near = config::suggest(word, known);
+  return fmt::format("there is no command \"{}\"{}", word,
+                     near ? fmt::format("; did you mean \"{}\"?", *near)
+                          : fmt::format("; there are {}", fmt::join(known, ", ")));
+}
+
+// `courier help pub` is `courier pub --help`.
+std::vector<std::string> without_help_command(std::vector<std::string> arguments) {
+  if (!arguments.empty() && arguments.front() == "help") {
+    arguments.erase(arguments.begin());
+    arguments.emplace_back("--help");
+  }
+  return arguments;
+}
+
 }  // namespace
 
 std::span<const Command> commands() {
@@ -47,13 +84,16 @@ void note(std::string_view command, std::string_view text) {
 }
 
 CLI::Validator between(int least, int most) {
-  CLI::Range range(least, most);
-  range.description("");  // the help says it in words
-  return range;
+  return numbers([=](double value) { return value >= least && value <= most && value == std::floor(value); },
+                 fmt::format("a whole number from {} to {}", least, most));
 }
 
 CLI::Validator positive() {
-  return CLI::Validator(CLI::PositiveNumber).description("");
+  return numbers([](double value) { return value > 0; }, "a number above 0");
+}
+
+CLI::Validator not_negative() {
+  return numbers([](double value) { return value >= 0; }, "a number, 0 or more");
 }
 
 int run(int argc, const char* const* argv) {
@@ -67,7 +107,12 @@ int run(int argc, const char* const* argv) {
     for (const CLI::App* parent = failed->get_parent(); parent != nullptr; parent = parent->get_parent()) {
       name = parent->get_name() + " " + name;
     }
-    return fmt::format("courier: {}\nSee `{} --help`.\n", error.what(), name);
+    std::string what = error.what();
+    if (failed->get_require_subcommand_min() > 0 && failed->get_subcommands().empty()) {
+      const std::vector<std::string> words = failed->remaining();
+      what = words.empty() ? "a command is missing" : unknown_command(*failed, words.front());
+    }
+    return fmt::format("courier: {}\nSee `{} --help`.\n", what, name);
   });
 
   std::vector<std::pair<CLI::App*, Run>> runs;
@@ -78,7 +123,7 @@ int run(int argc, const char* const* argv) {
     sub->group(std::string(command.group));
   }
 
-  std::vector<std::string> arguments = join_arguments({argv + 1, argv + argc});
+  std::vector<std::string> arguments = without_help_command(join_arguments({argv + 1, argv + argc}));
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
   try {
     app.parse(std::move(arguments));
@@ -95,7 +140,12 @@ int run(int argc, const char* const* argv) {
     return named->exit(error) == 0 ? kOk : kUsage;
   }
   for (const auto& [sub, run] : runs) {
-    if (sub->parsed()) return run();
+    if (!sub->parsed()) continue;
+    const int code = run();
+    // A full disk behind the pipe must not look like success.
+    const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+    if (!written && code == kOk) note(sub->get_name(), "cannot write to stdout");
+    return written || code != kOk ? code : kFailure;
   }
   return kUsage;
 }

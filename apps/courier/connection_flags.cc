@@ -254,8 +254,7 @@ Result<client::ClientSetup> ConnectionFlags::setup() const {
   return setup;
 }
 
-void ConnectionFlags::explain(const client::Ending& ending) const {
-  if (quiet_) return;
+std::string ConnectionFlags::sentence(const client::Ending& ending) const {
   std::string text = ending.message;
   if (!ending.reason_string.empty()) text += fmt::format(" (\"{}\")", ending.reason_string);
   text += '.';
@@ -283,7 +282,7 @@ void ConnectionFlags::explain(const client::Ending& ending) const {
   }
   if (!ending.server_reference.empty())
     text += fmt::format(" It names another server: {}.", ending.server_reference);
-  note(command_, text);
+  return text;
 }
 
 }  // namespace courier::cli

@@ -36,8 +36,8 @@ class ConnectionFlags {
   void say_debug(std::string_view text) const {
     if (debug_) note(command_, text);
   }
-  // A sentence for a connection that failed, with what to do about it.
-  void explain(const client::Ending& ending) const;
+  // For a connection that failed: why, and what to do about it.
+  std::string sentence(const client::Ending& ending) const;
 
  private:
   Result<void> take_url() const;

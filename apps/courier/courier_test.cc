@@ -1,16 +1,14 @@
 // The program as users meet it: flags in, output and exit code out. The server is mosquitto, which others
 // wrote.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/wait.h>
 
 #include <nlohmann/json.hpp>
 
 #include "client/blocking_client.h"
 #include "client/mosquitto_server.h"
 #include "courier/command.h"
+#include "courier/courier_process.h"
 
 namespace courier::cli {
 namespace {
@@ -18,102 +16,6 @@ namespace {
 using client::Mosquitto;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-// A child process with its three streams in our hands.
-class Process {
- public:
-  explicit Process(std::vector<std::string> arguments) {
-    int in[2], out[2], err[2];
-    CHECK(::pipe2(in, O_CLOEXEC) == 0 && ::pipe2(out, O_CLOEXEC) == 0 && ::pipe2(err, O_CLOEXEC) == 0);
-    arguments.insert(arguments.begin(), COURIER_BINARY);
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, in[0], 0);
-    ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    ::posix_spawn_file_actions_adddup2(&actions, err[1], 2);
-    CHECK(::posix_spawn(&pid_, COURIER_BINARY, &actions, nullptr, argv.data(), environ) == 0);
-    ::posix_spawn_file_actions_destroy(&actions);
-    for (int fd : {in[0], out[1], err[1]}) ::close(fd);
-    in_ = net::Fd(in[1]);
-    out_ = net::Fd(out[0]);
-    err_ = net::Fd(err[0]);
-  }
-  ~Process() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-
-  void write(std::string_view text) {
-    CHECK(::write(in_.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
-  }
-  void end_input() { in_.reset(); }
-  void signal(int number) { ::kill(pid_, number); }
-  // Until its notes contain `text`; false when it ended before.
-  bool wait_for_note(std::string_view text) {
-    while (err.find(text) == std::string::npos) {
-      if (!pump()) return false;
-    }
-    return true;
-  }
-  bool wait_for_output(std::string_view text) {
-    while (out.find(text) == std::string::npos) {
-      if (!pump()) return false;
-    }
-    return true;
-  }
-  // The exit code.
-  int wait() {
-    in_.reset();
-    while (pump()) {
-    }
-    int status = 0;
-    ::waitpid(std::exchange(pid_, -1), &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-
-  std::string out, err;
-
- private:
-  bool pump() {
-    pollfd fds[] = {{out_ ? out_.get() : -1, POLLIN, 0}, {err_ ? err_.get() : -1, POLLIN, 0}};
-    if (!out_ && !err_) return false;
-    if (::poll(fds, 2, 30'000) <= 0) {
-      ADD_FAILURE() << "nothing happened for 30 s; notes so far: " << err;
-      return false;
-    }
-    take(fds[0], out_, out);
-    take(fds[1], err_, err);
-    return true;
-  }
-  static void take(const pollfd& poll, net::Fd& fd, std::string& into) {
-    if (poll.fd < 0 || poll.revents == 0) return;
-    char room[65'536];
-    const ssize_t count = ::read(fd.get(), room, sizeof room);
-    if (count <= 0)
-      fd.reset();
-    else
-      into.append(room, static_cast<size_t>(count));
-  }
-
-  pid_t pid_ = -1;
-  net::Fd in_, out_, err_;
-};
-
-struct Outcome {
-  int code;
-  std::string out, err;
-};
-
-Outcome courier(std::vector<std::string> arguments, std::string_view input = "") {
-  Process process(std::move(arguments));
-  if (!input.empty()) process.write(input);
-  const int code = process.wait();
-  return {code, process.out, process.err};
-}
 
 TEST(Usage, HelpIsOnStdoutAndMistakesAreOnStderr) {
   const auto help = courier({"pub", "--help"});
@@ -127,6 +29,43 @@ TEST(Usage, HelpIsOnStdoutAndMistakesAreOnStderr) {
   EXPECT_THAT(mistake.err, HasSubstr("See `courier pub --help`"));
   EXPECT_EQ(courier({}).code, kUsage);
   EXPECT_THAT(courier({"--version"}).out, StartsWith("courier "));
+}
+
+TEST(Usage, AMisspeltCommandIsNamedAndTheNearestOneOffered) {
+  const auto misspelt = courier({"pbu"});
+  EXPECT_EQ(misspelt.code, kUsage);
+  EXPECT_THAT(misspelt.err, HasSubstr("no command \"pbu\"; did you mean \"pub\"?"));
+  EXPECT_THAT(courier({"client", "lss"}).err, HasSubstr("did you mean \"ls\"?"));
+  EXPECT_THAT(courier({"client"}).err, HasSubstr("a command is missing"));
+  EXPECT_THAT(courier({"--tokn", "x"}).err, HasSubstr("no flag --tokn"));
+  EXPECT_EQ(courier({"help", "pub"}).out, courier({"pub", "--help"}).out);
+}
+
+TEST(Usage, ANumberOutOfItsRangeIsSaidWithTheRange) {
+  EXPECT_THAT(courier({"sub", "-t", "a", "-W", "x"}).err, HasSubstr("\"x\" is not a number above 0"));
+  EXPECT_THAT(courier({"sub", "-t", "a", "-q", "3"}).err,
+              HasSubstr("\"3\" is not a whole number from 0 to 2"));
+  EXPECT_THAT(courier({"demo", "--rate", "0.5"}).err, HasSubstr("\"0.5\" is not a whole number"));
+}
+
+TEST(Usage, OutputThatCannotBeWrittenIsAFailure) {
+  EXPECT_EQ(WEXITSTATUS(std::system(COURIER_BINARY " config reference >/dev/full 2>/dev/null")), kFailure);
+}
+
+TEST(Usage, FlagsOfTheAdminSideWinOverTheEnvironment) {
+  ::setenv("COURIER_ADMIN_URL", "http://127.0.0.1:1/of-the-environment", 1);
+  EXPECT_THAT(courier({"client", "ls"}).err, HasSubstr("of-the-environment"));
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"client", "ls"},
+                                                  {"client", "show", "x"},
+                                                  {"node", "status"},
+                                                  {"backup", "/x"}}) {
+    auto arguments = command;
+    arguments.insert(arguments.end(), {"--admin", "http://127.0.0.1:1/of-the-flag"});
+    const auto result = courier(arguments);
+    EXPECT_EQ(result.code, kNoConnection);
+    EXPECT_THAT(result.err, HasSubstr("of-the-flag")) << command.front();
+  }
+  ::unsetenv("COURIER_ADMIN_URL");
 }
 
 TEST(Usage, EveryCommandIsInTheHelpAndHasAnExample) {
@@ -196,6 +135,9 @@ TEST(Completion, BashCompletesCommandsAndFlags) {
   EXPECT_EQ(complete("courier pu", 1), "pub\n");
   EXPECT_EQ(complete("courier sub --will-p", 2), "--will-payload\n");
   EXPECT_EQ(complete("courier config che", 2), "check\n");
+  EXPECT_EQ(complete("courier sub -o \"\"", 3), "table json ndjson\n");
+  EXPECT_EQ(complete("courier completion \"\"", 2), "bash zsh fish\n");
+  EXPECT_EQ(complete("courier inspect /dev/nul", 2), "/dev/null\n");
 }
 
 TEST(Config, ReferencePassesItsOwnCheckAndMistakesAreNamed) {

@@ -190,7 +190,10 @@ void Client::connect_next() {
     }
   }
   if (ending.message.empty() && ending_) ending = *ending_;  // of the last address, which failed later
-  ending.message = fmt::format("cannot connect to {}: {}", server_->name, ending.message);
+  // The last address' sentence names that address; the server's name is said where it is another one.
+  if (ending.message.find(server_->name) == std::string::npos) {
+    ending.message = fmt::format("{}: {}", server_->name, ending.message);
+  }
   lost(std::move(ending));
 }
 
@@ -299,8 +302,9 @@ void Client::on_timer() {
       return connect_next();
     case State::opening:
       if (!fd_) return connect_next();
-      return address_failed(make_error_code(net::errc::timed_out),
-                            fmt::format("{}: no answer", server_->addresses[address_].to_string()));
+      return address_failed(
+          make_error_code(net::errc::timed_out),
+          fmt::format("cannot connect to {}: no answer", server_->addresses[address_].to_string()));
     case State::greeting:
     case State::online:
       in_engine_ = true;

@@ -27,7 +27,7 @@ Result<void> check_will(const WillMessage& will) {
   if (!mqtt::is_topic_name(will.topic) || !mqtt::is_utf8(will.topic)) {
     return fail(
         errc::invalid_argument,
-        fmt::format("will topic \"{}\" is not a topic to publish to: it must not be empty and must not "
+        fmt::format("will topic \"{}\" is not a topic to publish to: it must be UTF-8, not be empty and not "
                     "contain + or #",
                     will.topic));
   }

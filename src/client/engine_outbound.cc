@@ -41,8 +41,9 @@ Result<void> Engine::check_publish(const OutgoingMessage& message) const {
   if (!topic_ok) {
     return fail(
         errc::invalid_argument,
-        fmt::format("\"{}\" is not a topic to publish to: it must not be empty and must not contain + or #",
-                    message.topic));
+        fmt::format(
+            "\"{}\" is not a topic to publish to: it must be UTF-8, not be empty and not contain + or #",
+            message.topic));
   }
   if (auto ok = client::check(message.properties); !ok) return ok;
   if (message.topic_alias == 0) return fail(errc::invalid_argument, "topic alias 0 is not legal");
