@@ -1,5 +1,6 @@
 #include "daemon.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,8 +38,8 @@ using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr auto kTick = 100ms;  // Node::housekeeping() wants about ten a second
-constexpr auto kMemoryLookedAt = 1s;
+constexpr auto kTick = 100ms;        // Node::housekeeping() wants about ten a second
+constexpr auto kMemoryTrimmed = 1s;  // at most so often, while it is past its ceiling
 constexpr auto kDrainStep = 20ms;
 constexpr size_t kDrainAtOnce = 500;  // per shard and step, however long there is time
 constexpr auto kLastWordsMax = 1s;    // for peers to read the DISCONNECT and hang up
@@ -82,6 +83,7 @@ class Daemon {
   std::optional<ExitCode> recover();
   void tick();
   void reload();
+  void look_at_memory(Steady::time_point now);
   void drain_connections();
   // Whether `condition` became true in time; signals are heard meanwhile.
   template <typename Condition>
@@ -105,7 +107,8 @@ class Daemon {
   std::unique_ptr<admin::Server> admin_;  // none: [admin] bind is empty
   broker::StartReport report_;
   milliseconds recovery_{};
-  Steady::time_point memory_looked_at_{}, watchdog_fed_{};
+  Steady::time_point memory_trimmed_{}, watchdog_fed_{};
+  bool past_ceiling_ = false;
   bool hurry_ = false;  // a second SIGTERM
   std::optional<Deadline> deadline_;
 };
@@ -248,12 +251,7 @@ void Daemon::serve() {
 void Daemon::tick() {
   node_->housekeeping();
   const Steady::time_point now = Steady::now();
-  if (now - memory_looked_at_ >= kMemoryLookedAt) {
-    memory_looked_at_ = now;
-    const int64_t bytes = resident_bytes();
-    node_->set_memory(bytes);
-    memory_->set(bytes);
-  }
+  look_at_memory(now);
   if (systemd_.watchdog() && now - watchdog_fed_ >= *systemd_.watchdog() / 2) {
     watchdog_fed_ = now;
     // A thread that is stuck starves its phones: then systemd is to restart us.
@@ -292,6 +290,30 @@ bool Daemon::wait(milliseconds limit, Condition condition) {
 }
 
 // Paced, so that those who are sent away do not all knock at the next node in the same moment.
+// What was freed is often still resident, kept by malloc for later: past the ceiling it is given back, or new
+// work would be refused for ever.
+void Daemon::look_at_memory(Steady::time_point now) {
+  const auto ceiling = static_cast<int64_t>(limits_.memory_bytes_max);
+  int64_t bytes = resident_bytes();
+  if (ceiling != 0 && bytes > ceiling && now - memory_trimmed_ >= kMemoryTrimmed) {
+    memory_trimmed_ = now;
+    ::malloc_trim(0);
+    bytes = resident_bytes();
+  }
+  node_->set_memory(bytes);
+  memory_->set(bytes);
+  const bool past = ceiling != 0 && bytes > ceiling;
+  if (past == past_ceiling_) return;
+  past_ceiling_ = past;
+  static log::Limit limit{{.per_second = 1}};
+  if (past) {
+    log::warn(limit, "memory is past its ceiling; new work is refused",
+              {{"bytes", bytes}, {"ceiling", ceiling}});
+  } else {
+    log::warn(limit, "memory is below its ceiling again", {{"bytes", bytes}, {"ceiling", ceiling}});
+  }
+}
+
 void Daemon::drain_connections() {
   const size_t connections = gateway_->connections();
   const auto steps = static_cast<size_t>(std::max<int64_t>(settings_.drain_timeout / 2 / kDrainStep, 1));

@@ -301,6 +301,46 @@ TEST_F(Limits, SlowReaderIsBounded) {
   slow.message("served again");
 }
 
+// Past the memory ceiling new work is refused; when what filled it is gone, it is taken again.
+TEST(MemoryCeiling, RefusesNewWorkUntilThereIsRoomAgain) {
+  COURIER_ONLY();
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer's memory is not the broker's";
+#endif
+  Broker broker({.toml = "[limits]\nmemory_max = \"80MB\"\n"});
+  Client backend({.client_id = "backend"}, broker.port()),
+      old({.version = v3_1_1, .client_id = "old"}, broker.port());
+  std::vector<Client> readers;  // who do not read
+  for (int i = 0; i < 60; ++i) {
+    readers.emplace_back(Connect{.client_id = "slow" + std::to_string(i)}, broker.port());
+    readers.back().subscribe("flood", 0);
+  }
+  const std::string payload(20'000, 'x');
+  auto deadline = std::chrono::steady_clock::now() + kPatience;
+  for (int refused = 0; refused < 5;) {  // and stays there
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "it was never past its ceiling";
+    if (backend.publish("t", "x", 1).reason == 0x97) {
+      ++refused;
+      backend.expect_silence(std::chrono::milliseconds(100));
+    } else {
+      refused = 0;
+      for (int i = 0; i < 20; ++i) backend.publish("flood", payload, 0);
+    }
+  }
+  EXPECT_EQ(Client::open(broker.port()).handshake({.client_id = "new"}).reason, 0x97);
+  EXPECT_EQ(backend.subscribe("more", 1).reasons[0], 0x97);
+  // 3.x cannot be told: it is not read.
+  old.send(publish_packet(v3_1_1, {.topic = "t", .payload = "x", .qos = 1, .id = 1}));
+  old.await(kPuback, 1);
+  old.send(publish_packet(v3_1_1, {.topic = "t", .payload = "x", .qos = 1, .id = 2}));
+
+  for (Client& reader : readers) reader.drop();
+  old.await(kPuback, 2);
+  deadline = std::chrono::steady_clock::now() + kPatience;
+  while (backend.publish("t", "x", 1).reason >= 0x80) ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+  EXPECT_EQ(Client::open(broker.port()).handshake({.client_id = "new"}).reason, 0);
+}
+
 // A full inbox, refuse: a 5.0 publisher is told, and its QoS 2 identifier is free; a 3.x publisher cannot be.
 TEST(InboxPolicy, RefuseTellsThe5Publisher) {
   COURIER_ONLY();
