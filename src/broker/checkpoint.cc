@@ -36,9 +36,15 @@ void Shard::checkpointed(uint64_t) {
   for (const SessionId id : std::exchange(written_, {})) {
     Client* client = find(id);
     if (!client) continue;
-    // A connected client keeps what it may soon get; a sleeping one keeps nothing.
-    const size_t keep = client->connection ? size_t{2} * out_.limits.inflight_max + 64 : 0;
-    client->session.inbox.release(keep);
+    session::Inbox& inbox = client->session.inbox;
+    // A connected client keeps what it may soon get, and all that is in flight, however far the answer to the
+    // oldest lags behind; a sleeping one keeps nothing.
+    size_t keep = 0;
+    if (const Connection* connection = client->connection) {
+      keep = size_t{2} * out_.limits.inflight_max + 64;
+      if (connection->cursor > inbox.first()) keep += connection->cursor - inbox.first();
+    }
+    inbox.release(keep);
   }
 }
 

@@ -27,14 +27,17 @@ class Connection;
 struct Client {
   session::Session session;
   Connection* connection = nullptr;
-  bool loading = false;       // a worker reads inbox rows
-  bool pump_wanted = false;   // in the list of this Turn
-  bool walk_pending = false;  // its RETAINED_NEXT is on the way
-  uint64_t evict_cursor = 0;  // no entry below can make room
-  Position will_settled;      // the attach position whose will was published or dropped; that may not be back
+  bool loading = false;                        // a worker reads inbox rows
+  bool pump_wanted = false;                    // in the list of this Turn
+  bool walk_pending = false;                   // its RETAINED_NEXT is on the way
+  bool subscribed = false;                     // appended a SUBSCRIBE in this run, which may not be back
+  uint64_t evict_cursor = 0;                   // no entry below can make room
+  WallMs deadline = session::Session::kNever;  // when the shard looks at it next
+  Position will_settled;  // the attach position whose will was published or dropped; that may not be back
   std::vector<uint64_t> filters;  // hashes of what it is subscribed to, sorted
-  uint32_t drops_pending = 0;     // entries whose DROPPED or EXPIRED is on its way
-  uint64_t drop_bytes_pending = 0;
+  // Entries that were answered, dropped or expired; the record that says so is not back.
+  uint32_t leaving = 0;
+  uint64_t leaving_bytes = 0;
   // Answers that wait for company in the next batch.
   std::vector<record::InboxRef> acked, completed;
 

@@ -116,6 +116,7 @@ class Connection {
   uint32_t unanswered = 0;              // QoS ≥ 1 PUBLISHes that count against our Receive Maximum
   uint32_t logged[3] = {0, 0, 0};       // PUBLISHes by QoS on their way through the log
   uint64_t order_after = 0;             // the batch that may hold the last of its earlier connection
+  uint64_t order_burst = 0;             // the burst in which the last of all these came back
 
   // --- the log line at its end ---
   MonoNs opened_at = 0;

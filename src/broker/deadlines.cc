@@ -1,10 +1,15 @@
 // Deadlines of sessions that are not connected: the will's delay, the session's expiry.
 #include <algorithm>
+#include <functional>
 
 #include "base/log.h"
 #include "broker/shard.h"
 
 namespace courier::broker {
+
+namespace {
+constexpr size_t kStaleDeadlinesMax = 1024;
+}
 
 void Shard::start() {
   acting_ = true;
@@ -23,22 +28,37 @@ WallMs Shard::ends_at(const session::Session& session) const {
   return std::max(at, grace_until_);
 }
 
-void Shard::schedule(const Client& client) {
+// A phone that comes and goes all day pushes its session's end further and further: the entry that is there
+// stays, and what it is for is looked up when its time comes.
+void Shard::schedule(Client& client) {
   const session::Session& session = client.session;
   if (session.connected) return;
   const WallMs will_at =
       client.will_settled == session.attach ? session::Session::kNever : session.will_due_at();
   const WallMs at = std::min(will_at, ends_at(session));
-  if (at != session::Session::kNever) deadlines_.push({at, session.id});
+  if (at >= client.deadline) return;
+  client.deadline = at;
+  deadlines_.push_back({at, session.id});
+  std::push_heap(deadlines_.begin(), deadlines_.end(), std::greater<Deadline>());
+  if (deadlines_.size() < 2 * clients_.size() + kStaleDeadlinesMax) return;
+  std::erase_if(deadlines_, [this](const Deadline& deadline) {
+    const Client* owner = find(deadline.session);
+    return !owner || owner->deadline != deadline.at;
+  });
+  std::make_heap(deadlines_.begin(), deadlines_.end(), std::greater<Deadline>());
 }
 
 void Shard::on_time() {
   if (!acting_ || deadlines_.empty()) return;
   const WallMs now = out_.clock.wall_ms();
-  while (!deadlines_.empty() && deadlines_.top().at <= now) {
-    const SessionId id = deadlines_.top().session;
-    deadlines_.pop();
-    if (Client* client = find(id)) due(*client);
+  while (!deadlines_.empty() && deadlines_.front().at <= now) {
+    const Deadline deadline = deadlines_.front();
+    std::pop_heap(deadlines_.begin(), deadlines_.end(), std::greater<Deadline>());
+    deadlines_.pop_back();
+    Client* client = find(deadline.session);
+    if (!client || client->deadline != deadline.at) continue;
+    client->deadline = session::Session::kNever;
+    due(*client);
   }
 }
 

@@ -121,7 +121,11 @@ struct Shard::RecordFold {
     });
   }
   void operator()(record::Acked& r) const {
-    to(r.by.session, [&](Client& c) { record::fold(c.session, r); });
+    to(r.by.session, [&](Client& c) {
+      settle_pending(c, r.messages);
+      record::fold(c.session, r);
+      go_on(c);
+    });
   }
   void operator()(record::Sent& r) const {
     to(r.by.session, [&](Client& c) {
@@ -143,7 +147,11 @@ struct Shard::RecordFold {
     });
   }
   void operator()(record::Completed& r) const {
-    to(r.by.session, [&](Client& c) { record::fold(c.session, r); });
+    to(r.by.session, [&](Client& c) {
+      settle_pending(c, r.messages);
+      record::fold(c.session, r);
+      go_on(c);
+    });
   }
   void operator()(record::Qos2In& r) const {
     to(r.by.session, [&](Client& c) { record::fold(c.session, r); });
@@ -180,11 +188,15 @@ struct Shard::RecordFold {
       if (session::Entry* entry = client.session.inbox.find(ref.seq)) entry->step_pending = false;
     }
   }
+  // A message may have waited for the packet id of one that is done now.
+  void go_on(Client& client) const {
+    if (client.connection && client.connection->cursor < client.session.inbox.next()) self.want_pump(client);
+  }
   static void settle_pending(Client& client, const std::vector<record::InboxRef>& messages) {
     for (const record::InboxRef& ref : messages) {
-      if (client.drops_pending == 0) return;
-      --client.drops_pending;
-      client.drop_bytes_pending -= std::min<uint64_t>(client.drop_bytes_pending, ref.bytes);
+      if (client.leaving == 0) return;
+      --client.leaving;
+      client.leaving_bytes -= std::min<uint64_t>(client.leaving_bytes, ref.bytes);
     }
   }
 };
@@ -232,6 +244,7 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
       if (!connection) return;
       uint32_t& on_their_way = connection->logged[static_cast<size_t>(p.qos)];
       if (on_their_way > 0) --on_their_way;
+      connection->order_burst = self.burst_;
       if (p.qos == mqtt::Qos::exactly_once) {
         std::erase(connection->taking, p.packet_id.value);
         session::Session& session = connection->client->session;
@@ -267,7 +280,9 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
     }
     void operator()(Uncount& p) const {
       Connection* connection = self.find(p.connection);
-      if (connection && connection->logged[0] > 0) --connection->logged[0];
+      if (!connection) return;
+      if (connection->logged[0] > 0) --connection->logged[0];
+      connection->order_burst = self.burst_;
     }
   };
   std::visit(Visitor{*this, back}, pending);

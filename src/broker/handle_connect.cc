@@ -172,6 +172,7 @@ void Shard::attach(Connection& connection) {
   if (taken_over) {
     // Its end is not recorded: the ATTACH that follows says so by itself.
     Connection& old = *client->connection;
+    owe_again(*client, old.cursor);
     client->connection = nullptr;
     old.client = nullptr;
     disconnect(old, EndCause::taken_over, ReasonCode::session_taken_over);

@@ -3,6 +3,8 @@
 //
 // The session's part of it is one DETACH record (and the will, when it is due at once). A clean session
 // without a will ends here and now.
+#include <algorithm>
+
 #include "base/log.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
@@ -113,12 +115,7 @@ void Shard::forget(Connection& connection, EndCause cause, bool drops_will, std:
 void Shard::detach(Client& client, bool drops_will, uint32_t expiry_seconds, uint64_t sent_up_to) {
   flush_acks(client);
   session::Session& session = client.session;
-  // Entries that the connection had in flight are owed anew.
-  const uint64_t until = std::min(sent_up_to, session.inbox.next());
-  for (uint64_t seq = session.inbox.first(); seq < until; ++seq) {
-    if (session.inbox.has_gap() && seq >= session.inbox.gap_begin()) break;
-    if (session::Entry* entry = session.inbox.find(seq)) entry->transmitted = false;
-  }
+  owe_again(client, sent_up_to);
   const bool ends = expiry_seconds == 0;
   if (drops_will) client.will_settled = session.attach;
   if (session.will && !drops_will && (ends || session.will->delay_seconds == 0)) publish_will(client);
@@ -126,10 +123,20 @@ void Shard::detach(Client& client, bool drops_will, uint32_t expiry_seconds, uin
   if (ends) changing_[name_key(session.mountpoint, session.client_id)];
 }
 
+void Shard::owe_again(Client& client, uint64_t until) {
+  session::Inbox& inbox = client.session.inbox;
+  until = std::min({until, inbox.next(), inbox.gap_begin()});
+  for (uint64_t seq = inbox.first(); seq < until; ++seq) {
+    if (session::Entry* entry = inbox.find(seq)) entry->transmitted = false;
+  }
+  client.evict_cursor = 0;  // they can make room again
+}
+
 void Shard::end_ephemeral(Client& client) {
   const SessionId id = client.session.id;
   flush_acks(client);
-  if (client.session.subscription_count > 0) {
+  // Also if its SUBSCRIBE is still on the way, or it unsubscribed and owes a shared group an answer.
+  if (client.subscribed) {
     append(record::Detach{{id, Position()}, true, true, 0, 0});
   }
   erase_client(client);

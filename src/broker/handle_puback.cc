@@ -33,6 +33,7 @@ void Shard::settle(Connection& connection, uint64_t seq, session::Entry& entry) 
   const record::InboxRef ref = ref_of(client, seq, entry);
   auto& waiting = entry.qos == Qos::at_least_once ? client.acked : client.completed;
   if (!client.session.id.ephemeral()) {
+    leaves(client, ref);
     waiting.push_back(ref);
     wait_for_ack_company(client);
   } else {

@@ -148,7 +148,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
 
   // 5.
   uint32_t& on_their_way = connection.logged[static_cast<size_t>(packet.qos)];
-  if (!retain && on_their_way == 0 && is_back(connection.order_after) &&
+  if (!retain && on_their_way == 0 && may_overtake_nothing(connection) &&
       route_directly(connection, message)) {
     if (packet.qos == Qos::exactly_once) session.taken.insert(packet.packet_id);
     if (promises) {
@@ -198,6 +198,17 @@ void Shard::refuse_publish(Connection& connection, const mqtt::Publish& packet, 
     return;  // QoS 0 has no answer
   }
   answer_publisher(connection, packet.packet_id, packet.qos, reason, why);
+}
+
+// Whether all that this connection, or its client's earlier one, published through the log is with its
+// receivers' shards.
+bool Shard::may_overtake_nothing(Connection& connection) {
+  if (connection.order_after != 0) {
+    if (!is_back(connection.order_after)) return false;
+    connection.order_after = 0;
+    connection.order_burst = burst_;
+  }
+  return connection.order_burst <= out_.shared.bursts_posted.load(std::memory_order_acquire);
 }
 
 // Whether nothing that this message promises needs the log; if so it is on its way to the receivers.

@@ -81,6 +81,7 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
   record.mountpoint = connection.identity.mountpoint;
   record.subscription_identifier = packet.subscription_identifier.value_or(0);
   record.window = connection.window;
+  client.subscribed = true;
   // A SUBSCRIBE of twenty bytes may bring a hundred thousand in retained messages.
   if (++connection.subacks_pending >= kSubscribesPendingMax) connection.link->pause(Link::subscribing);
   connection.filters_pending += total - before;

@@ -79,6 +79,11 @@ void Shard::finish_ephemeral(Client& client, const record::InboxRef& ref) {
   client.session.inbox.finish({ref.seq, ref.position, ref.bytes, ref.sole});
 }
 
+void Shard::leaves(Client& client, const record::InboxRef& ref) {
+  ++client.leaving;
+  client.leaving_bytes += ref.bytes;
+}
+
 void Shard::load(Client& client) {
   if (client.loading) return;
   client.loading = true;
@@ -103,6 +108,7 @@ void Shard::loaded(LoadedMail& mail) {
     return;
   }
   session::Inbox& inbox = client->session.inbox;
+  if (!client->connection && !over_limits(*client)) return;  // nobody waits for it any more
   // What was read may lie elsewhere by now: entries settled, or more of them released to disk.
   if (inbox.has_gap() && mail.from <= inbox.gap_begin() && mail.upto > inbox.gap_begin() &&
       mail.upto <= inbox.gap_end()) {
@@ -112,23 +118,29 @@ void Shard::loaded(LoadedMail& mail) {
   want_pump(*client);
 }
 
+// What is to stay of an inbox, once all that was decided is back.
+Shard::Fill Shard::fill(const Client& client) {
+  const session::Inbox& inbox = client.session.inbox;
+  return {inbox.count() - std::min<uint64_t>(inbox.count(), client.leaving),
+          inbox.bytes() - std::min(inbox.bytes(), client.leaving_bytes)};
+}
+
 // For the policy `refuse`: whether one more message would be too many.
 void Shard::note_fullness(Client& client) {
-  const session::Inbox& inbox = client.session.inbox;
-  const bool full = inbox.count() - std::min<uint64_t>(inbox.count(), client.drops_pending) >=
-                        out_.limits.inbox_messages_max ||
-                    inbox.bytes() >= out_.limits.inbox_bytes_max;
+  const auto [count, bytes] = fill(client);
+  const bool full = count >= out_.limits.inbox_messages_max || bytes >= out_.limits.inbox_bytes_max;
   if (full || out_.shared.full_inboxes.any()) out_.shared.full_inboxes.set(client.session.id, full);
+}
+
+bool Shard::over_limits(const Client& client) const {
+  const auto [count, bytes] = fill(client);
+  return count > out_.limits.inbox_messages_max || bytes > out_.limits.inbox_bytes_max;
 }
 
 void Shard::enforce_limits(Client& client) {
   session::Inbox& inbox = client.session.inbox;
   const Limits& limits = out_.limits;
-  const auto over = [&] {
-    const uint64_t count = inbox.count() - std::min<uint64_t>(inbox.count(), client.drops_pending);
-    const uint64_t bytes = inbox.bytes() - std::min(inbox.bytes(), client.drop_bytes_pending);
-    return count > limits.inbox_messages_max || bytes > limits.inbox_bytes_max;
-  };
+  const auto over = [&] { return over_limits(client); };
   if (limits.inbox_policy == InboxPolicy::refuse) note_fullness(client);
   if (!over()) return;
   uint64_t seq = std::max(inbox.first(), client.evict_cursor);
@@ -143,7 +155,7 @@ void Shard::enforce_limits(Client& client) {
         entry->step != session::Step::queued) {
       continue;
     }
-    const bool too_many = inbox.count() - client.drops_pending > limits.inbox_messages_max;
+    const bool too_many = fill(client).messages > limits.inbox_messages_max;
     drop(client, seq, *entry,
          too_many ? record::DropReason::inbox_full_messages : record::DropReason::inbox_full_bytes);
   }
@@ -164,8 +176,7 @@ void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::Dr
     finish_ephemeral(client, ref);
     if (!ref.group) return;
   } else {
-    ++client.drops_pending;
-    client.drop_bytes_pending += ref.bytes;
+    leaves(client, ref);
   }
   append(record::Dropped{client.session.id, {}, reason, {ref}});
 }
@@ -178,8 +189,7 @@ void Shard::expire(Client& client, uint64_t seq, session::Entry& entry) {
     finish_ephemeral(client, ref);
     if (!ref.group) return;
   } else {
-    ++client.drops_pending;
-    client.drop_bytes_pending += ref.bytes;
+    leaves(client, ref);
   }
   append(record::Expired{client.session.id, {}, {ref}});
 }

@@ -18,6 +18,7 @@ class Shard;
 
 // What one burst of committed batches means for this shard, in log order.
 struct FeedMail {
+  uint64_t burst = 0;  // its number; see Shared::bursts_posted
   std::vector<record::FeedItem> items;
   // Own batches that are back; those of `items` before `after_items` precede it.
   struct Back {

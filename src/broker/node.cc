@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "record/codec.h"
 #include "record/rows.h"
+#include "store/errc.h"
 
 namespace courier::broker {
 
@@ -231,7 +232,10 @@ void Node::on_committed(std::span<store::CommittedBatch> batches) {
       if (publish && reached == 0) unmatched.push_back(static_cast<uint32_t>(i));
       if (node_down) ready_.store(true, std::memory_order_release);
     }
-    if (batch.origin == store::kNoOrigin) continue;
+    if (batch.origin == store::kNoOrigin) {
+      alone_back_ = batch.ticket;
+      continue;
+    }
     back[batch.origin].push_back(
         {items_[batch.origin].size(), batch.ticket, batch.first, std::move(unmatched)});
   }
@@ -241,10 +245,12 @@ void Node::on_committed(std::span<store::CommittedBatch> batches) {
 }
 
 void Node::post_items(std::vector<std::vector<FeedMail::Back>> back) {
+  ++burst_;
   for (uint32_t s = 0; s < options_.shard_count; ++s) {
     if (items_[s].empty() && back[s].empty()) continue;
-    post_.post(s, FeedMail{std::exchange(items_[s], {}), std::move(back[s])});
+    post_.post(s, FeedMail{burst_, std::exchange(items_[s], {}), std::move(back[s])});
   }
+  shared_.bursts_posted.store(burst_, std::memory_order_release);
 }
 
 void Node::on_state(const store::LogState& state) {
@@ -265,6 +271,7 @@ void Node::run_on_feed(std::function<void(const record::Directory&)> task) {
 void Node::append_alone(std::vector<record::Record> records) {
   store::Batch batch;
   batch.origin = store::kNoOrigin;
+  batch.ticket = ++alone_appended_;
   for (const record::Record& record : records) record::encode(batch.encoded, record);
   batch.records = std::move(records);
   log_.append(std::move(batch));
@@ -280,11 +287,16 @@ void Node::housekeeping() {
     sys_at_ = now + options_.sys_interval_ms * 1'000'000;
     sys = true;
   }
-  if (checkpoint_failed_.exchange(false)) post_.run_on_worker([this] { write_checkpoint(); });
+  if (log_.state().accepting && checkpoint_failed_.exchange(false))
+    post_.run_on_worker([this] { write_checkpoint(); });
   log_.post([this, now, sys] {
     if (now - checkpoint_began_ >= options_.checkpoint_interval_ms * 1'000'000) begin_checkpoint();
-    expire_retained();
-    limit_groups();
+    // What was decided last time shows only when it is back; while the log stalls that takes long, and
+    // deciding it again and again would fill the memory.
+    if (alone_back_ == alone_appended_) {
+      expire_retained();
+      limit_groups();
+    }
     if (sys) publish_sys();
   });
 }
@@ -392,23 +404,33 @@ void Node::add(uint64_t checkpoint, Part part) {
   post_.run_on_worker([this] { write_checkpoint(); });
 }
 
-// The inbox rows of a session that ended go, and so do its references to shared messages.
+// The inbox rows of a session that ended go, and so do its references to shared messages. Rows that cannot be
+// read go too, since nobody will ask for them; they must not hold up every checkpoint from now on. A shared
+// message that only they named stays behind.
 Result<void> Node::let_go(SessionId ended, store::StateBatch& into) const {
   const std::string from = record::inbox_key(ended, 0), to = record::inbox_key(ended, UINT64_MAX);
   std::optional<Error> bad;
   bool any = false;
   auto scanned = store_.scan(store::Table::inbox, from, to, [&](std::string_view, std::string_view value) {
+    any = true;
     auto entry = record::decode_entry(value);
     if (!entry) {
       bad = std::move(entry.error());
-      return false;
+    } else if (!entry->sole) {
+      into.messages.push_back({entry->position, -1, {}});
     }
-    any = true;
-    if (!entry->sole) into.messages.push_back({entry->position, -1, {}});
     return true;
   });
-  if (!scanned) return scanned;
-  if (bad) return fail(std::move(*bad));
+  if (!scanned) {
+    if (scanned.error().code == store::make_error_code(store::errc::unavailable)) return scanned;
+    bad = std::move(scanned.error());
+    any = true;
+  }
+  if (bad) {
+    static log::Limit limit{{.per_second = 1}};
+    log::error(limit, "stored messages of a session that ended cannot be read; they are erased unread",
+               {{"session", ended.value}, {"error", bad->message}});
+  }
   if (any) into.range_erases.push_back({store::Table::inbox, from, to});
   return {};
 }
@@ -436,8 +458,14 @@ void Node::write_checkpoint() {
     checkpoint_failed_ = true;
     return;
   }
-  checkpoint_running_ = false;
+  // The shards hear of it before the next one may begin: what that one's barrier marks as written must not be
+  // let go of because this one is.
   for (uint32_t s = 0; s < options_.shard_count; ++s) post_.post(s, CheckpointedMail{job.id});
+  {
+    const std::lock_guard lock(job_mutex_);
+    job_ = {};
+  }
+  checkpoint_running_ = false;
 }
 
 }  // namespace courier::broker

@@ -122,6 +122,8 @@ class Node final : public store::LogReader, private CheckpointParts {
   Position checkpointed_;
   MonoNs checkpoint_began_ = started_at_;
   uint64_t next_checkpoint_ = 1;
+  uint64_t alone_appended_ = 0, alone_back_ = 0;  // tickets of append_alone()
+  uint64_t burst_ = 0;                            // number of the latest post_items()
   Counter& group_drops_;
   Histogram& batch_records_;
 

@@ -16,6 +16,8 @@ namespace {
 constexpr MonoNs kMemoryLookedAtNs = 50'000'000;
 // What one slow reader may leave unread while memory is past its ceiling.
 constexpr uint64_t kStarvedOutputBytes = 64 * 1024;
+// Answers of one client that make a record of their own, however little time has passed.
+constexpr size_t kAckCompanyMax = 1024;
 
 }  // namespace
 
@@ -53,7 +55,10 @@ void Shard::on_packet(Connection& connection, const mqtt::Packet& packet) {
     }
     void operator()(const mqtt::Puback& p) const { self.handle(connection, p); }
     void operator()(const mqtt::Pubrec& p) const { self.handle(connection, p); }
-    void operator()(const mqtt::Pubrel& p) const { self.handle(connection, p); }
+    void operator()(const mqtt::Pubrel& p) const {
+      self.hold_back(connection);
+      self.handle(connection, p);
+    }
     void operator()(const mqtt::Pubcomp& p) const { self.handle(connection, p); }
     void operator()(const mqtt::Subscribe& p) const {
       self.hold_back(connection);
@@ -95,6 +100,7 @@ void Shard::on_mail(Mail mail) {
   struct Visitor {
     Shard& self;
     void operator()(FeedMail& feed) const {
+      self.burst_ = feed.burst;
       size_t at = 0;
       for (const FeedMail::Back& back : feed.back) {
         for (; at < back.after_items; ++at) self.fold(feed.items[at]);
@@ -157,7 +163,7 @@ void Shard::end_turn() {
     in_log_bytes_ += bytes;
     out_.log.append({index_, ticket, std::exchange(batch_, {}), std::exchange(batch_encoded_, {})});
   }
-  if (!paused_.empty() && in_log_bytes_ < out_.limits.uncommitted_bytes_max / 2) {
+  if (!paused_.empty() && in_log_bytes_ <= out_.limits.uncommitted_bytes_max / 2) {
     for (const ConnectionId id : std::exchange(paused_, {})) {
       if (Connection* connection = find(id)) connection->link->resume(Link::uncommitted);
     }
@@ -178,7 +184,7 @@ MonoNs Shard::next_due() const {
   MonoNs due = acks_due_;
   if (!starved_.empty()) due = std::min(due, out_.clock.mono_ns() + kMemoryLookedAtNs);
   if (!deadlines_.empty() && acting_) {
-    const WallMs wait = deadlines_.top().at - out_.clock.wall_ms();
+    const WallMs wait = deadlines_.front().at - out_.clock.wall_ms();
     due = std::min(due,
                    out_.clock.mono_ns() + std::max<WallMs>(0, std::min<WallMs>(wait, 3'600'000)) * 1'000'000);
   }
@@ -218,7 +224,9 @@ bool Shard::is_back(uint64_t ticket) const {
 }
 
 void Shard::wait_for_ack_company(Client& client) {
-  if (client.acked.size() + client.completed.size() > 1) return;  // is in the list
+  const size_t company = client.acked.size() + client.completed.size();
+  if (company >= kAckCompanyMax) acks_due_ = 0;
+  if (company > 1) return;  // is in the list
   acks_waiting_.push_back(client.session.id);
   if (acks_due_ == INT64_MAX)
     acks_due_ = out_.clock.mono_ns() + int64_t{out_.limits.ack_linger_ms} * 1'000'000;

@@ -22,7 +22,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <queue>
 #include <random>
 #include <string>
 #include <unordered_map>
@@ -113,6 +112,7 @@ class Shard {
   uint32_t index() const { return index_; }
   size_t connection_count() const { return connections_.size(); }
   size_t client_count() const { return clients_.size(); }
+  size_t deadline_count() const { return deadlines_.size(); }
   const Client* find(std::string_view mountpoint, std::string_view client_id) const {
     return clients_.find(mountpoint, client_id);
   }
@@ -178,6 +178,7 @@ class Shard {
   void refuse_publish(Connection& connection, const mqtt::Publish& packet, mqtt::ReasonCode reason,
                       std::string_view why);
   bool may_retain(std::string_view mountpoint, const mqtt::Message& message) const;
+  bool may_overtake_nothing(Connection& connection);
   bool route_directly(Connection& connection, const mqtt::MessagePtr& message);
   bool receiver_is_full(Connection& connection, const mqtt::Message& message);
   void answer_publisher(Connection& connection, PacketId id, mqtt::Qos qos, mqtt::ReasonCode reason,
@@ -226,8 +227,16 @@ class Shard {
   void pump_all();
   void hold(Connection& connection, Connection::Held held);
   void release_held(Connection& connection);
+  // What the connection that had them in flight has sent, below `until`, is owed anew.
+  void owe_again(Client& client, uint64_t until);
 
   // --- inbox_limits.cc ---
+  struct Fill {
+    uint64_t messages = 0, bytes = 0;
+  };
+  static Fill fill(const Client& client);
+  static void leaves(Client& client, const record::InboxRef& ref);
+  bool over_limits(const Client& client) const;
   void enforce_limits(Client& client);
   void note_fullness(Client& client);
   void load(Client& client);
@@ -238,7 +247,7 @@ class Shard {
   void expire(Client& client, uint64_t seq, session::Entry& entry);
 
   // --- deadlines.cc ---
-  void schedule(const Client& client);
+  void schedule(Client& client);
   WallMs ends_at(const session::Session& session) const;
   void due(Client& client);
   void publish_will(Client& client);
@@ -283,6 +292,7 @@ class Shard {
   std::string batch_encoded_;
   std::vector<Pending> batch_pending_;
   uint64_t next_ticket_ = 1;
+  uint64_t burst_ = 0;  // of the latest FeedMail
   std::deque<InLog> in_log_;
   size_t in_log_bytes_ = 0;
   std::vector<ConnectionId> paused_;   // until in_log_bytes_ falls
@@ -292,13 +302,13 @@ class Shard {
   std::vector<SessionId> acks_waiting_;
   MonoNs acks_due_ = INT64_MAX;
 
-  // Session expiry and will delays. Entries may be stale; due() looks again.
+  // Session expiry and will delays. One entry a client counts (Client::deadline); others are stale.
   struct Deadline {
     WallMs at = 0;
     SessionId session;
     bool operator>(const Deadline& other) const { return at > other.at; }
   };
-  std::priority_queue<Deadline, std::vector<Deadline>, std::greater<Deadline>> deadlines_;
+  std::vector<Deadline> deadlines_;  // a heap, the earliest in front
   WallMs started_at_ = 0, grace_until_ = 0;
 
   std::vector<SessionId> dirty_;

@@ -45,6 +45,9 @@ class Shared {
   Registry& metrics;
   FullInboxes full_inboxes;
   CheckpointParts* checkpoint_parts = nullptr;  // set before the shards run
+  // The latest burst of committed batches whose FeedMail every shard has. One shard may already work on its
+  // own while another's is still being posted: what skips the log must not overtake it.
+  std::atomic<uint64_t> bursts_posted{0};
   std::atomic<uint64_t> next_connection{1};
   std::atomic<int64_t> memory_bytes{0};  // as last measured; see Node::housekeeping()
   std::atomic<bool> draining{false};

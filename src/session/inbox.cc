@@ -167,6 +167,14 @@ void Inbox::release(size_t keep) {
       tail_base_ = end;
     }
   }
+  if (has_gap() && head_.size() > keep) {
+    size_t end = head_.size();
+    while (end > keep && (head_[end - 1].flushed || head_[end - 1].done)) {
+      --end;
+      if (head_[end].done) insert(settled_in_gap_, head_base_ + end);
+    }
+    head_.truncate(end);
+  }
   while (has_gap() && !tail_.empty() && (tail_.front().flushed || tail_.front().done)) {
     if (tail_.front().done) insert(settled_in_gap_, tail_base_);
     tail_.pop_front();

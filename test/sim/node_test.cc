@@ -1,4 +1,5 @@
 // The node's main paths, everything in order. The simulator (sim_test) does the same in disorder.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "world.h"
@@ -252,6 +253,198 @@ TEST_F(Node, ADeepInboxIsReadBackFromTheStoreInOrder) {
     if (next % 700 == 0) world.checkpoint();
   }
   EXPECT_EQ(next, 2001);
+}
+
+// --- what threads may do to one another ---
+
+// A client id whose session falls to this shard.
+std::string id_on(uint32_t shard, const std::string& name, uint32_t shards = 2) {
+  for (int i = 0;; ++i) {
+    std::string id = name + std::to_string(i);
+    if (record::session_hash("", id) % shards == shard) return id;
+  }
+}
+
+// The next checkpoint begins between the end of this one and the shards' hearing of it, and cannot be
+// written.
+TEST_F(Node, WhatTheNextCheckpointHasMarkedStaysInMemoryUntilThatOneIsWritten) {
+  auto subscriber = connect("s");
+  subscribe(subscriber, "a", Qos::at_least_once);
+  subscriber.wire->reset();
+  auto publisher = connect("p");
+  publish(publisher, "a", "1", Qos::at_least_once, 1);
+  bool once = true;
+  world.before_post = [&](uint32_t, const broker::Mail& mail) {
+    if (!std::holds_alternative<broker::CheckpointedMail>(mail) || !std::exchange(once, false)) return;
+    world.store().fail_writes(Error{std::make_error_code(std::errc::io_error), "the disk is full"});
+    world.node().checkpoint();
+    world.log().pump();
+  };
+  world.node().checkpoint();
+  world.log().pump(0);
+  for (uint32_t shard = 0; shard < 2; ++shard) world.turn(shard);  // the barrier
+  mqtt::Publish packet;
+  packet.topic = "a";
+  packet.payload = "2";
+  packet.qos = Qos::at_least_once;
+  packet.packet_id = PacketId(2);
+  publisher.wire->send(packet);
+  for (uint32_t shard = 0; shard < 2; ++shard) world.turn(shard);
+  world.log().pump();
+  world.settle();  // the workers
+  EXPECT_FALSE(once);
+  subscriber = connect("s", false, Version::v3_1_1, true);
+  for (const char* payload : {"1", "2"}) {
+    const auto got = subscriber.take<mqtt::Publish>();
+    ASSERT_TRUE(got) << payload;
+    EXPECT_EQ(got->payload, payload);
+  }
+}
+
+TEST_F(Node, WhatSkipsTheLogDoesNotOvertakeWhatIsStillBeingHandedOut) {
+  auto publisher = connect(id_on(0, "p"), true), subscriber = connect(id_on(1, "s"), true);
+  subscribe(subscriber, "a", Qos::at_most_once);
+  mqtt::Publish packet;
+  packet.topic = "a";
+  packet.payload = "retained, so it goes through the log";
+  packet.retain = true;
+  publisher.wire->send(packet);
+  world.turn(0);
+  packet.payload = "skips the log";
+  packet.retain = false;
+  // The publisher's shard is quicker than the thread that hands out what came back.
+  bool quicker = true;
+  world.after_post = [&](uint32_t shard) {
+    if (shard != 0 || !std::exchange(quicker, false)) return;
+    publisher.wire->send(packet);
+    world.turn(0);
+  };
+  world.log().pump();
+  world.settle();
+  std::vector<std::string> got;
+  while (const auto publish = subscriber.take<mqtt::Publish>()) got.emplace_back(publish->payload);
+  EXPECT_THAT(got, ::testing::ElementsAre("retained, so it goes through the log", "skips the log"));
+}
+
+// --- groups ---
+
+// A member that goes while its SUBSCRIBE is on its way would be given messages for ever.
+TEST_F(Node, AMemberThatLeavesBeforeItsSubackHoldsNothing) {
+  auto stays = connect("stays");
+  subscribe(stays, "$share/g/a", Qos::at_least_once);
+  auto leaves = connect("leaves", true);
+  mqtt::Subscribe packet;
+  packet.packet_id = PacketId(1);
+  packet.entries.push_back({"$share/g/a", {Qos::at_least_once}});
+  leaves.wire->send(packet);
+  for (uint32_t shard = 0; shard < 2; ++shard) world.turn(shard);
+  leaves.wire->reset();
+  for (uint32_t shard = 0; shard < 2; ++shard) world.turn(shard);
+  world.settle();
+  auto publisher = connect("p");
+  for (uint16_t id = 1; id <= 6; ++id) publish(publisher, "a", std::to_string(id), Qos::at_least_once, id);
+  for (int i = 1; i <= 6; ++i) {
+    const auto got = stays.take<mqtt::Publish>();
+    ASSERT_TRUE(got) << i;
+    EXPECT_EQ(got->payload, std::to_string(i));
+  }
+}
+
+TEST_F(Node, AMemberThatUnsubscribedAndLeftGivesItsMessagesBack) {
+  auto leaves = connect("leaves", true), stays = connect("stays");
+  subscribe(leaves, "$share/g/a", Qos::at_least_once);
+  auto publisher = connect("p");
+  publish(publisher, "a", "1", Qos::at_least_once, 1);
+  ASSERT_TRUE(leaves.take<mqtt::Publish>());  // and does not answer
+  subscribe(stays, "$share/g/a", Qos::at_least_once);
+  mqtt::Unsubscribe packet;
+  packet.packet_id = PacketId(2);
+  packet.filters.push_back("$share/g/a");
+  leaves.wire->send(packet);
+  world.settle();
+  leaves.wire->reset();
+  world.settle();
+  const auto got = stays.take<mqtt::Publish>();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->payload, "1");
+}
+
+// --- deep inboxes ---
+
+// Its packet id is out until it is answered, whatever happens to those behind it.
+TEST_F(Node, AnAnswerThatIsLongInComingKeepsItsMessageAndItsPacketId) {
+  auto subscriber = connect("s"), publisher = connect("p");
+  subscribe(subscriber, "a", Qos::exactly_once);
+  publish(publisher, "a", "first", Qos::at_least_once, 1);
+  const auto first = subscriber.take<mqtt::Publish>();
+  ASSERT_TRUE(first);
+  const PacketId first_id = first->packet_id;
+  mqtt::Publish packet;
+  packet.topic = "a";
+  packet.qos = Qos::at_least_once;
+  const std::string empty;
+  uint32_t sent = 0, received = 0;
+  bool met_again = false;
+  for (; sent < 66'000; ++sent) {
+    packet.packet_id = PacketId(static_cast<uint16_t>(1 + sent % 60'000));
+    packet.payload = empty;
+    publisher.wire->send(packet);
+    if (sent % 100 != 0) continue;
+    world.settle();
+    while (publisher.wire->receive()) continue;
+    for (uint32_t before = received - 1; before != received; world.settle()) {
+      before = received;
+      while (const auto got = subscriber.take<mqtt::Publish>()) {
+        ++received;
+        met_again |= got->packet_id == first_id;
+        subscriber.wire->send(mqtt::Puback{{got->packet_id, {}, {}, {}}});
+      }
+    }
+    if (sent % 1000 == 0) world.checkpoint();
+  }
+  EXPECT_FALSE(met_again) << "an id that is out was given to another message";
+  EXPECT_EQ(received, 65'534u);  // then it waits
+  reply<mqtt::Puback>(subscriber, first_id);
+  world.advance(1000);
+  ASSERT_TRUE(subscriber.take<mqtt::Publish>());
+}
+
+// --- what does not grow ---
+
+TEST_F(Node, APhoneThatComesAndGoesAllDayLeavesOneDeadline) {
+  for (int i = 0; i < 5000; ++i) {
+    connect("phone", false, Version::v5, i > 0, {}, 7 * 86'400).wire->reset();
+    world.advance(1000);
+  }
+  EXPECT_LE(world.node().shard(0).deadline_count() + world.node().shard(1).deadline_count(), 2u);
+  for (int i = 0; i < 5000; ++i) {  // each time another session
+    connect("phone", true, Version::v5, false, {}, 7 * 86'400).wire->reset();
+    world.settle();
+  }
+  EXPECT_LE(world.node().shard(0).deadline_count() + world.node().shard(1).deadline_count(), 2100u);
+  world.advance(7 * 86'400'000ll + 1000);
+  world.settle();
+  EXPECT_EQ(world.node().shard(0).client_count() + world.node().shard(1).client_count(), 0u);
+}
+
+TEST_F(Node, WhatIsDueWhileTheLogStallsIsDecidedOnce) {
+  auto publisher = connect("p", false, Version::v5);
+  mqtt::Publish packet;
+  packet.topic = "a";
+  packet.payload = "x";
+  packet.qos = Qos::at_least_once;
+  packet.packet_id = PacketId(1);
+  packet.retain = true;
+  packet.message_expiry_seconds = 1;
+  publisher.wire->send(packet);
+  world.settle();
+  world.log().stall("the disk is full");
+  for (int i = 0; i < 100; ++i) {
+    world.clock().advance(1000);
+    world.node().housekeeping();
+    world.log().pump();
+  }
+  EXPECT_LE(world.log().waiting(), 1u);
 }
 
 }  // namespace

@@ -124,7 +124,9 @@ std::shared_ptr<Wire> World::open(mqtt::Version version) {
 }
 
 void World::post(uint32_t shard, broker::Mail mail) {
+  if (before_post) before_post(shard, mail);
   mail_[shard].push_back(std::move(mail));
+  if (after_post) after_post(shard);
 }
 void World::run_on_worker(std::function<void()> task) {
   workers_.push_back(std::move(task));
@@ -216,6 +218,15 @@ void World::settle() {
     for (const auto& mail : mail_) busy |= !mail.empty();
   }
   std::erase_if(wires_, [](const auto& wire) { return wire->dead(); });
+}
+
+void World::turn(uint32_t shard) {
+  drain_mail(shard, SIZE_MAX);
+  for (size_t i = 0; i < wires_.size(); ++i) {
+    const auto wire = wires_[i];
+    while (wire->shard() == shard && wire->deliver()) continue;
+  }
+  end_turn(shard);
 }
 
 void World::advance(int64_t ms) {

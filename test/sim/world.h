@@ -109,6 +109,12 @@ class World final : public broker::Post {
   void settle();
   void advance(int64_t ms);
   void checkpoint();
+  // One Turn of one shard: its mail, what its connections may read, what is due.
+  void turn(uint32_t shard);
+  // Called before a mail is put where a shard finds it: a place for what another thread may do just then.
+  std::function<void(uint32_t shard, const broker::Mail& mail)> before_post;
+  // The same, and it is there already.
+  std::function<void(uint32_t shard)> after_post;
 
   // The machine stops: of what the log had not committed, the oldest `kept` batches are on disk nevertheless;
   // the last `state_writes_lost` checkpoints are not. All connections end. start() brings it up again.
