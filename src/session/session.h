@@ -74,14 +74,16 @@ struct Session {
   };
   std::vector<Grouped> grouped;
 
-  // When the session ends by itself: kNever while connected or without a limit.
+  // When the session ends by itself: kNever while connected or without a limit. What is due with the end of
+  // the connection is due whatever a clock says that was set back since.
   static constexpr WallMs kNever = INT64_MAX;
   WallMs expires_at() const {
     if (connected || expiry_seconds == kNeverExpires) return kNever;
-    return detached_at + int64_t{expiry_seconds} * 1000;
+    return expiry_seconds == 0 ? 0 : detached_at + int64_t{expiry_seconds} * 1000;
   }
   WallMs will_due_at() const {
-    return will && !connected ? detached_at + int64_t{will->delay_seconds} * 1000 : kNever;
+    if (!will || connected) return kNever;
+    return will->delay_seconds == 0 ? 0 : detached_at + int64_t{will->delay_seconds} * 1000;
   }
 };
 
