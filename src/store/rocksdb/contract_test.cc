@@ -3,8 +3,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "store/rocksdb/rocks_store.h"
-#include "store/store_test_contract.h"
+#include "store/rocksdb/rocks_test_store.h"
 
 namespace courier::store {
 namespace {
@@ -47,6 +46,26 @@ class RocksHarness {
   std::unique_ptr<RocksStore> store_;
 };
 INSTANTIATE_TYPED_TEST_SUITE_P(Rocks, StoreContract, RocksHarness);
+
+TEST(RocksState, MessageThatThousandsOfInboxesNameIsWrittenOnce) {
+  TestFolder folder;
+  const std::string data = folder / "data";
+  const std::unique_ptr<RocksStore> store = must_open(data);
+  std::vector<StateBatch> parts(2);
+  const auto message = message_of(std::string(100'000, 'x'));
+  for (int i = 0; i < 1000; ++i) parts[i % 2].messages.push_back({Position(5), 1, message});
+  ASSERT_TRUE(store->state().write(std::move(parts), Position(5)));
+  uintmax_t bytes = 0;
+  for (const std::string& journal : files_in(data + "/db", "", ".log"))
+    bytes += std::filesystem::file_size(journal);
+  EXPECT_LT(bytes, 300'000u);
+  StateBatch rest;
+  rest.messages.push_back({Position(5), -999, {}});
+  ASSERT_TRUE(write_state(store->state(), std::move(rest), 6));
+  const auto loaded = store->state().load_messages({Position(5)});
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ((*loaded)[0]->payload.size(), 100'000u);
+}
 
 }  // namespace
 }  // namespace courier::store

@@ -235,6 +235,23 @@ TEST_F(DamageTest, FolderWithOtherThingsInItIsRefused) {
   EXPECT_EQ(start_error(), "") << "an empty file system is an empty folder";
 }
 
+TEST_F(DamageTest, FolderThatLostAllButItsLockFileIsNotTakenForANewOne) {
+  make_stopped();
+  fs::remove_all(data + "/db");
+  fs::remove(data + "/FORMAT");
+  fs::remove(data + "/NEWEST");
+  EXPECT_SAYS(start_error(), "of which only the lock file is left");
+  EXPECT_SAYS(start_error(), "of which only the lock file is left");
+  fs::remove(data + "/LOCK");
+  EXPECT_EQ(start_error(), "");
+}
+
+TEST_F(DamageTest, EmptyLockFileOfAFirstStartThatWasCutOffIsNoStore) {
+  fs::create_directories(data);
+  write_bytes(data + "/LOCK", "");
+  EXPECT_EQ(start_error(), "");
+}
+
 TEST_F(DamageTest, CreationThatWasCutOffBeginsAgain) {
   make_stopped();
   write_bytes(data + "/FORMAT", "courier store\nformat 1\ncreating\n");

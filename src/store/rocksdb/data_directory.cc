@@ -141,6 +141,8 @@ Result<void> DataDirectory::lock(Access access) {
     return fail(errc::not_a_store, not_a_store(path_));
   }
   const std::string file = path_ + "/" + schema::kLockFile;
+  uint64_t length = 0;
+  held_store_ = file_system_->GetFileSize(file, IOOptions(), &length, nullptr).ok() && length > 0;
   const IOStatus locked = file_system_->LockFile(file, IOOptions(), &lock_, nullptr);
   if (locked.ok()) return {};
   lock_ = nullptr;
@@ -169,6 +171,12 @@ Result<void> DataDirectory::read_format(Access access) {
                       std::string(kRestore) + ", or give another data_dir");
     }
     if (access == Access::existing_only) return fail(errc::not_a_store, not_a_store(path_));
+    if (held_store_) {
+      return fail(errc::damaged,
+                  path_ + " held a store, of which only the lock file is left: FORMAT and the database " +
+                      "are gone. " + std::string(kRestore) + " into a new folder; or delete " + path_ + "/" +
+                      schema::kLockFile + " to begin an empty store here");
+    }
     for (const std::string& name : *names) {
       if (!ours(name) && name != "lost+found") {
         return fail(errc::not_a_store, path_ + " is no data directory of Courier and not empty (there is \"" +
@@ -212,6 +220,7 @@ Result<void> DataDirectory::read_format(Access access) {
     return fail(errc::damaged, path_ + " should hold a database (FORMAT says so), but " + database_path() +
                                    "/CURRENT is missing. " + std::string(kRestore));
   }
+  if (access == Access::create && !held_store_) mark_lock_file();
   return {};
 }
 
@@ -249,7 +258,14 @@ Result<void> DataDirectory::mark_ready() {
   if (Result<void> noted = note_running(); !noted) return noted;
   if (Result<void> made = write_format(*file_system_, path_, Stage::ready); !made) return made;
   is_new_ = false;
+  mark_lock_file();
   return {};
+}
+
+// By its length, since to open and close a file gives up this process's lock on it. Without the mark only a
+// check is missing.
+void DataDirectory::mark_lock_file() const {
+  if (::truncate((path_ + "/" + schema::kLockFile).c_str(), 1) != 0) return;
 }
 
 Result<std::vector<std::string>> DataDirectory::write_ahead_logs() const {

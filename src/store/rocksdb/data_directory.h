@@ -64,12 +64,14 @@ class DataDirectory {
   Result<void> lock(Access access);
   Result<void> read_format(Access access);
   Result<void> clear_database() const;
+  void mark_lock_file() const;
   Result<void> write_newest(bool clean) const;
 
   std::shared_ptr<rocksdb::FileSystem> file_system_;  // shared with the database and whoever injects faults
   std::string path_;
   rocksdb::FileLock* lock_ = nullptr;
   bool is_new_ = false;
+  bool held_store_ = false;  // the lock file says so
 };
 
 }  // namespace courier::store

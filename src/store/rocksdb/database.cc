@@ -24,6 +24,7 @@ using schema::Column;
 
 // A restart replays at most this much of RocksDB's journal.
 constexpr uint64_t kJournalBytesMax = 64 << 20;
+constexpr uint64_t kManifestBytesMax = 16 << 20;
 constexpr uint64_t kLogMemtableBytes = 32 << 20;
 constexpr uint64_t kTableMemtableBytes = 16 << 20;
 constexpr uint64_t kProbeBytesMin = 1 << 20;
@@ -102,6 +103,7 @@ rocksdb::DBOptions database_options(rocksdb::Env* env) {
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.track_and_verify_wals_in_manifest = true;
   options.max_total_wal_size = kJournalBytesMax;
+  options.max_manifest_file_size = kManifestBytesMax;  // a start reads all of it
   // Opening must not depend on how much there is: no statistics, and files are opened when somebody reads
   // them.
   options.skip_stats_update_on_db_open = true;

@@ -3,6 +3,9 @@
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
+#include <map>
+#include <utility>
+
 #include "base/check.h"
 #include "store/rocksdb/backup.h"
 #include "store/rocksdb/files.h"
@@ -30,12 +33,20 @@ Result<void> RocksState::write(std::vector<StateBatch> parts, Position position)
     for (const StateBatch& part : parts) {
       for (const StateBatch::Erase& erase : part.erases) batch.Delete(column(erase.table), erase.key);
     }
+    // A message that thousands of inboxes name is written once.
+    std::map<Position, std::pair<int64_t, const mqtt::Message*>> messages;
     for (const StateBatch& part : parts) {
       for (const StateBatch::Put& put : part.puts) batch.Put(column(put.table), put.key, put.value);
       for (const StateBatch::MessageReferences& references : part.messages) {
-        batch.Merge((*open)->column(Column::messages), schema::big_endian(references.position.value),
-                    encode_message_count(references.delta, references.message.get()));
+        auto& [delta, message] = messages[references.position];
+        delta += references.delta;
+        if (references.message) message = references.message.get();
       }
+    }
+    for (const auto& [message, sum] : messages) {
+      if (sum.first == 0) continue;
+      batch.Merge((*open)->column(Column::messages), schema::big_endian(message.value),
+                  encode_message_count(sum.first, sum.first > 0 ? sum.second : nullptr));
     }
     rocksdb::ColumnFamilyHandle* meta = (*open)->column(Column::meta);
     batch.Put(meta, schema::kPositionKey, schema::big_endian(position.value));

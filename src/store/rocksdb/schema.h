@@ -5,7 +5,8 @@
 //     NEWEST     the newest journal of the database that holds safe data; after a clean stop also the sizes
 //     of the
 //                files that grow. A journal that is missing or too short is noticed by it
-//     LOCK       held (fcntl) by the process that has the store open
+//     LOCK       held (fcntl) by the process that has the store open; one byte long once there is a store, so
+//                that a folder which lost everything else is not taken for a new one
 //     db/        one RocksDB
 //
 //   column family   key                                   value
