@@ -26,6 +26,10 @@ void Ledger::unsubscribed(const std::string& subscriber, const std::string& filt
   }
 }
 
+void Ledger::session_ended(const std::string& subscriber) {
+  std::erase_if(entitlements_, [&](const Entitlement& e) { return e.subscriber == subscriber; });
+}
+
 const Sent* Ledger::find(const std::string& payload) const {
   const uint64_t id = std::strtoull(payload.c_str(), nullptr, 10);
   return id == 0 || id > messages_.size() ? nullptr : &messages_[id - 1];
@@ -71,8 +75,10 @@ bool Ledger::may_be_retained(const std::string& topic, const std::string& payloa
 }
 
 bool Ledger::must_have_retained(const std::string& topic) const {
-  return std::any_of(messages_.begin(), messages_.end(),
-                     [&](const Sent& m) { return m.topic == topic && m.retain && m.accepted; });
+  const bool expires = std::any_of(messages_.begin(), messages_.end(),
+                                   [&](const Sent& m) { return m.topic == topic && m.retain && m.expires; });
+  return !expires && std::any_of(messages_.begin(), messages_.end(),
+                                 [&](const Sent& m) { return m.topic == topic && m.retain && m.accepted; });
 }
 
 size_t Ledger::accepted_count() const {
@@ -80,18 +86,21 @@ size_t Ledger::accepted_count() const {
       std::count_if(messages_.begin(), messages_.end(), [](const Sent& m) { return m.accepted; }));
 }
 
-std::vector<std::string> Ledger::judge(uint64_t dropped) const {
+std::vector<std::string> Ledger::judge(uint64_t dropped, uint64_t expired) const {
   std::vector<std::string> faults = faults_;
-  std::vector<std::string> missing;
+  std::vector<std::string> missing, missing_old;
+  std::set<std::pair<std::string, uint64_t>> seen_missing;
   for (const Entitlement& e : entitlements_) {
     for (const Sent& m : messages_) {
       if (m.is_will || !m.accepted || m.qos == mqtt::Qos::at_most_once || e.qos == mqtt::Qos::at_most_once)
         continue;
       if (m.first_sent <= e.from || m.accepted_at >= e.to || !mqtt::matches(e.filter, m.topic)) continue;
-      if (!deliveries_.contains({e.subscriber, m.id})) {
-        missing.push_back(e.subscriber + " never got message " + std::to_string(m.id) + " (QoS " +
-                          std::to_string(static_cast<int>(m.qos)) + " on " + m.topic +
-                          "), which was acknowledged");
+      // Filters may overlap; it is one message.
+      if (!deliveries_.contains({e.subscriber, m.id}) && seen_missing.emplace(e.subscriber, m.id).second) {
+        (m.expires ? missing_old : missing)
+            .push_back(e.subscriber + " never got message " + std::to_string(m.id) + " (QoS " +
+                       std::to_string(static_cast<int>(m.qos)) + " on " + m.topic +
+                       "), which was acknowledged");
       }
     }
   }
@@ -105,6 +114,9 @@ std::vector<std::string> Ledger::judge(uint64_t dropped) const {
     const bool seen = std::any_of(deliveries_.begin(), deliveries_.end(),
                                   [&](const auto& d) { return d.first.second == id; });
     if (!seen) missing.push_back("will " + std::to_string(id) + " was never published");
+  }
+  if (missing_old.size() > expired + dropped) {
+    faults.insert(faults.end(), missing_old.begin(), missing_old.end());
   }
   if (missing.size() > dropped) faults.insert(faults.end(), missing.begin(), missing.end());
   for (const auto& [key, times] : deliveries_) {

@@ -33,6 +33,7 @@ struct Sent {
   bool accepted = false;    // PUBACK or PUBREC with success came
   uint64_t accepted_at = 0;
   bool is_will = false;
+  bool expires = false;  // it has a message expiry interval
 };
 
 struct Entitlement {
@@ -57,6 +58,8 @@ class Ledger {
   void entitled(Entitlement entitlement) { entitlements_.push_back(std::move(entitlement)); }
   // From here on, `subscriber` need not get what is accepted later through `filter`.
   void unsubscribed(const std::string& subscriber, const std::string& filter);
+  // Its session was given up, or ended by its own expiry: what it had is nobody's.
+  void session_ended(const std::string& subscriber);
   // An application got a message; `receiver` is its client id or its group's name.
   void delivered(const std::string& receiver, const std::string& topic, const std::string& payload,
                  mqtt::Qos qos, bool retained, bool ordered);
@@ -67,8 +70,9 @@ class Ledger {
   bool may_be_retained(const std::string& topic, const std::string& payload) const;
   bool must_have_retained(const std::string& topic) const;
 
-  // Everything is quiet: what is missing now is lost. `dropped` is how many drops the node admitted.
-  std::vector<std::string> judge(uint64_t dropped) const;
+  // Everything is quiet: what is missing now is lost. `dropped` is how many drops for a full inbox the node
+  // admitted, `expired` how many messages it gave up because of their age.
+  std::vector<std::string> judge(uint64_t dropped, uint64_t expired) const;
   size_t accepted_count() const;
   size_t delivered_count() const { return delivered_count_; }
 

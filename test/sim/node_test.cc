@@ -215,6 +215,25 @@ TEST_F(Node, AWillIsPublishedAfterACrash) {
   EXPECT_EQ(got->payload, "gone");
 }
 
+TEST_F(Node, AWillIsPublishedThoughTheClockWasSetBack) {
+  mqtt::Will will;
+  will.topic = "will";
+  will.payload = "gone";
+  will.qos = Qos::at_least_once;
+  auto subscriber = connect("s");
+  subscribe(subscriber, "will", Qos::at_least_once);
+  auto dying = connect("w", false, Version::v5, false, will);
+  world.crash();
+  world.clock().jump(-3'600'000);
+  ASSERT_TRUE(world.start().has_value());
+  world.settle();
+  dying = connect("w", false, Version::v5, true, will);
+  subscriber = connect("s", false, Version::v3_1_1, true);
+  const auto got = subscriber.take<mqtt::Publish>();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->payload, "gone");
+}
+
 TEST_F(Node, ASharedGroupKeepsMessagesForWhoComesBack) {
   auto publisher = connect("p"), member = connect("m");
   subscribe(member, "$share/g/a", Qos::at_least_once);

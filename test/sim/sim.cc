@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "audit.h"
 #include "base/sabotage.h"
 #include "sim_client.h"
 
@@ -20,9 +21,9 @@ class Simulation {
 
   Verdict run() {
     ledger_.verbose = verbose_;
-    ledger_.drops = tight_ || stalls_;
+    ledger_.drops = tight_ || stalls_ || old_;
     start();
-    const int steps = 1500 + static_cast<int>(random_() % 1500);
+    const int steps = (deep_ ? 8000 : 1500) + static_cast<int>(random_() % 1500);
     for (int i = 0; i < steps && verdict_.faults.empty(); ++i) turn();
     if (verdict_.faults.empty()) finish();
     return std::move(verdict_);
@@ -38,7 +39,20 @@ class Simulation {
     if (tight_) {
       options.limits.inbox_messages_max = 3 + static_cast<uint32_t>(random_() % 20);
       options.limits.inflight_max = 1 + static_cast<uint16_t>(random_() % 4);
+      if (random_() % 4 == 0) options.limits.inbox_policy = broker::InboxPolicy::refuse;
     }
+    mean_ = random_() % 2 == 0;
+    deep_ = random_() % 24 == 0;
+    timed_ = random_() % 3 == 0;
+    jumps_ = !timed_ && random_() % 3 == 0;
+    old_ = random_() % 4 == 0;
+    failing_store_ = random_() % 4 == 0;
+    disorderly_ = random_() % 4 == 0;
+    options.limits.inflight_max = deep_ ? 3 : options.limits.inflight_max;
+    narrow_ = random_() % 4 == 0;
+    if (narrow_) options.limits.output_bytes_max = 100 + random_() % 400;
+    if (random_() % 8 == 0) options.limits.uncommitted_bytes_max = 200 + random_() % 2000;
+    options_ = options;
     return options;
   }
 
@@ -52,6 +66,13 @@ class Simulation {
       role.version = version();
       role.stored = random_() % 4 != 0;
       role.will = random_() % 2 == 0;
+      role.will_qos = static_cast<Qos>(1 + random_() % 2);
+      if (role.version == Version::v5 && random_() % 3 == 0) {
+        role.will_delay_seconds = 1 + static_cast<uint32_t>(random_() % 30);
+      }
+      if (old_) role.message_expiry_seconds = 1 + static_cast<uint32_t>(random_() % 60);
+      if (deep_) role.outgoing_max = 60;
+      lives_variously(role);
       for (int t = 0; t < 2; ++t) role.topics.push_back("t/" + role.id + "/" + std::to_string(t));
       clients_.emplace_back(world_, ledger_, role);
     }
@@ -62,8 +83,14 @@ class Simulation {
       role.version = version();
       role.stored = i == 0 || random_() % 4 != 0;
       role.filters[i == 0 ? "t/#" : filters[random_() % 4]] = static_cast<Qos>(1 + random_() % 2);
-      if (i == 0) role.filters["will/#"] = Qos::at_least_once;
+      const Qos qos = role.filters.begin()->second;
+      if (i == 0) role.filters["will/#"] = static_cast<Qos>(1 + random_() % 2);
+      if (i > 0 && random_() % 3 == 0) role.filters[filters[random_() % 4]] = qos;  // they overlap
       role.receive_maximum = 1 + static_cast<uint16_t>(random_() % 20);
+      role.unsubscribes = i > 0 && random_() % 2 == 0;
+      role.disorderly = disorderly_ && random_() % 2 == 0;
+      role.slow = random_() % 4 == 0;
+      if (i > 0) lives_variously(role);
       clients_.emplace_back(world_, ledger_, role);
     }
     if (random_() % 2 == 0) {
@@ -75,10 +102,34 @@ class Simulation {
         role.filters["$share/g/t/#"] = qos;
         clients_.emplace_back(world_, ledger_, role);
       }
+      // Members that come and go. The others stay, so that nothing may be missing; but a member whose session
+      // ends takes its QoS 2 messages along.
+      for (size_t i = 0; i < random_() % 3; ++i) {
+        SimClient::Role role;
+        role.id = "guest" + std::to_string(i);
+        role.version = version();
+        role.filters["$share/g/t/#"] = qos;
+        role.entitled = false;
+        role.unsubscribes = true;
+        role.receive_maximum = 1 + static_cast<uint16_t>(random_() % 5);
+        if (qos == Qos::at_least_once) {
+          role.stored = random_() % 2 == 0;
+          if (role.stored) lives_variously(role);
+        }
+        clients_.emplace_back(world_, ledger_, role);
+      }
     }
   }
 
+  // Sessions that end: by their own time, or because their client wants a new one.
+  void lives_variously(SimClient::Role& role) {
+    if (!role.stored || role.version != Version::v5) return;
+    if (timed_ && random_() % 2 == 0) role.expiry_seconds = 5 + static_cast<uint32_t>(random_() % 100);
+    role.starts_clean = random_() % 4 == 0;
+  }
+
   void start() {
+    world_.be_mean_if(mean_ ? &random_ : nullptr);
     const auto report = world_.start();
     if (!report) verdict_.faults.push_back("the node did not start: " + report.error().message);
     while (report && !world_.node().ready()) world_.log().pump();
@@ -88,19 +139,30 @@ class Simulation {
     ++verdict_.crashes;
     if (verbose_) std::printf("--- crash ---\n");
     dropped_ += drops();
+    expired_ += expired();
     // What had been given to the log and was not known to be safe may be there after all, or not.
     const size_t waiting = world_.log().waiting();
     size_t kept = waiting == 0 ? 0 : random_() % (waiting + 1);
     for (SimClient& client : clients_) client.machine_stopped();
     world_.crash(kept, kept == 0 ? lost_state_writes() : 0);
+    if (random_() % 8 == 0) check_state();
     start();
   }
 
   size_t lost_state_writes() { return random_() % (world_.unsafe_state_writes() + 1); }
 
-  uint64_t drops() {
+  uint64_t drops() { return dropped("inbox_full"); }
+  uint64_t expired() { return dropped("expired") + dropped("group_ended"); }
+  uint64_t dropped(const std::string& reason) {
     return static_cast<uint64_t>(
-        world_.metrics().value("courier_messages_dropped_total", {{"reason", "inbox_full"}}).value_or(0));
+        world_.metrics().value("courier_messages_dropped_total", {{"reason", reason}}).value_or(0));
+  }
+
+  // Whatever was stored when, and however much of the log was replayed for it: the state is one.
+  void check_state() {
+    for (std::string& fault : audit(world_.image(), world_.whole_log(), options_)) {
+      verdict_.faults.push_back(std::move(fault));
+    }
   }
 
   void turn() {
@@ -109,19 +171,35 @@ class Simulation {
     if (chance(400)) return crash();
     if (chance(150)) return world_.node().checkpoint();
     if (chance(200)) return world_.clock().advance(static_cast<int64_t>(random_() % 400));
+    if (chance(100)) return world_.node().housekeeping();
+    if (timed_ && chance(300)) return world_.clock().advance(static_cast<int64_t>(random_() % 60'000));
+    if (old_ && chance(100)) return world_.clock().advance(static_cast<int64_t>(random_() % 5'000));
+    if (jumps_ && chance(300)) {
+      return world_.clock().jump(static_cast<int64_t>(random_() % 7'200'000) - 3'600'000);
+    }
+    if (failing_store_ && chance(200)) return fail_or_mend_store();
+    if (chance(150)) return client.unsubscribe(random_);
     if (stalls_ && chance(world_.log().state().accepting ? 400 : 20)) return stall();
-    if (client.may_connect() && chance(12)) {
+    if (client.may_connect() && chance(deep_ && client.role().topics.empty() ? 600 : 12)) {
       client.reset();
-      return client.connect();
+      return client.connect(random_);
     }
     if (chance(300)) return client.reset();
     if (chance(400)) return client.disconnect();
-    if (chance(6)) return client.publish(random_);
+    if (chance(deep_ ? 3 : 6)) return client.publish(random_);
     if (chance(2)) {
       client.act(random_);
       return;
     }
     world_.step(random_);
+  }
+
+  void fail_or_mend_store() {
+    if (!std::exchange(store_fails_, !store_fails_)) {
+      world_.store().fail_writes(Error{std::make_error_code(std::errc::no_space_on_device), "simulated"});
+    } else {
+      world_.store().fail_writes({});
+    }
   }
 
   void stall() {
@@ -135,12 +213,14 @@ class Simulation {
   // Everybody comes back and answers everything; then nothing may be missing.
   void finish() {
     if (!world_.log().state().accepting) world_.log().unstall();
+    if (store_fails_) fail_or_mend_store();
+    for (SimClient& client : clients_) client.calm_down();
     for (int round = 0; round < 3000 && verdict_.faults.empty(); ++round) {
       bool busy = false;
       for (SimClient& client : clients_) {
         if (client.may_connect() && round % 40 == 0) {
           client.reset();
-          client.connect();
+          client.connect(random_);
         }
         while (client.act(random_)) busy = true;
         busy |= !client.idle();
@@ -148,6 +228,7 @@ class Simulation {
       world_.settle();
       world_.clock().advance(100);
       if (round % 10 == 0) world_.node().checkpoint();
+      world_.node().housekeeping();
       world_.settle();
       for (SimClient& client : clients_) busy |= client.act(random_);
       if (!busy && round > 20) break;
@@ -158,13 +239,38 @@ class Simulation {
     if (owed != 0 && verdict_.faults.empty()) {
       verdict_.faults.push_back(std::to_string(owed) + " messages are owed though every client answered all");
     }
-    for (std::string& fault : ledger_.judge(dropped_ + drops())) verdict_.faults.push_back(std::move(fault));
+    if (verdict_.faults.empty()) check_nothing_is_left();
+    for (std::string& fault : ledger_.judge(dropped_ + drops(), expired_ + expired()))
+      verdict_.faults.push_back(std::move(fault));
     verdict_.accepted = ledger_.accepted_count();
     verdict_.delivered = ledger_.delivered_count();
     if (verbose_) {
-      std::printf("crashes %d, accepted %zu, delivered %zu\n", verdict_.crashes, verdict_.accepted,
-                  verdict_.delivered);
+      std::printf("crashes %d, accepted %zu, delivered %zu, dropped %llu, expired %llu\n", verdict_.crashes,
+                  verdict_.accepted, verdict_.delivered, static_cast<unsigned long long>(dropped_ + drops()),
+                  static_cast<unsigned long long>(expired_ + expired()));
     }
+  }
+
+  // Nobody is owed anything, so no row says so; and the state is what the log says.
+  void check_nothing_is_left() {
+    world_.advance(1000);
+    world_.node().checkpoint();
+    world_.settle();
+    const store::MemoryImage image = world_.image();
+    const auto count = [&](store::Table table) { return image.tables[static_cast<size_t>(table)].size(); };
+    const auto must_be_empty = [&](const char* what, size_t rows) {
+      if (rows > 0) verdict_.faults.push_back(std::to_string(rows) + " rows are left in " + what);
+    };
+    must_be_empty("the inboxes", count(store::Table::inbox));
+    must_be_empty("the inboxes of groups", count(store::Table::group_inbox));
+    must_be_empty("the table of shared messages", image.messages.size());
+    size_t stored = 0;
+    for (const SimClient& client : clients_) stored += client.role().stored || client.role().will;
+    if (count(store::Table::session) > stored) {
+      verdict_.faults.push_back(std::to_string(count(store::Table::session)) + " sessions are stored, of " +
+                                std::to_string(stored) + " clients");
+    }
+    check_state();
   }
 
   void check_retained() {
@@ -174,23 +280,31 @@ class Simulation {
     wire->send(connect);
     mqtt::Subscribe subscribe;
     subscribe.packet_id = PacketId(1);
-    subscribe.entries.push_back({"t/#", {}});
+    subscribe.entries.push_back({"t/#", {Qos::at_least_once}});
     wire->send(subscribe);
     world_.settle();
     std::set<std::string> seen;
-    while (const auto packet = wire->receive()) {
+    for (auto packet = wire->receive(); packet; packet = wire->receive()) {
       const auto* publish = std::get_if<mqtt::Publish>(&*packet);
       if (!publish) continue;
       const std::string topic(publish->topic), payload(publish->payload);
       seen.insert(topic);
+      if (publish->qos == Qos::at_least_once) {
+        wire->send(mqtt::Puback{{publish->packet_id, {}, {}, {}}});
+        world_.settle();
+      }
       if (!ledger_.may_be_retained(topic, payload)) {
         verdict_.faults.push_back("the retained message of " + topic + " is " + payload +
                                   ", an outdated one");
       }
     }
+    world_.settle();
+    wire->reset();
+    world_.settle();
     for (const SimClient& client : clients_) {
       for (const std::string& topic : client.role().topics) {
-        if (ledger_.must_have_retained(topic) && !seen.contains(topic)) {
+        // A tight inbox, or a socket that takes little, may have no room for all of them.
+        if (!tight_ && !narrow_ && ledger_.must_have_retained(topic) && !seen.contains(topic)) {
           verdict_.faults.push_back("the retained message of " + topic + " is gone");
         }
       }
@@ -200,11 +314,21 @@ class Simulation {
   std::mt19937_64 random_;
   const bool verbose_;
   bool tight_ = false, stalls_ = false;
+  bool mean_ = false;           // World::be_mean()
+  bool deep_ = false;           // subscribers sleep long, inboxes get deep
+  bool timed_ = false;          // minutes pass: sessions and wills come to their end
+  bool jumps_ = false;          // the wall clock is set, back and forth
+  bool old_ = false;            // messages expire
+  bool failing_store_ = false;  // checkpoints cannot be written, for a time
+  bool narrow_ = false;         // little may be written and not taken
+  bool disorderly_ = false;     // answers come in any order
+  bool store_fails_ = false;
+  World::Options options_;
   World world_;
   Ledger ledger_;
   std::deque<SimClient> clients_;
   Verdict verdict_;
-  uint64_t dropped_ = 0;
+  uint64_t dropped_ = 0, expired_ = 0;
 };
 
 }  // namespace

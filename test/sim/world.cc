@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include <utility>
+
 #include "base/check.h"
 
 namespace courier::sim {
@@ -79,14 +81,26 @@ bool Wire::deliver() {
 }
 
 void Wire::flush(size_t bytes) {
-  const size_t n = std::min(bytes, output_.size());
-  if (!client_gone_) delivered_.append(output_, 0, n);
-  output_.erase(0, n);
+  unsent_.append(std::exchange(output_, {}));
+  const size_t n = std::min(bytes, unsent_.size());
+  if (!client_gone_) delivered_.append(unsent_, 0, n);
+  unsent_.erase(0, n);
+  if (connection_ && connection_->blocked && unsent_.empty())
+    world_.node_->shard(shard_).on_writable(*connection_);
 }
 
 // --- World ---
 
+template <typename Step>
+void World::feed(Step&& step) {
+  const bool before = std::exchange(feeding_, true);
+  step();
+  feeding_ = before;
+}
+
 World::World(Options options) : options_(options), disk_(std::make_unique<store::MemoryDisk>()) {}
+World::World(Options options, store::MemoryImage image)
+    : options_(options), disk_(std::make_unique<store::MemoryDisk>(std::move(image))) {}
 World::~World() = default;
 
 Result<broker::StartReport> World::start() {
@@ -107,6 +121,7 @@ Result<broker::StartReport> World::start() {
 }
 
 void World::crash(size_t kept, size_t state_writes_lost) {
+  whole_log();
   store::MemoryImage image = log_->crash(kept, state_writes_lost);
   for (const auto& wire : wires_) wire->close();
   wires_.clear();
@@ -125,8 +140,41 @@ std::shared_ptr<Wire> World::open(mqtt::Version version) {
 
 void World::post(uint32_t shard, broker::Mail mail) {
   if (before_post) before_post(shard, mail);
+  if (mean_ && std::holds_alternative<broker::CheckpointedMail>(mail) && (*mean_)() % 4 == 0) {
+    node_->checkpoint();
+    feed([&] { log_->pump(0); });
+  }
   mail_[shard].push_back(std::move(mail));
   if (after_post) after_post(shard);
+  if (mean_ && feeding_ && (*mean_)() % 4 == 0) be_quick(shard);
+}
+
+// The feed thread has not done with the others.
+void World::be_quick(uint32_t shard) {
+  feeding_ = false;
+  drain_mail(shard, 1 + (*mean_)() % 3);
+  for (size_t i = 0; i < wires_.size(); ++i) {
+    const auto wire = wires_[i];
+    if (wire->shard() == shard && (*mean_)() % 2 == 0) wire->deliver();
+  }
+  end_turn(shard);
+  feeding_ = true;
+}
+
+const std::deque<store::MemoryImage::LogEntry>& World::whole_log() {
+  const Position from = whole_log_.empty()
+                            ? Position(0)
+                            : Position(whole_log_.back().first.value + whole_log_.back().record_count);
+  for (auto& entry : disk_->log_from(from)) whole_log_.push_back(std::move(entry));
+  return whole_log_;
+}
+
+void World::run_worker() {
+  whole_log();  // it may be trimmed
+  const size_t which = mean_ ? (*mean_)() % workers_.size() : 0;
+  auto task = std::move(workers_[which]);
+  workers_.erase(workers_.begin() + static_cast<ptrdiff_t>(which));
+  task();
 }
 void World::run_on_worker(std::function<void()> task) {
   workers_.push_back(std::move(task));
@@ -147,7 +195,8 @@ void World::end_turn(uint32_t shard) {
   node_->shard(shard).on_time();
   node_->shard(shard).end_turn();
   for (const auto& wire : wires_) {
-    if (wire->shard() == shard) wire->flush();
+    if (wire->shard() != shard) continue;
+    wire->flush(mean_ && wire->slow ? (*mean_)() % 40 : SIZE_MAX);
   }
 }
 
@@ -173,16 +222,12 @@ bool World::step(std::mt19937_64& random) {
     choices.push_back([this, s] { end_turn(s); });
   }
   if (!workers_.empty()) {
-    choices.push_back([this] {
-      auto task = std::move(workers_.front());
-      workers_.pop_front();
-      task();
-    });
+    choices.push_back([this] { run_worker(); });
   }
   if (log_->waiting() > 0) {
-    choices.push_back([this, &random] { log_->commit_next(1 + random() % 3); });
+    choices.push_back([this, &random] { feed([&] { log_->commit_next(1 + random() % 3); }); });
   }
-  choices.push_back([this] { log_->pump(0); });
+  choices.push_back([this] { feed([&] { log_->pump(0); }); });
   choices[random() % choices.size()]();
   std::erase_if(wires_, [](const auto& wire) { return wire->dead(); });
   return true;
@@ -208,9 +253,7 @@ void World::settle() {
       end_turn(s);
     }
     while (!workers_.empty()) {
-      auto task = std::move(workers_.front());
-      workers_.pop_front();
-      task();
+      run_worker();
       busy = true;
     }
     busy |= log_->waiting() > 0 && log_->state().accepting;
@@ -218,6 +261,14 @@ void World::settle() {
     for (const auto& mail : mail_) busy |= !mail.empty();
   }
   std::erase_if(wires_, [](const auto& wire) { return wire->dead(); });
+}
+
+void World::quiesce() {
+  for (bool busy = true; busy;) {
+    busy = log_->pump() > 0;
+    for (uint32_t s = 0; s < options_.shards; ++s) busy |= drain_mail(s, SIZE_MAX);
+    for (; !workers_.empty(); busy = true) run_worker();
+  }
 }
 
 void World::turn(uint32_t shard) {

@@ -28,12 +28,15 @@ namespace courier::sim {
 
 class SimClock final : public Clock {
  public:
-  WallMs wall_ms() const override { return now_ms_; }
+  WallMs wall_ms() const override { return now_ms_ + ahead_ms_; }
   MonoNs mono_ns() const override { return now_ms_ * 1'000'000; }
   void advance(int64_t ms) { now_ms_ += ms; }
+  // Somebody sets the wall clock.
+  void jump(int64_t ms) { ahead_ms_ += ms; }
+  void set_wall(WallMs now) { ahead_ms_ = now - now_ms_; }
 
  private:
-  int64_t now_ms_ = 1'700'000'000'000;
+  int64_t now_ms_ = 1'700'000'000'000, ahead_ms_ = 0;
 };
 
 // Allows everybody, under the name they give.
@@ -64,7 +67,7 @@ class Wire final : public broker::Link, public std::enable_shared_from_this<Wire
 
   // --- the node's end ---
   std::string& output() override { return output_; }
-  size_t unsent_bytes() const override { return output_.size(); }
+  size_t unsent_bytes() const override { return output_.size() + unsent_.size(); }
   void pause(Pause reason) override { paused_ |= reason; }
   void resume(Pause reason) override { paused_ &= static_cast<uint8_t>(~reason); }
   void set_keep_alive(uint32_t) override {}
@@ -76,12 +79,14 @@ class Wire final : public broker::Link, public std::enable_shared_from_this<Wire
   // What was written by the end of the Turn reaches the client (all of it, or `bytes` of it).
   void flush(size_t bytes = SIZE_MAX);
   uint32_t shard() const { return shard_; }
-  bool dead() const { return node_closed_ && (client_gone_ || output_.empty()); }
+  bool dead() const { return node_closed_ && (client_gone_ || (output_.empty() && unsent_.empty())); }
+  // The client's socket takes only some of what is written, now and then.
+  bool slow = false;
 
  private:
   World& world_;
   const mqtt::Version version_;
-  std::string to_node_, output_, delivered_, last_received_;
+  std::string to_node_, output_, unsent_, delivered_, last_received_;
   uint8_t paused_ = 0;
   uint32_t shard_ = 0;
   broker::Connection* connection_ = nullptr;
@@ -96,6 +101,8 @@ class World final : public broker::Post {
     broker::Limits limits;
   };
   explicit World(Options options);
+  // One whose disk holds this already.
+  World(Options options, store::MemoryImage image);
   ~World() override;
 
   // A new connection; its client sends the CONNECT.
@@ -107,10 +114,20 @@ class World final : public broker::Post {
   void read();
   // Everything in order until nothing is left to do.
   void settle();
+  // The same, but nothing is due and nobody is read: only what is on its way arrives.
+  void quiesce();
   void advance(int64_t ms);
   void checkpoint();
   // One Turn of one shard: its mail, what its connections may read, what is due.
   void turn(uint32_t shard);
+  // From now on threads are as mean to one another as they can be: whoever gets mail from the feed thread may
+  // have worked it off before the next one gets any, checkpoints follow on one another's heels, workers
+  // finish in any order, sockets of slow clients take a few bytes at a time.
+  void be_mean_if(std::mt19937_64* random) { mean_ = random; }
+  // Every value of the log that ever was safe, trimmed or not.
+  const std::deque<store::MemoryImage::LogEntry>& whole_log();
+  store::MemoryImage image() const { return disk_->image(); }
+
   // Called before a mail is put where a shard finds it: a place for what another thread may do just then.
   std::function<void(uint32_t shard, const broker::Mail& mail)> before_post;
   // The same, and it is there already.
@@ -137,6 +154,10 @@ class World final : public broker::Post {
  private:
   friend class Wire;
   bool drain_mail(uint32_t shard, size_t most);
+  void run_worker();
+  void be_quick(uint32_t shard);
+  template <typename Step>
+  void feed(Step&& step);
   void end_turn(uint32_t shard);
 
   Options options_;
@@ -150,6 +171,9 @@ class World final : public broker::Post {
   std::vector<std::deque<broker::Mail>> mail_;
   std::deque<std::function<void()>> workers_;
   std::vector<std::shared_ptr<Wire>> wires_;
+  std::mt19937_64* mean_ = nullptr;
+  bool feeding_ = false;  // the feed thread runs
+  std::deque<store::MemoryImage::LogEntry> whole_log_;
 };
 
 }  // namespace courier::sim

@@ -16,6 +16,15 @@ size_t MemoryDisk::unsafe_state_writes() const {
   return undos_.size();
 }
 
+std::vector<MemoryImage::LogEntry> MemoryDisk::log_from(Position from) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<MemoryImage::LogEntry> entries;
+  for (const MemoryImage::LogEntry& entry : image_.log) {
+    if (entry.first >= from) entries.push_back(entry);
+  }
+  return entries;
+}
+
 MemoryImage MemoryDisk::image_without(size_t state_writes_lost) const {
   const std::lock_guard lock(mutex_);
   CHECK(state_writes_lost <= undos_.size());

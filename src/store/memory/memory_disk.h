@@ -56,6 +56,8 @@ class MemoryDisk {
   // unsafe_state_writes().
   MemoryImage image_without(size_t state_writes_lost) const;
   size_t unsafe_state_writes() const;
+  // What of the log is still there from `from` on.
+  std::vector<MemoryImage::LogEntry> log_from(Position from) const;
 
  private:
   friend class MemoryLog;
