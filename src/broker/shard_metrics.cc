@@ -22,8 +22,10 @@ Counter& dropped_because(Registry& registry, std::string_view reason) {
 ShardMetrics::ShardMetrics(Registry& r)
     : connections(
           r.gauge("courier_clients_connected", "Clients whose CONNECT was accepted and who are here.")),
-      sessions_connected(r.gauge("courier_sessions", "Sessions.", {{"state", "connected"}})),
-      sessions_offline(r.gauge("courier_sessions", "Sessions.", {{"state", "offline"}})),
+      sessions_connected(r.gauge("courier_sessions", "Sessions, by whether their client is connected.",
+                                 {{"state", "connected"}})),
+      sessions_offline(r.gauge("courier_sessions", "Sessions, by whether their client is connected.",
+                               {{"state", "offline"}})),
       connects_accepted(r.counter("courier_connects_total", "CONNECTs by result.",
                                   {{"result", "accepted"}, {"reason", "success"}})),
       received(by_qos(r, "courier_messages_received_total", "PUBLISH packets from clients.")),
@@ -36,7 +38,7 @@ ShardMetrics::ShardMetrics(Registry& r)
               dropped_because(r, "group_full")},
       violations(r.counter("courier_protocol_violations_total", "Connections closed for what they sent.")),
       queue_messages(r.gauge("courier_queue_messages", "QoS 1 and 2 messages that sessions still owe.")),
-      queue_bytes(r.gauge("courier_queue_bytes", "Their bytes.")),
+      queue_bytes(r.gauge("courier_queue_bytes", "Bytes of the messages that sessions still owe.")),
       wills_published(r.counter("courier_wills_published_total", "Wills that were published.")),
       sessions_expired(r.counter("courier_sessions_expired_total", "Sessions that ended by their expiry.")),
       connack_seconds(r.histogram("courier_connack_seconds", "From CONNECT to CONNACK.")),

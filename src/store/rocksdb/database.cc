@@ -370,8 +370,9 @@ Result<void> Database::cut_off_after(uint64_t sequence) const {
     const Result<std::optional<uint64_t>> from = first_entry_after(*bytes, path, sequence);
     if (!from) return fail(from.error());
     if (!*from) continue;
-    const rocksdb::IOStatus cut = options_.file_system->Truncate(path, **from, rocksdb::IOOptions(), nullptr);
-    if (!cut.ok()) return fail(error_of(cut, "cannot cut off the failed write at the end of " + path));
+    if (Result<void> cut = cut_file(*options_.file_system, path, **from); !cut) {
+      return fail(cut.error().within("the failed write at the end of the journal stays"));
+    }
   }
   return {};
 }

@@ -99,6 +99,24 @@ Result<void> sync_folder(rocksdb::FileSystem& file_system, const std::string& fo
   return {};
 }
 
+Result<void> cut_file(rocksdb::FileSystem& file_system, const std::string& path, uint64_t size) {
+  const IOOptions io;
+  IOStatus status = file_system.Truncate(path, size, io, nullptr);
+  // RocksDB's own file system cuts open files only.
+  if (status.IsNotSupported()) {
+    std::unique_ptr<rocksdb::FSWritableFile> file;
+    status = file_system.ReopenWritableFile(path, FileOptions(), &file, nullptr);
+    if (status.ok()) status = file->Truncate(size, io, nullptr);
+    if (status.ok()) status = file->Sync(io, nullptr);
+    if (file) {
+      const IOStatus closed = file->Close(io, nullptr);
+      if (status.ok()) status = closed;
+    }
+  }
+  if (!status.ok()) return fail(error_of(status, "cannot cut off the end of " + path));
+  return {};
+}
+
 Result<void> copy_file(rocksdb::FileSystem& file_system, const std::string& from, const std::string& to) {
   const Result<std::string> content = read_file(file_system, from);
   if (!content) return fail(content.error());

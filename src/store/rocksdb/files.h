@@ -27,6 +27,8 @@ Result<void> replace_file(rocksdb::FileSystem& file_system, const std::string& f
                           std::string_view content);
 // Makes names in a folder safe.
 Result<void> sync_folder(rocksdb::FileSystem& file_system, const std::string& folder);
+// Leaves the first `size` bytes of a closed file, safely.
+Result<void> cut_file(rocksdb::FileSystem& file_system, const std::string& path, uint64_t size);
 Result<void> copy_file(rocksdb::FileSystem& file_system, const std::string& from, const std::string& to);
 
 }  // namespace courier::store

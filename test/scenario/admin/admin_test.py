@@ -8,7 +8,9 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,53 @@ import urllib.request
 COURIERD = COURIER = ""
 PATIENCE_SECONDS = 60  # of a loaded machine; nothing here takes a second on an idle one
 TOKEN = "scenario-test-of-the-admin-api"
+
+
+METRICS_PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs/operations/metrics.md"
+METRICS_HEAD = """# Metrics
+
+<!-- Written from /metrics of a running node; a test compares. COURIER_REGENERATE=1 admin_test.py writes it anew. -->
+
+`GET /metrics` of the admin port, Prometheus text format. What to alert on is in
+[production.md](production.md). Labels are those of a node that has just started; a reason may join them later.
+
+| Name | Type | Labels | Meaning |
+|---|---|---|---|
+"""
+
+
+def metrics_page(exposition):
+    """The names of /metrics as a page; what breaks a rule of the format is an error."""
+    kinds, helps, labels, seen, family = {}, {}, {}, set(), None
+    for line in exposition.splitlines():
+        if line.startswith("# HELP "):
+            _, _, family, text = line.split(" ", 3)
+            assert family not in helps, f"{family}: HELP twice"
+            assert text.endswith("."), f"{family}: HELP is no sentence"
+            helps[family], labels[family] = text, {}
+        elif line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name == family and name not in kinds, f"{name}: TYPE twice, or apart from HELP"
+            assert name.endswith("_total") == (kind == "counter"), f"{name} is a {kind}"
+            kinds[name] = kind
+        else:
+            name, pairs, value = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line).groups()
+            stem = re.sub(r"_(bucket|sum|count)$", "", name) if kinds[family] == "histogram" else name
+            assert stem == family, f"{line}: stands below {family}"
+            assert (name, pairs) not in seen, f"{line}: twice"
+            seen.add((name, pairs))
+            float(value.replace("+Inf", "inf"))
+            for label, text in re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', pairs or ""):
+                if label != "le":
+                    labels[family].setdefault(label, set()).add(text)
+    rows = []
+    for name in sorted(kinds):
+        said = []
+        for label, values in sorted(labels[name].items()):
+            known = "" if label in ("listener", "version") else ": " + ", ".join(f"`{v}`" for v in sorted(values))
+            said.append(f"`{label}`{known}")
+        rows.append(f"| `{name}` | {kinds[name]} | {'; '.join(said)} | {helps[name]} |\n")
+    return METRICS_HEAD + "".join(rows)
 
 
 class Admin(unittest.TestCase):
@@ -48,7 +97,9 @@ class Admin(unittest.TestCase):
         for override in (f"data_dir={data or self.data}", "listener.mqtt.bind=127.0.0.1:0", "admin.bind=127.0.0.1:0",
                          f"admin.token_file={self.tokens}", "threads=2", "auth.allow_anonymous=true", *overrides):
             arguments += ["--set", override]
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        # For the test that lets writes fail: they are to fail, and not to kill.
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
         self.running.append(process)
         said = ""
         for line in iter(lambda: process.stdout.readline().decode(), ""):
@@ -122,6 +173,15 @@ class Admin(unittest.TestCase):
         self.assertIn("\ncourier_build_info{", text)
         self.assertIn("\ncourier_admin_requests_total{status=\"2xx\"} 2\n", text)
 
+    def test_the_page_of_metrics_is_what_a_node_says(self):
+        passwords = self.folder / "passwords"
+        self.courier("passwd", passwords, "someone", "-b", "a password")
+        self.start(None, f"auth.password_file={passwords}", "listener.mqtt.proxy_protocol=optional")
+        page = metrics_page(self.get("/metrics")[1])
+        if os.environ.get("COURIER_REGENERATE"):
+            METRICS_PAGE.write_text(page)
+        self.assertEqual(METRICS_PAGE.read_text(), page, "COURIER_REGENERATE=1 writes it anew")
+
     def test_the_api_is_refused_without_a_token_and_says_so(self):
         self.start()
         self.assertEqual(self.get("/v1/node")[0], 401)
@@ -174,6 +234,28 @@ class Admin(unittest.TestCase):
             server.server_close()
         self.assertIn("NOT READY: the log cannot be written", out)
         self.assertNotIn("\x1b", out)
+
+    def test_a_node_whose_disk_took_no_writes_goes_on_once_it_does(self):
+        """Over RocksDB's own file system, which no test of the store with injected faults runs on."""
+        process = self.start()
+        self.courier("sub", "-p", self.port, "-i", "away", "-c", "-q", "1", "-t", "t", "-E")
+        self.offline("away")
+        publish = [COURIER, "pub", "-p", str(self.port), "-t", "t", "-q", "1", "-W", "5", "--quiet", "-m"]
+        _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100_000, hard))
+        sent = 0
+        while subprocess.run([*publish, "x" * 50_000], check=False).returncode == 0:
+            sent += 1
+            self.assertLess(sent, 100, "nothing was refused")
+        self.until(lambda: self.get("/readyz")[0] == 503)
+        self.courier("node", "status", exit_code=10)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        self.until(lambda: self.get("/readyz")[0] == 200)
+        subprocess.run([*publish, "the last"], check=True)
+        self.until(lambda: self.json("client", "show", "away")["inbox"]["messages"] >= sent + 1)
+        self.stop(process)
+        self.start()
+        self.assertGreaterEqual(self.json("client", "show", "away")["inbox"]["messages"], sent + 1)
 
     # --- clients ---
 
