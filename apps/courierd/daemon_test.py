@@ -106,6 +106,13 @@ class Daemon(unittest.TestCase):
         self.assertEqual(bad.returncode, 2)
         self.assertIn("data_dir", bad.stderr)
 
+    def test_check_config_reads_the_files_that_a_start_reads(self):
+        for key in ("auth.password_file", "admin.token_file"):
+            run = subprocess.run([COURIERD, "--check-config", "--set", "auth.allow_anonymous=true",
+                                  "--set", f"{key}={self.folder}/absent"], capture_output=True, text=True)
+            self.assertEqual(run.returncode, 2, key)
+            self.assertIn("absent", run.stderr)
+
     def test_a_password_file_that_is_not_there(self):
         code, output = self.refused(self.start(f"auth.password_file={self.folder}/absent"))
         self.assertEqual(code, 2)

@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "admin/tokens.h"
 #include "assembly.h"
 #include "auth/file/password_file.h"
 #include "command_line.h"
@@ -21,6 +22,8 @@ Result<void> check(const config::Settings& settings) {
     if (auto users = auth::file::Users::read(settings.auth.password_file); !users)
       return fail(std::move(users).error());
   }
+  if (auto tokens = admin::Tokens::load(settings.admin.tokens, settings.admin.token_file); !tokens)
+    return fail(std::move(tokens).error());
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/utf8.h"
 #include "config/assign.h"
 #include "config/errc.h"
 #include "config/schema.h"
@@ -68,6 +69,8 @@ class Loader {
   void check_limits();
   Listener* listener_at(std::string_view name_or_index, const Origin& origin);
   Origin at_line(uint32_t line) const;
+  // Where a key was last set; a listener's are "listener.0.bind", and "listener.0" is where it begins.
+  Origin origin_of(const std::string& key) const;
   bool may_hold_a_secret(uint32_t line) const;
   void problem(const Origin& origin, std::string_view what);
 
@@ -76,6 +79,7 @@ class Loader {
   Settings settings_;
   std::set<std::string>
       broken_;  // keys that had a problem, so that rules between keys do not add a second one
+  std::map<std::string, Origin> origins_;
   bool readable_ = true;
   std::string problems_;
   size_t problem_count_ = 0;
@@ -104,16 +108,24 @@ Origin Loader::at_line(uint32_t line) const {
   for (char& c : shown) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
   }
+  if (!is_well_formed_utf8(text)) {
+    for (char& c : shown) c = static_cast<unsigned char>(c) < 0x80 ? c : '?';
+  }
   if (text.size() > kQuoteBytesMax) shown += "…";
   origin.quote = fmt::format("{:>6} | {}", line, shown);
   return origin;
+}
+
+Origin Loader::origin_of(const std::string& key) const {
+  const auto found = origins_.find(key);
+  return found == origins_.end() ? Origin{} : found->second;
 }
 
 void Loader::problem(const Origin& origin, std::string_view what) {
   ++problem_count_;
   if (problem_count_ > kProblemsMax) return;
   if (!problems_.empty()) problems_ += '\n';
-  problems_ += fmt::format("{}: {}", origin.place, what);
+  problems_ += origin.place.empty() ? std::string(what) : fmt::format("{}: {}", origin.place, what);
   if (!origin.quote.empty()) problems_ += '\n' + origin.quote;
 }
 
@@ -133,7 +145,8 @@ std::string offer_key(const Section& section, std::string_view key) {
     if (other.name.empty()) return fmt::format("; \"{}\" stands at the top, before the first section", key);
     return fmt::format("; \"{}\" is a key of {}", key, header(other));
   }
-  if (const Section* meant = find_section(key)) return fmt::format("; {} is a section", header(*meant));
+  if (const Section* meant = find_section(key); meant && !key.empty())
+    return fmt::format("; {} is a section", header(*meant));
   return "";
 }
 
@@ -161,6 +174,12 @@ void Loader::set(const Section& section, std::string_view key_name, void* owner,
                                 offer_key(section, key_name)));
     return;
   }
+  if (section.repeated) {
+    const auto index = static_cast<const Listener*>(owner) - settings_.listeners.data();
+    origins_[fmt::format("{}.{}.{}", section.name, index, key->name)] = origin;
+  } else {
+    origins_[full_name(section, *key)] = origin;
+  }
   const auto why = assign(*key, owner, value);
   if (!why) return;
   broken_.insert(full_name(section, *key));
@@ -183,6 +202,7 @@ void Loader::read_entry(const FileEntry& entry) {
       }
     } else if (section->repeated) {
       settings_.listeners.resize(std::max(settings_.listeners.size(), static_cast<size_t>(entry.index) + 1));
+      origins_[fmt::format("listener.{}", entry.index)] = origin;
     }
     return;
   }
@@ -323,22 +343,30 @@ void Loader::check_listeners() {
   std::map<std::string, size_t> names, binds;
   for (size_t i = 0; i < listeners.size(); ++i) {
     Listener& one = listeners[i];
+    const auto origin = [&](const char* key) { return origin_of(fmt::format("listener.{}{}", i, key)); };
     if (one.name.empty()) one.name = fmt::format("listener-{}", i);
     if (one.proxy_protocol != ProxyProtocol::off && one.proxy_trusted.empty()) {
-      problem({fmt::format("listener {} (\"{}\")", i, one.name), ""},
-              "proxy_trusted is empty, so nobody's PROXY header would be believed");
+      problem(
+          origin(".proxy_trusted"),
+          fmt::format("listener \"{}\": proxy_trusted is empty, so nobody's PROXY header would be believed",
+                      one.name));
     }
     if (!names.emplace(one.name, i).second) {
-      problem({"listener", ""}, fmt::format("two listeners have the name \"{}\"", one.name));
+      problem(origin(".name"), fmt::format("two listeners have the name \"{}\"", one.name));
     }
     if (one.bind.empty()) {
       if (!broken_.contains("listener.bind")) {
-        problem({fmt::format("listener {} (\"{}\")", i, one.name), ""},
-                "it has no bind; set its address and port");
+        problem(origin(""),
+                fmt::format("listener \"{}\": it has no bind; set its address and port", one.name));
       }
     } else if (!one.bind.ends_with(":0") && !binds.emplace(one.bind, i).second) {
-      problem({"listener", ""}, fmt::format("two listeners have the address {}", one.bind));
+      problem(origin(".bind"), fmt::format("two listeners have the address {}", one.bind));
     }
+  }
+  if (binds.contains(settings_.admin.bind)) {
+    problem(origin_of("admin.bind"),
+            fmt::format("admin.bind: listener \"{}\" has the address {}",
+                        listeners[binds[settings_.admin.bind]].name, settings_.admin.bind));
   }
 }
 
@@ -347,13 +375,18 @@ void Loader::check_limits() {
   for (const auto name : {"limits.packet_bytes_max", "limits.output_bytes_max", "limits.inbox_bytes_max"}) {
     if (broken_.contains(name)) return;
   }
+  const auto origin = [&](const std::string& smaller) {
+    return origin_of(origins_.contains(smaller) ? smaller : "limits.packet_bytes_max");
+  };
   if (limits.output_bytes_max < limits.packet_bytes_max) {
-    problem({"limits.output_bytes_max", ""},
-            "it is less than packet_bytes_max, so the largest packets could never be sent");
+    problem(origin("limits.output_bytes_max"),
+            "limits.output_bytes_max: it is less than packet_bytes_max, so the largest packets could never "
+            "be sent");
   }
   if (limits.inbox_bytes_max < limits.packet_bytes_max) {
-    problem({"limits.inbox_bytes_max", ""},
-            "it is less than packet_bytes_max, so the largest messages could never wait");
+    problem(
+        origin("limits.inbox_bytes_max"),
+        "limits.inbox_bytes_max: it is less than packet_bytes_max, so the largest messages could never wait");
   }
 }
 

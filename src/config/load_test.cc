@@ -256,13 +256,18 @@ TEST(Load, ProblemsOutsideOfTheFileNameTheirSource) {
 
 TEST(Load, RulesBetweenKeysAreChecked) {
   EXPECT_THAT(bad("[[listener]]\nbind = \"0.0.0.0:1\"\n[[listener]]\nbind = \"0.0.0.0:1\"\n"),
-              HasSubstr("two listeners have the address 0.0.0.0:1"));
+              HasSubstr(":4: two listeners have the address 0.0.0.0:1\n     4 | bind"));
+  EXPECT_THAT(bad("[[listener]]\nbind = \"127.0.0.1:1\"\n[admin]\nbind = \"127.0.0.1:1\"\n"),
+              HasSubstr(":4: admin.bind: listener \"listener-0\" has the address 127.0.0.1:1"));
+  EXPECT_THAT(bad("[[listener]]\nname = \"a\"\n"), HasSubstr(":1: listener \"a\": it has no bind"));
+  EXPECT_THAT(bad("[limits]\npacket_bytes_max = \"8MB\"\n"),
+              HasSubstr(":2: limits.output_bytes_max: it is less"));
   EXPECT_THAT(bad("[[listener]]\nname = \"a\"\nbind = \"0.0.0.0:1\"\n[[listener]]\nname = \"a\"\nbind = "
                   "\"0.0.0.0:2\"\n"),
               HasSubstr("two listeners have the name \"a\""));
   EXPECT_THAT(bad("", {"listener.a.bind=0.0.0.0:1", "listener.a.proxy_protocol=optional",
                        "listener.a.proxy_trusted="}),
-              HasSubstr("listener 0 (\"a\"): proxy_trusted is empty"));
+              HasSubstr("--set listener.a.proxy_trusted: listener \"a\": proxy_trusted is empty"));
   EXPECT_THAT(bad("[limits]\npacket_bytes_max = \"8MB\"\n"), HasSubstr("limits.output_bytes_max"));
   EXPECT_THAT(bad("[limits]\npacket_bytes_max = \"2MB\"\ninbox_bytes_max = \"1MB\"\n"),
               HasSubstr("limits.inbox_bytes_max"));

@@ -17,8 +17,6 @@ constexpr int64_t kWatchMs = 10;
 constexpr int64_t kToldEveryMs = 200;
 // The longest that nothing at all may happen.
 constexpr MonoNs kPatience = 20'000'000'000;
-// At the kill so many promises must be open.
-constexpr uint64_t kUnansweredAtKill = 100;
 constexpr size_t kFiltersPerSubscribe = 500;
 constexpr double kOnlineMsMean = 4'000;
 constexpr int64_t kOnlineMsLeast = 300, kOnlineMsMost = 20'000;

@@ -47,6 +47,10 @@ struct Progress {
   Counts counts;
 };
 
+// The kill waits until the broker holds so many promises; with too few orders for that it comes after the
+// last.
+inline constexpr uint64_t kUnansweredAtKill = 100;
+
 struct Crash {
   uint64_t unanswered = 0;                             // promised by the broker, not yet answered by a phone
   uint64_t on_their_way = 0;                           // published, not yet promised

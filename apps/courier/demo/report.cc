@@ -106,6 +106,10 @@ std::string table(const Ledger& ledger, const std::optional<Crash>& crash, uint6
         "\n  At the kill {} sent orders were unacknowledged by their phones, and {} were on their way to\n"
         "  courierd. Phones went away {} times of their own.\n",
         grouped(crash->unanswered), grouped(crash->on_their_way), grouped(flaps));
+    if (crash->unanswered < kUnansweredAtKill) {
+      text += fmt::format("  That is fewer than {}: give it more orders for a crash that matters.\n",
+                          kUnansweredAtKill);
+    }
   }
   return text;
 }
