@@ -1,12 +1,14 @@
 // What is damaged is named, and a store never starts silently empty.
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
+#include <rocksdb/file_system.h>
 #include <sys/wait.h>
 
 #include <map>
 #include <random>
 
 #include "store/rocksdb/backup.h"
+#include "store/rocksdb/files.h"
 #include "store/rocksdb/inspection.h"
 #include "store/rocksdb/message_count.h"
 #include "store/rocksdb/rocks_test_store.h"
@@ -367,6 +369,14 @@ TEST_F(DamageTest, RestoreWantsAnEmptyFolderAndAnUnfinishedOneDoesNotStart) {
   EXPECT_FALSE(restore_backup(folder / "nothing", folder / "restored"));
   write_bytes(data + "/FORMAT", "courier store\nformat 1\nrestoring\n");
   EXPECT_SAYS(start_error(), "unfinished restore");
+}
+
+// RocksDB's own file system has no Truncate(); the one that injects faults has.
+TEST_F(DamageTest, AFileIsCutOnTheRealFileSystem) {
+  write_bytes(folder / "journal", "whole, torn");
+  const Result<void> cut = cut_file(*rocksdb::FileSystem::Default(), folder / "journal", 5);
+  ASSERT_TRUE(cut) << cut.error().message;
+  EXPECT_EQ(read_file(*rocksdb::FileSystem::Default(), folder / "journal").value(), "whole");
 }
 
 // --- inspection ---

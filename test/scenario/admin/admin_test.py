@@ -237,7 +237,8 @@ class Admin(unittest.TestCase):
 
     def test_a_node_whose_disk_took_no_writes_goes_on_once_it_does(self):
         """Over RocksDB's own file system, which no test of the store with injected faults runs on."""
-        process = self.start()
+        # No checkpoint meanwhile: it is the journal's write that is to fail, in its middle.
+        process = self.start(None, "store.checkpoint_interval=1h")
         self.courier("sub", "-p", self.port, "-i", "away", "-c", "-q", "1", "-t", "t", "-E")
         self.offline("away")
         publish = [COURIER, "pub", "-p", str(self.port), "-t", "t", "-q", "1", "-W", "5", "--quiet", "-m"]
