@@ -132,20 +132,27 @@ void Shard::note_fullness(Client& client) {
   if (full || out_.shared.full_inboxes.any()) out_.shared.full_inboxes.set(client.session.id, full);
 }
 
+// Whether messages must go. With the policy `refuse` it takes more than a full inbox: what was acknowledged
+// before publishers could know of it stays, and that is bounded by what they may have on their way.
 bool Shard::over_limits(const Client& client) const {
   const auto [count, bytes] = fill(client);
-  return count > out_.limits.inbox_messages_max || bytes > out_.limits.inbox_bytes_max;
+  const Limits& limits = out_.limits;
+  uint64_t count_max = limits.inbox_messages_max, bytes_max = limits.inbox_bytes_max;
+  if (limits.inbox_policy == InboxPolicy::refuse) {
+    count_max += std::max(count_max, uint64_t{10} * limits.receive_maximum);
+    bytes_max *= 2;
+  }
+  return count > count_max || bytes > bytes_max;
 }
 
 void Shard::enforce_limits(Client& client) {
   session::Inbox& inbox = client.session.inbox;
   const Limits& limits = out_.limits;
-  const auto over = [&] { return over_limits(client); };
   if (limits.inbox_policy == InboxPolicy::refuse) note_fullness(client);
-  if (!over()) return;
+  if (!over_limits(client)) return;
   uint64_t seq = std::max(inbox.first(), client.evict_cursor);
   if (client.connection) seq = std::max(seq, client.connection->cursor);
-  for (; seq < inbox.next() && over(); ++seq) {
+  for (; seq < inbox.next() && over_limits(client); ++seq) {
     if (seq >= inbox.gap_begin() && seq < inbox.gap_end()) {
       load(client);
       break;
