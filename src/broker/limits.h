@@ -10,7 +10,7 @@ namespace courier::broker {
 
 enum class InboxPolicy : uint8_t {
   drop_oldest,  // the oldest message not yet sent makes room; a DROPPED record says so
-  refuse,       // a 5.0 publisher gets 0x97; what comes all the same stays up to twice the limit, then as above
+  refuse,  // a 5.0 publisher gets 0x97; what comes all the same stays up to twice the limit, then as above
 };
 
 struct Limits {

@@ -280,7 +280,8 @@ Section limits() {
            .member = limit<&Limits::inbox_policy>(),
            .help =
                "What a full inbox does. drop_oldest: the oldest message goes, is counted and reported. "
-               "refuse: the publisher is refused with 0x97. What was acknowledged before it could know stays, "
+               "refuse: the publisher is refused with 0x97. What was acknowledged before it could know "
+               "stays, "
                "and so do messages of 3.x publishers, who cannot be refused: up to twice the limit (and at "
                "least 10 times receive_maximum more); beyond, the oldest goes.",
            .choices = {"drop_oldest", "refuse"}},
