@@ -6,7 +6,8 @@
 //    whose SUBACK came before the PUBLISH was first sent and that did not unsubscribe), unless it was dropped
 //    by a stated limit.
 // 2. QoS 2 on both sides: at most once; accepted: exactly once.
-// 3. Per publisher, topic and QoS, first deliveries come in the order of publishing.
+// 3. Per publisher, topic and QoS, first deliveries come in the order of publishing, while the subscription
+//    has no gap.
 // 4. Nothing is delivered that was not published to that topic.
 // 5. A stored session that was once acknowledged is present at every later CONNACK.
 // 6. The retained message of a topic is the last one accepted, or one sent later.
@@ -78,13 +79,17 @@ class Ledger {
 
  private:
   const Sent* find(const std::string& payload) const;
+  void check_order(const std::string& receiver, const Sent& message);
+  // A subscription of it matched the topic during all of that time.
+  bool held(const std::string& subscriber, const std::string& topic, uint64_t from, uint64_t to) const;
 
   uint64_t now_ = 0;
   std::vector<Sent> messages_;  // index: id - 1
   std::vector<Entitlement> entitlements_;
   std::map<std::pair<std::string, uint64_t>, int> deliveries_;  // (receiver, id) → times
   std::map<std::pair<std::string, uint64_t>, int> exactly_once_deliveries_;
-  std::map<std::string, uint64_t> last_in_order_;  // receiver|publisher|topic|qos → id
+  // receiver|publisher|topic|qos → id → logical time
+  std::map<std::string, std::map<uint64_t, uint64_t>> first_deliveries_;
   std::set<uint64_t> wills_due_, wills_forbidden_;
   std::vector<std::string> faults_;
   size_t delivered_count_ = 0;
