@@ -154,6 +154,11 @@ void Inbox::absorb(std::vector<Loaded> rows, uint64_t upto) {
 }
 
 void Inbox::release(size_t keep) {
+  for (size_t i = head_.size(); i > keep; --i) {
+    if (!head_[i - 1].decided()) continue;
+    keep = i;
+    break;
+  }
   if (head_.size() > keep && !has_gap()) {
     uint64_t end = head_base_ + keep;  // of what may go
     while (end < tail_base_ && (head_[end - head_base_].flushed || head_[end - head_base_].done)) ++end;
@@ -175,7 +180,8 @@ void Inbox::release(size_t keep) {
     }
     head_.truncate(end);
   }
-  while (has_gap() && !tail_.empty() && (tail_.front().flushed || tail_.front().done)) {
+  while (has_gap() && !tail_.empty() && !tail_.front().decided() &&
+         (tail_.front().flushed || tail_.front().done)) {
     if (tail_.front().done) insert(settled_in_gap_, tail_base_);
     tail_.pop_front();
     ++tail_base_;

@@ -62,6 +62,10 @@ struct Entry {
   };
   std::unique_ptr<Extras> extras;  // only where there are any
 
+  // The owner has said what becomes of it, and that is not back. Read from disk again it would be an entry
+  // like any other, and be sent or settled a second time.
+  bool decided() const { return !done && (acked || leaving); }
+
   GroupOrigin origin() const { return extras ? extras->origin : GroupOrigin{}; }
 };
 
@@ -134,7 +138,8 @@ class Inbox {
   // Rows that were flushed and were settled since the last call: they are to be erased.
   std::vector<Settled> take_erased() { return std::exchange(erased_, {}); }
 
-  // After a checkpoint was written: forgets flushed entries beyond the first `keep`. They are on disk.
+  // After a checkpoint was written: forgets flushed entries beyond the first `keep`. They are on disk. What
+  // is decided() stays, and what is before it.
   void release(size_t keep);
 
   // From a stored header. Nothing is in memory then.

@@ -32,6 +32,29 @@ TEST(Inbox, PacketIdsFollowFromTheSequenceAndAreNeverZero) {
   EXPECT_EQ(packet_id_of(65'535), PacketId(1));
 }
 
+// Read from disk again it would be sent, or settled a second time.
+TEST(Inbox, WhatIsDecidedStaysInMemoryUntilItIsSettled) {
+  Inbox inbox;
+  for (uint64_t i = 0; i < 6; ++i) inbox.push(entry(i));
+  inbox.find(1)->leaving = true;
+  inbox.find(2)->acked = true;
+  inbox.flush([](uint64_t, const Entry&) {});
+  inbox.release(0);
+  ASSERT_TRUE(inbox.find(1));
+  ASSERT_TRUE(inbox.find(2));
+  EXPECT_TRUE(inbox.find(1)->leaving);
+  EXPECT_TRUE(inbox.find(2)->acked);
+  EXPECT_EQ(inbox.gap_begin(), 3u);
+  EXPECT_EQ(inbox.gap_end(), 6u);
+  for (const uint64_t seq : {1, 2}) {
+    const Entry made = entry(seq);
+    inbox.finish({seq, made.position, static_cast<uint32_t>(made.message->cost()), made.sole});
+  }
+  inbox.release(0);
+  EXPECT_EQ(inbox.memory_entries(), 0u);
+  EXPECT_EQ(inbox.count(), 4u);
+}
+
 // A naive inbox with its rows on a naive disk, and the real one, under the same random operations.
 class Model {
  public:

@@ -214,6 +214,54 @@ TEST(NodeLimits, WhatWaitsForASubackIsBounded) {
   EXPECT_LE(got, 15u);
 }
 
+// Its DROPPED is on the way when a checkpoint lets go of the inbox, and a connection reads it back.
+TEST(NodeLimits, WhatIsBeingDroppedIsNotSentMeanwhile) {
+  Bounded node({.inbox_messages_max = 2});
+  World& world = node.world;
+  const auto asleep = node.connect("s", Version::v5, {}, false);
+  Bounded::subscribe(*asleep, {"a"}, 1, {Qos::at_least_once});
+  world.settle();
+  asleep->reset();
+  const auto publisher = node.connect("p");
+  for (uint16_t id = 1; id <= 2; ++id) Bounded::publish(*publisher, "a", std::to_string(id), id);
+  world.settle();
+
+  Bounded::publish(*publisher, "a", "3", 3);
+  world.turn(0);
+  const auto subscriber = world.open(Version::v5);
+  mqtt::Connect connect;
+  connect.version = Version::v5;
+  connect.client_id = "s";
+  connect.clean_start = false;
+  connect.session_expiry_seconds = 1000;
+  connect.receive_maximum = 1;
+  subscriber->send(connect);
+  for (int i = 0; i < 3; ++i) world.turn(0);
+  ASSERT_EQ(world.log().waiting(), 2u) << "the PUBLISH, the ATTACH";
+  ASSERT_TRUE(world.log().commit_next());
+  world.turn(0);
+  ASSERT_EQ(world.log().waiting(), 2u) << "the ATTACH, the DROPPED";
+  const auto work = [&] {  // of the workers, while nothing is committed
+    world.log().stall("for the test");
+    world.quiesce();
+    world.turn(0);
+    world.log().unstall();
+  };
+  world.node().checkpoint();
+  work();
+  ASSERT_TRUE(world.log().commit_next());
+  world.turn(0);
+  work();
+  world.settle();
+  for (const char* payload : {"2", "3"}) {
+    const auto got = Bounded::take<mqtt::Publish>(*subscriber);
+    ASSERT_TRUE(got) << payload;
+    EXPECT_EQ(got->payload, payload);
+    subscriber->send(mqtt::Puback{{got->packet_id, {}, {}, {}}});
+    world.settle();
+  }
+}
+
 TEST(NodeLimits, RefusedConnectsAreCountedByReason) {
   broker::Limits limits;
   limits.client_id_bytes_max = 30;
