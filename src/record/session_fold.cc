@@ -35,14 +35,22 @@ session::Inbox::Settled settled(const InboxRef& ref) {
   return {ref.seq, ref.position, ref.bytes, ref.sole};
 }
 
+// Its group may have taken a message back before the record about it came. An inbox that was read back from
+// the store does not know that by itself: what it had is rows, and the row is gone.
+bool taken_back(const Session& session, const InboxRef& ref) {
+  return ref.group && std::ranges::none_of(session.grouped,
+                                           [&](const Session::Grouped& g) { return g.entry.seq == ref.seq; });
+}
+
 bool finish(Session& session, const std::vector<InboxRef>& messages) {
   bool changed = false;
   for (const InboxRef& ref : messages) {
-    if (!session.inbox.finish(settled(ref))) continue;
-    changed = true;
+    if (taken_back(session, ref)) continue;
     if (ref.group) {
       std::erase_if(session.grouped, [&](const Session::Grouped& g) { return g.entry.seq == ref.seq; });
     }
+    // An ephemeral session's entry has left already.
+    changed |= session.inbox.finish(settled(ref));
   }
   session.dirty |= changed;
   return changed;
@@ -51,7 +59,9 @@ bool finish(Session& session, const std::vector<InboxRef>& messages) {
 bool step(Session& session, const InboxStep& record, session::Step to) {
   if (is_void(session, record.by)) return false;
   bool changed = false;
-  for (const InboxRef& ref : record.messages) changed |= session.inbox.set_step(ref.seq, to);
+  for (const InboxRef& ref : record.messages) {
+    if (!taken_back(session, ref)) changed |= session.inbox.set_step(ref.seq, to);
+  }
   session.dirty |= changed;
   return changed;
 }
