@@ -27,6 +27,7 @@ void Shard::fold(record::FeedItem& item) {
       if (!client) return;
       const bool was_dirty = client->session.dirty;
       const QueueCount count(self.metrics_, client->session.inbox);
+      self.free_place(*client, withdrawn.origin);
       record::withdraw(client->session, withdrawn.origin);
       self.after_fold(*client, was_dirty);
     }
@@ -42,6 +43,19 @@ void Shard::fold(record::FeedItem& item) {
     }
   };
   std::visit(Visitor{*this}, item);
+}
+
+// A group takes a message back that may be in flight: nobody will answer for it.
+void Shard::free_place(Client& client, session::GroupOrigin origin) {
+  if (!client.connection) return;
+  for (const session::Session::Grouped& grouped : client.session.grouped) {
+    if (grouped.origin != origin) continue;
+    const session::Entry* entry = client.session.inbox.find(grouped.entry.seq);
+    if (!entry || !entry->transmitted || entry->acked) return;
+    if (client.connection->in_flight > 0) --client.connection->in_flight;
+    want_pump(client);
+    return;
+  }
 }
 
 // One record of one session.

@@ -212,6 +212,7 @@ class Shard {
   void fold(record::FeedItem& item);
   void fold(record::SessionRecord& item);
   void receive(record::Delivery& delivery);
+  void free_place(Client& client, session::GroupOrigin origin);
   void run(Pending& pending, const FeedMail::Back& back);
   void erase_client(Client& client);
 

@@ -388,6 +388,53 @@ TEST_F(Node, AMemberThatUnsubscribedAndLeftGivesItsMessagesBack) {
   EXPECT_EQ(got->payload, "1");
 }
 
+// It expired for the group while a member was on its way that then had it: nobody will answer for it.
+TEST_F(Node, AMessageThatItsGroupTakesBackFreesItsPlaceInTheWindow) {
+  auto member = connect("m");
+  subscribe(member, "$share/g/a", Qos::at_least_once);
+  member.wire->reset();
+  world.settle();
+  auto publisher = connect("p", false, Version::v5);
+  mqtt::Publish packet;
+  packet.topic = "a";
+  packet.payload = "old";
+  packet.qos = Qos::at_least_once;
+  packet.packet_id = PacketId(1);
+  packet.message_expiry_seconds = 1;
+  publisher.wire->send(packet);
+  world.settle();
+
+  const auto turns = [&] {
+    for (uint32_t i = 0; i < 6; ++i) world.turn(i % 2);
+  };
+  member = {world.open(Version::v5)};
+  mqtt::Connect again;
+  again.version = Version::v5;
+  again.client_id = "m";
+  again.clean_start = false;
+  again.session_expiry_seconds = 1000;
+  again.receive_maximum = 1;
+  member.wire->send(again);
+  turns();
+  ASSERT_EQ(world.log().waiting(), 1u) << "the ATTACH";
+  world.clock().jump(2000);
+  world.node().housekeeping();
+  world.log().pump(0);
+  ASSERT_EQ(world.log().waiting(), 2u) << "the EXPIRED";
+  world.clock().jump(-2000);  // the member's shard saw the time a little earlier
+  ASSERT_TRUE(world.log().commit_next());
+  turns();
+  const auto old = member.take<mqtt::Publish>();
+  ASSERT_TRUE(old);
+  EXPECT_EQ(old->payload, "old");
+  world.settle();
+  reply<mqtt::Puback>(member, old->packet_id);
+  publish(publisher, "a", "new", Qos::at_least_once, 2);
+  const auto got = member.take<mqtt::Publish>();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->payload, "new");
+}
+
 // --- deep inboxes ---
 
 // Its packet id is out until it is answered, whatever happens to those behind it.
