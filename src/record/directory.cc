@@ -1,6 +1,7 @@
 #include "record/directory.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/check.h"
 #include "mqtt/topic.h"
@@ -137,7 +138,10 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
         for (const auto& [member, state] : group.members) members.insert(member);
       });
       for (const SessionId member : members) self.index_.set_connected(member, false);
-      for (const SessionId ephemeral : std::set<SessionId>(self.ephemeral_)) self.end_session(ephemeral);
+      // Also those that only owe a group an answer: they unsubscribed. Their ids come again in the next run.
+      std::set<SessionId> ending = self.ephemeral_;
+      std::ranges::copy_if(members, std::inserter(ending, ending.end()), &SessionId::ephemeral);
+      for (const SessionId ephemeral : ending) self.end_session(ephemeral);
       for (auto& items : out) items.push_back(NodeDownItem{r.last_clock});
     }
     void operator()(Feature&) {}

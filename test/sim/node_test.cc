@@ -435,6 +435,33 @@ TEST_F(Node, AMessageThatItsGroupTakesBackFreesItsPlaceInTheWindow) {
   EXPECT_EQ(got->payload, "new");
 }
 
+// Ids of clean sessions come again in each run.
+TEST_F(Node, AMemberThatUnsubscribedOwesNothingAfterACrash) {
+  auto stays = connect("stays"), leaves = connect("leaves", true);
+  subscribe(stays, "$share/g/a", Qos::at_least_once);
+  stays.wire->reset();
+  world.settle();
+  subscribe(leaves, "$share/g/a", Qos::at_least_once);
+  auto publisher = connect("p");
+  publish(publisher, "a", "1", Qos::at_least_once, 1);
+  ASSERT_TRUE(leaves.take<mqtt::Publish>());  // and does not answer
+  for (const bool stored : {false, true}) {
+    SCOPED_TRACE(stored);
+    mqtt::Unsubscribe packet;
+    packet.packet_id = PacketId(2);
+    packet.filters.push_back("$share/g/a");
+    leaves.wire->send(packet);
+    world.settle();
+    if (stored) world.checkpoint();
+    restart();
+    leaves = connect("leaves", true);
+    subscribe(leaves, "$share/g/a", Qos::at_least_once);
+    const auto got = leaves.take<mqtt::Publish>();
+    ASSERT_TRUE(got);
+    EXPECT_EQ(got->payload, "1");
+  }
+}
+
 // --- deep inboxes ---
 
 // Its packet id is out until it is answered, whatever happens to those behind it.
