@@ -8,9 +8,13 @@ namespace courier::sim {
 
 uint64_t Ledger::sent(Sent message) {
   message.id = messages_.size() + 1;
-  message.first_sent = tick();
+  message.first_sent = message.last_sent = tick();
   messages_.push_back(std::move(message));
   return messages_.back().id;
+}
+
+void Ledger::sent_again(uint64_t id) {
+  messages_[id - 1].last_sent = tick();
 }
 
 void Ledger::accepted(uint64_t id) {
@@ -90,9 +94,15 @@ bool Ledger::held(const std::string& subscriber, const std::string& topic, uint6
 bool Ledger::may_be_retained(const std::string& topic, const std::string& payload) const {
   const Sent* got = find(payload);
   if (!got || got->topic != topic || !got->retain) return false;
+  // At QoS 1 what is sent again is published again. A later one at QoS 2 that was taken already is not: then
+  // the earlier one comes after it, and stays.
+  const auto published_after = [&](const Sent& later) {
+    return got->qos != mqtt::Qos::at_least_once || later.first_sent > got->last_sent ||
+           (later.qos == mqtt::Qos::at_least_once && later.last_sent > got->last_sent);
+  };
   return std::none_of(messages_.begin(), messages_.end(), [&](const Sent& later) {
     return later.topic == topic && later.retain && later.accepted && later.first_sent > got->first_sent &&
-           (!got->accepted || later.first_sent > got->accepted_at);
+           (!got->accepted || later.first_sent > got->accepted_at) && published_after(later);
   });
 }
 

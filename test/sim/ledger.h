@@ -10,7 +10,8 @@
 //    has no gap.
 // 4. Nothing is delivered that was not published to that topic.
 // 5. A stored session that was once acknowledged is present at every later CONNACK.
-// 6. The retained message of a topic is the last one accepted, or one sent later.
+// 6. The retained message of a topic is the last one accepted, or one sent later (at QoS 1: sent again
+// later).
 // 7. A will is published once if its connection ended ungracefully after its CONNACK, and never after
 // DISCONNECT.
 #pragma once
@@ -34,7 +35,8 @@ struct Sent {
   bool accepted = false;    // PUBACK or PUBREC with success came
   uint64_t accepted_at = 0;
   bool is_will = false;
-  bool expires = false;  // it has a message expiry interval
+  bool expires = false;    // it has a message expiry interval
+  uint64_t last_sent = 0;  // on whichever connection
 };
 
 struct Entitlement {
@@ -55,6 +57,7 @@ class Ledger {
   uint64_t tick() { return ++now_; }
 
   uint64_t sent(Sent message);
+  void sent_again(uint64_t id);
   void accepted(uint64_t id);
   void entitled(Entitlement entitlement) { entitlements_.push_back(std::move(entitlement)); }
   // From here on, `subscriber` need not get what is accepted later through `filter`.

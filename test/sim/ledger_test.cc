@@ -113,5 +113,54 @@ TEST_F(LedgerOrder, ASubscriptionToAnotherTopicFillsNoGap) {
   EXPECT_THAT(faults(), IsEmpty());
 }
 
+class LedgerRetained : public testing::Test {
+ protected:
+  uint64_t retain(Qos qos) { return ledger_.sent({0, "pub", "t/1", qos, true}); }
+  bool may_be_retained(uint64_t id) const { return ledger_.may_be_retained("t/1", std::to_string(id)); }
+
+  Ledger ledger_;
+};
+
+TEST_F(LedgerRetained, AnAcceptedMessageTakesThePlaceOfAnEarlierOne) {
+  const uint64_t one = retain(Qos::at_least_once), two = retain(Qos::at_least_once);
+  EXPECT_TRUE(may_be_retained(one));
+  ledger_.accepted(two);
+  EXPECT_FALSE(may_be_retained(one));
+  EXPECT_TRUE(may_be_retained(two));
+}
+
+// 1 2 and, after a crash, 1 2 again: the node took the 2 before, so that only the 1 is published again.
+TEST_F(LedgerRetained, AnEarlierOneAtQos1MayBePublishedAgainAfterALaterOneAtQos2) {
+  const uint64_t one = retain(Qos::at_least_once), two = retain(Qos::exactly_once);
+  ledger_.sent_again(one);
+  ledger_.sent_again(two);
+  ledger_.accepted(two);
+  EXPECT_TRUE(may_be_retained(one));
+}
+
+TEST_F(LedgerRetained, ALaterOneAtQos1IsPublishedAgainToo) {
+  const uint64_t one = retain(Qos::at_least_once), two = retain(Qos::at_least_once);
+  ledger_.sent_again(one);
+  ledger_.sent_again(two);
+  ledger_.accepted(two);
+  EXPECT_FALSE(may_be_retained(one));
+}
+
+TEST_F(LedgerRetained, AnEarlierOneAtQos2IsNotPublishedTwice) {
+  const uint64_t one = retain(Qos::exactly_once), two = retain(Qos::exactly_once);
+  ledger_.sent_again(one);
+  ledger_.sent_again(two);
+  ledger_.accepted(two);
+  EXPECT_FALSE(may_be_retained(one));
+}
+
+TEST_F(LedgerRetained, WhatIsSentOnlyAfterwardsFollows) {
+  const uint64_t one = retain(Qos::at_least_once);
+  ledger_.sent_again(one);
+  const uint64_t two = retain(Qos::exactly_once);
+  ledger_.accepted(two);
+  EXPECT_FALSE(may_be_retained(one));
+}
+
 }  // namespace
 }  // namespace courier::sim

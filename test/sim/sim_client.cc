@@ -196,6 +196,7 @@ void SimClient::send_outgoing() {
     packet.retain = out.retain;
     if (out.expires) packet.message_expiry_seconds = role_.message_expiry_seconds;
     packet.packet_id = out.id;
+    ledger_.sent_again(out.message);
     if (ledger_.verbose)
       std::printf("%s -> PUBLISH %s qos %d id %d\n", role_.id.c_str(), payload.c_str(),
                   static_cast<int>(out.qos), out.id.value);
