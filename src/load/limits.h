@@ -1,0 +1,25 @@
+// Every bound of the load tester.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace courier::load {
+
+// A scenario.
+inline constexpr size_t kScenarioBytesMax = 1024 * 1024;
+inline constexpr size_t kFindingsMax = 50;
+inline constexpr size_t kShownLineMax = 120;
+inline constexpr size_t kGroupsMax = 256;
+inline constexpr size_t kStagesMax = 1'000;
+inline constexpr size_t kStepsMax = 1'000;
+inline constexpr size_t kThresholdsMax = 1'000;
+inline constexpr uint64_t kClientsMax = 10'000'000;
+inline constexpr size_t kTextMax = 64 * 1024;  // of one value, filled in
+inline constexpr size_t kVarsMax = 1'000;
+inline constexpr double kRateMax = 10e6;  // per second
+inline constexpr size_t kPayloadBytesMax = 16 * 1024 * 1024;
+inline constexpr size_t kSourcesMax = 65'536;
+inline constexpr int64_t kDurationMsMax = int64_t{366} * 86'400'000;
+
+}  // namespace courier::load
