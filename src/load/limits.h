@@ -22,4 +22,14 @@ inline constexpr size_t kPayloadBytesMax = 16 * 1024 * 1024;
 inline constexpr size_t kSourcesMax = 65'536;
 inline constexpr int64_t kDurationMsMax = int64_t{366} * 86'400'000;
 
+// A worker.
+inline constexpr size_t kConnectsPerTurn = 500;
+inline constexpr size_t kMessagesPerTurn = 1'000;
+inline constexpr size_t kPublisherTries = 64;  // clients asked in turn whether they are there
+inline constexpr size_t kUnansweredMax =
+    10'000;  // of one publisher; what is due then is not sent, and counted
+inline constexpr int64_t kUnacknowledgedUs = 1'000'000;  // QoS 0: how long its connection must stand
+inline constexpr int64_t kTidyEveryUs = 10'000'000;
+inline constexpr int64_t kEarlyKeptUs = 120'000'000;
+
 }  // namespace courier::load
