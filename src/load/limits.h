@@ -32,4 +32,10 @@ inline constexpr int64_t kUnacknowledgedUs = 1'000'000;  // QoS 0: how long its 
 inline constexpr int64_t kTidyEveryUs = 10'000'000;
 inline constexpr int64_t kEarlyKeptUs = 120'000'000;
 
+// A run.
+inline constexpr double kLeaveSecondsMax = 10;
+inline constexpr size_t kMissingShown = 20;
+// A generator whose every hundredth message leaves so late says nothing about the broker.
+inline constexpr double kLagSecondsMax = 0.1;
+
 }  // namespace courier::load
