@@ -66,7 +66,8 @@ void Conductor::tick() {
       break;
     }
     case Phase::draining:
-      if (sum(&Place::awaited) == 0 || (now - phase_began_) * 1e3 >= static_cast<double>(scenario_.drain_ms)) {
+      if (sum(&Place::awaited) == 0 ||
+          (now - phase_began_) * 1e3 >= static_cast<double>(scenario_.drain_ms)) {
         leave({});
       }
       break;
@@ -125,7 +126,7 @@ void Conductor::close_second(double now) {
   if (on_second) on_second(series_.back(), *this);
 }
 
-uint64_t Conductor::sum(uint64_t Place::* member) const {
+uint64_t Conductor::sum(uint64_t Place::*member) const {
   uint64_t sum = 0;
   for (const Place& place : places_) sum += place.*member;
   return sum;
@@ -145,12 +146,14 @@ bool Conductor::holds(const Until& until) const {
 bool Conductor::stage_is_over(double now, std::string& trouble) {
   const Stage& stage = scenario_.stages[stage_];
   const double spent_ms = (now - stage_began_) * 1e3;
-  const bool steps_done = std::all_of(places_.begin(), places_.end(), [](const Place& p) { return p.steps_done; });
+  const bool steps_done =
+      std::all_of(places_.begin(), places_.end(), [](const Place& p) { return p.steps_done; });
   if (stage.until) {
     // "All are connected" may only be said once they were asked to.
     if (holds(*stage.until) && (steps_done || stage.until->what == Until::What::connected)) return true;
     if (stage.timeout_ms && spent_ms >= static_cast<double>(*stage.timeout_ms)) {
-      trouble = fmt::format("`until` did not hold within {:.0f} s", static_cast<double>(*stage.timeout_ms) / 1e3);
+      trouble =
+          fmt::format("`until` did not hold within {:.0f} s", static_cast<double>(*stage.timeout_ms) / 1e3);
       return true;
     }
     if (stage.duration_ms && spent_ms >= static_cast<double>(*stage.duration_ms)) return true;
@@ -186,8 +189,8 @@ void Conductor::judge_early(double now) {
     const bool grace_spent = threshold.metric == "delivery.lost" ||
                              (now - broken_since_[i]) * 1e3 >= static_cast<double>(threshold.grace_ms);
     if (!grace_spent) continue;
-    end_stage(fmt::format("aborted: {} was {}", threshold.text,
-                          format_measure(threshold, tally.value(threshold))));
+    end_stage(
+        fmt::format("aborted: {} was {}", threshold.text, format_measure(threshold, tally.value(threshold))));
     return drain();
   }
 }
@@ -256,12 +259,14 @@ RunResult Conductor::result() const {
   const double lag = total_[Latency::generator_lag].quantile(0.99);
   if (total_[Count::connect_ok] == 0 && total_[Count::connect_failed] > 0) {
     result.outcome = Outcome::unreachable;
-    result.trouble = fmt::format("no connection to {} could be made",
-                                 scenario_.target.brokers.empty() ? "" : scenario_.target.brokers.front().text);
+    result.trouble =
+        fmt::format("no connection to {} could be made",
+                    scenario_.target.brokers.empty() ? "" : scenario_.target.brokers.front().text);
   } else if (lag > kLagSecondsMax) {
     result.outcome = Outcome::too_slow;
     result.trouble = fmt::format(
-        "this machine was too slow: every hundredth message left {:.0f} ms or more after it was due; what was "
+        "this machine was too slow: every hundredth message left {:.0f} ms or more after it was due; what "
+        "was "
         "measured says nothing about the broker. Ask for less, or spread the load over more workers",
         lag * 1e3);
   } else {

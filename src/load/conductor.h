@@ -75,7 +75,7 @@ class Conductor {
   void leave(std::string trouble);
   void finish();
   Tally judged(const Threshold& threshold) const;
-  uint64_t sum(uint64_t Place::* member) const;
+  uint64_t sum(uint64_t Place::*member) const;
 
   const Scenario& scenario_;
   std::vector<std::unique_ptr<Hand>> hands_;

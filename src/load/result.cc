@@ -44,13 +44,15 @@ Json json_of(const Tally& tally) {
   Json latencies = Json::object(), counts = Json::object(), reasons = Json::object();
   for (size_t i = 0; i < kLatencies; ++i) {
     const Histogram& histogram = tally.latencies[i];
-    if (histogram.count() > 0) latencies[std::string(info(static_cast<Latency>(i)).name)] = json_of(histogram);
+    if (histogram.count() > 0)
+      latencies[std::string(info(static_cast<Latency>(i)).name)] = json_of(histogram);
   }
   for (size_t i = 0; i < kCounts; ++i) {
     if (tally.counts[i] > 0) counts[std::string(info(static_cast<Count>(i)).name)] = tally.counts[i];
   }
   for (const auto& [words, times] : tally.reasons) reasons[words] = times;
-  return {{"latencies", std::move(latencies)}, {"counts", std::move(counts)}, {"reasons", std::move(reasons)}};
+  return {
+      {"latencies", std::move(latencies)}, {"counts", std::move(counts)}, {"reasons", std::move(reasons)}};
 }
 
 bool read(const Json& json, Tally& into) {
@@ -68,7 +70,8 @@ bool read(const Json& json, Tally& into) {
 }
 
 std::string duration(double seconds) {
-  if (seconds >= 120) return fmt::format("{:.0f} min {:.0f} s", std::floor(seconds / 60), std::fmod(seconds, 60));
+  if (seconds >= 120)
+    return fmt::format("{:.0f} min {:.0f} s", std::floor(seconds / 60), std::fmod(seconds, 60));
   return fmt::format("{:.1f} s", seconds);
 }
 
@@ -174,14 +177,16 @@ Result<RunResult> from_json(std::string_view text) {
     json.at("version").get_to(result.version);
     json.at("seed").get_to(result.seed);
     json.at("clients").get_to(result.clients);
-    for (const auto& [name, value] : json.at("vars").items()) result.vars.emplace_back(name, value.get<std::string>());
+    for (const auto& [name, value] : json.at("vars").items())
+      result.vars.emplace_back(name, value.get<std::string>());
     json.at("started_at_ms").get_to(result.started_at_ms);
     json.at("seconds").get_to(result.seconds);
     json.at("trouble").get_to(result.trouble);
     json.at("missing").get_to(result.missing);
     json.at("lost_unknown").get_to(result.lost_unknown);
     const auto outcome = json.at("outcome").get<std::string>();
-    const auto known = std::find_if(kOutcomes.begin(), kOutcomes.end(), [&](Outcome o) { return name(o) == outcome; });
+    const auto known =
+        std::find_if(kOutcomes.begin(), kOutcomes.end(), [&](Outcome o) { return name(o) == outcome; });
     if (known == kOutcomes.end()) return wrong(fmt::format("there is no outcome \"{}\"", outcome));
     result.outcome = *known;
     for (const Json& each : json.at("stages")) {
@@ -229,12 +234,13 @@ std::string summary(const RunResult& result) {
   for (size_t i = 0; i < kLatencies; ++i) {
     const Histogram& histogram = total.latencies[i];
     if (histogram.count() == 0) continue;
-    line(fmt::format("{:<22}{:>10}{:>10}{:>10}{:>10}{:>10}", info(static_cast<Latency>(i)).name, histogram.count(),
-                     latency(histogram.quantile(0.5)), latency(histogram.quantile(0.99)),
+    line(fmt::format("{:<22}{:>10}{:>10}{:>10}{:>10}{:>10}", info(static_cast<Latency>(i)).name,
+                     histogram.count(), latency(histogram.quantile(0.5)), latency(histogram.quantile(0.99)),
                      latency(histogram.quantile(0.999)), latency(histogram.max())));
   }
   line("");
-  const auto counts = [&](std::string_view title, std::initializer_list<std::pair<std::string_view, uint64_t>> all) {
+  const auto counts = [&](std::string_view title,
+                          std::initializer_list<std::pair<std::string_view, uint64_t>> all) {
     std::string text = fmt::format("{:<12}", title);
     bool any = false;
     for (const auto& [words, value] : all) {
@@ -262,7 +268,8 @@ std::string summary(const RunResult& result) {
                      {"in time", total[Count::reply_received]},
                      {"missing", total[Count::reply_missing]}});
   if (result.lost_unknown > 0) {
-    line(fmt::format("            {} more are owed to clients that were away at the end", result.lost_unknown));
+    line(fmt::format("            {} more are owed to clients that were away at the end",
+                     result.lost_unknown));
   }
   if (!total.reasons.empty()) {
     std::vector<std::pair<uint64_t, std::string>> most;
