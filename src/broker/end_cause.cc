@@ -12,6 +12,8 @@ std::string_view name(EndCause cause) {
       return "keep_alive_timeout";
     case EndCause::connect_timeout:
       return "connect_timeout";
+    case EndCause::packet_timeout:
+      return "packet_timeout";
     case EndCause::protocol_violation:
       return "protocol_violation";
     case EndCause::taken_over:

@@ -11,6 +11,7 @@ enum class EndCause : uint8_t {
   client_closed,      // the socket ended without one
   keep_alive_timeout,
   connect_timeout,  // no CONNECT in time
+  packet_timeout,   // a packet was begun and did not go on
   protocol_violation,
   taken_over,
   refused,  // CONNECT was
@@ -18,7 +19,7 @@ enum class EndCause : uint8_t {
   administrative,   // `courier client kick`
   output_overflow,  // its reader stood still
 };
-inline constexpr size_t kEndCauseCount = 10;
+inline constexpr size_t kEndCauseCount = 11;
 std::string_view name(EndCause cause);
 
 }  // namespace courier::broker

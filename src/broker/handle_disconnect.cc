@@ -56,6 +56,10 @@ void Shard::on_end(Connection& connection, EndCause cause) {
     disconnect(connection, cause, ReasonCode::keep_alive_timeout);  // [MQTT-3.1.2-22]
     return;
   }
+  if (cause == EndCause::packet_timeout) {
+    disconnect(connection, cause, ReasonCode::quota_exceeded, "a packet did not come whole in time");
+    return;
+  }
   forget(connection, cause, false);
 }
 

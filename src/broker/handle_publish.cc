@@ -136,8 +136,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
     if (!log_state_.accepting) {
       connection.link->pause(Link::log_stalled);
     } else {
-      connection.link->pause(Link::memory);
-      starved_.push_back(connection.id);
+      wait_for_memory(connection);
     }
   }
   if (promises && out_.shared.full_inboxes.any() && connection.v5() &&

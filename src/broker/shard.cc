@@ -196,6 +196,11 @@ bool Shard::over_memory() const {
                                                   static_cast<int64_t>(out_.limits.memory_bytes_max);
 }
 
+void Shard::wait_for_memory(Connection& connection) {
+  connection.link->pause(Link::memory);
+  starved_.push_back(connection.id);
+}
+
 // What the batch of this Turn costs until it is back.
 size_t Shard::batch_bytes() const {
   return batch_encoded_.size() + batch_.size() * (sizeof(record::Record) + sizeof(Pending));

@@ -84,8 +84,8 @@ class Shard {
   void on_packet(Connection& connection, const mqtt::Packet& packet);
   // The decoder gave up: answers with the code (5.0) and closes.
   void on_violation(Connection& connection, const mqtt::Violation& violation);
-  // The socket ended or its time is up. The gateway forgets the connection; keep_alive_timeout still writes a
-  // DISCONNECT and Link::close()s.
+  // The socket ended or its time is up. The gateway forgets the connection; keep_alive_timeout and
+  // packet_timeout still write a DISCONNECT and Link::close().
   void on_end(Connection& connection, EndCause cause);
   // The socket took what was unsent.
   void on_writable(Connection& connection);
@@ -99,6 +99,8 @@ class Shard {
 
   // Whether a new connection would be refused for lack of memory.
   bool over_memory() const;
+  // Pauses the connection (Link::memory) until memory is below its ceiling again.
+  void wait_for_memory(Connection& connection);
 
   // --- start and stop; before and after the thread runs ---
   void restore(session::Session session);
@@ -297,7 +299,7 @@ class Shard {
   std::deque<InLog> in_log_;
   size_t in_log_bytes_ = 0;
   std::vector<ConnectionId> paused_;   // until in_log_bytes_ falls
-  std::vector<ConnectionId> starved_;  // 3.x publishers that wait until memory is below its ceiling
+  std::vector<ConnectionId> starved_;  // wait_for_memory(): until it is below its ceiling
 
   std::vector<SessionId> pump_list_;
   std::vector<SessionId> acks_waiting_;

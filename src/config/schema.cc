@@ -346,6 +346,14 @@ Section limits() {
            .help = "A connection whose CONNECT is not there after this long is closed.",
            .min = 100,
            .max = 5 * 60 * kSecond},
+          {.name = "packet_timeout",
+           .kind = Kind::duration,
+           .member = limit<&Limits::packet_timeout>(),
+           .help = "A packet that was begun goes on: if in this time less than 512 bytes a second of it "
+                   "came, and "
+                   "it is not whole, its connection is closed (0x97).",
+           .min = kSecond,
+           .max = 60 * 60 * kSecond},
           {.name = "memory_max",
            .kind = Kind::bytes,
            .member = limit<&Limits::memory_max>(),

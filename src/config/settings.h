@@ -69,6 +69,7 @@ struct Limits {
   Milliseconds session_expiry_max = 0ms;  // 0: what the client asks for
   Milliseconds keep_alive_max = 0ms;      // 0: what the client asks for
   Milliseconds connect_timeout = 5s;
+  Milliseconds packet_timeout = 60s;
   uint64_t memory_max = 0;  // 0: 70% of memory_bytes() (machine.h)
   bool operator==(const Limits&) const = default;
 };

@@ -111,7 +111,7 @@ void Connection::take(std::string_view fresh) {
     keep(fresh.substr(decode(fresh)));
     return;
   }
-  input_->append(fresh);
+  input_->bytes.append(fresh);
   go_on();
 }
 
@@ -128,12 +128,14 @@ void Connection::go_on() {
   if (state_ == ConnectionState::serving && paused_ != 0) return;
   if (input_) {
     // Views of packets borrow from it, and a packet may end the connection: it is let go of afterwards.
-    std::unique_ptr<std::string> whole = std::move(input_);
-    const size_t used = decode(*whole);
+    std::unique_ptr<Input> whole = std::move(input_);
+    whole->starved = false;
+    const size_t used = decode(whole->bytes);
     if (used > 0) {
-      keep(std::string_view(*whole).substr(used));
+      keep(std::string_view(whole->bytes).substr(used));
     } else if (state_ < ConnectionState::closing) {
       input_ = std::move(whole);
+      await_rest();
     }
   }
   if (state_ < ConnectionState::closing && reading()) want(interest_ | net::kReadable);
@@ -141,7 +143,33 @@ void Connection::go_on() {
 
 void Connection::keep(std::string_view rest) {
   if (rest.empty() || state_ >= ConnectionState::closing) return;
-  input_ = std::make_unique<std::string>(rest);
+  input_ = std::make_unique<Input>(Input{std::string(rest), thread_->now(), rest.size()});
+  await_rest();
+}
+
+// A packet was begun. Before CONNECT the connect timeout is all there is.
+void Connection::await_rest() {
+  if (state_ != ConnectionState::serving || !connection_ || !reading()) return;
+  if (input_->bytes.size() > kStarvedInputBytes && thread_->shard().over_memory()) {
+    thread_->shard().wait_for_memory(*connection_);
+    input_->starved = true;
+  }
+  if (watched_) return;
+  watched_ = true;
+  const MonoNs due = thread_->now() + thread_->options().packet_timeout_ns;
+  if (!armed() || keep_alive_seconds_ == 0 || keep_alive_deadline() > due) {
+    thread_->wheel().arm_coarse(*this, due);
+  }
+}
+
+bool Connection::packet_is_late() {
+  const MonoNs timeout = thread_->options().packet_timeout_ns, now = thread_->now();
+  if (!rest_is_due() || now < input_->since + timeout) return false;
+  const auto came = static_cast<MonoNs>(input_->bytes.size() - input_->before);
+  if (came < kPacketBytesPerSecondMin * (timeout / 1'000'000) / 1000) return true;
+  input_->since = now;
+  input_->before = input_->bytes.size();
+  return false;
 }
 
 size_t Connection::decode(std::string_view bytes) {
@@ -222,6 +250,10 @@ void Connection::resume(Pause reason) {
   paused_ &= static_cast<uint8_t>(~reason);
   if (paused_ != 0 || state_ != ConnectionState::serving) return;
   last_packet_ = moment(thread_->now());
+  if (input_) {
+    input_->since = thread_->now();
+    input_->before = input_->bytes.size();
+  }
   // Not here: the shard is in the middle of something.
   if (input_ || !(interest_ & net::kReadable)) thread_->remember(*this);
 }
@@ -229,12 +261,20 @@ void Connection::resume(Pause reason) {
 void Connection::set_keep_alive(uint32_t seconds) {
   keep_alive_seconds_ = static_cast<uint16_t>(std::min<uint32_t>(seconds, 65'535));
   if (state_ != ConnectionState::serving) return;
-  if (keep_alive_seconds_ == 0) {
-    thread_->wheel().cancel(*this);
-    return;
-  }
   last_packet_ = moment(thread_->now());
-  thread_->wheel().arm_coarse(*this, keep_alive_deadline());
+  set_timer();
+}
+
+// For whatever is due first.
+void Connection::set_timer() {
+  MonoNs due = keep_alive_seconds_ == 0 ? INT64_MAX : keep_alive_deadline();
+  watched_ = rest_is_due();
+  if (watched_) due = std::min(due, input_->since + thread_->options().packet_timeout_ns);
+  if (due == INT64_MAX) {
+    thread_->wheel().cancel(*this);
+  } else {
+    thread_->wheel().arm_coarse(*this, due);
+  }
 }
 
 void Connection::move_to(uint32_t shard, std::unique_ptr<broker::Connection> connection) {
@@ -243,6 +283,7 @@ void Connection::move_to(uint32_t shard, std::unique_ptr<broker::Connection> con
   if (output_) unsent_.append(output_->bytes);
   from.release(*this);
   from.wheel().cancel(*this);
+  watched_ = false;
   from.loop().remove(fd_.get(), *this);
   interest_ = 0;
   connection_ = nullptr;
@@ -399,16 +440,17 @@ void Connection::on_timer() {
       break;
   }
   if (paused_ != 0) last_packet_ = moment(thread_->now());
+  const auto silent = [this] { return keep_alive_seconds_ != 0 && keep_alive_deadline() <= thread_->now(); };
   // After a long Turn its packets may lie in the kernel still: one more look before it is given up.
-  if (keep_alive_deadline() <= thread_->now() && reading()) read();
+  if ((silent() || packet_is_late()) && reading()) read();
   if (state_ != ConnectionState::serving) return;
-  const MonoNs deadline = keep_alive_deadline();
-  if (deadline > thread_->now()) {
-    thread_->wheel().arm_coarse(*this, deadline);
-    return;
+  if (silent()) {
+    thread_->shard().on_end(*connection_, broker::EndCause::keep_alive_timeout);  // [MQTT-3.1.2-22]
+  } else if (packet_is_late()) {
+    thread_->shard().on_end(*connection_, broker::EndCause::packet_timeout);
+  } else {
+    set_timer();
   }
-  // [MQTT-3.1.2-22]
-  thread_->shard().on_end(*connection_, broker::EndCause::keep_alive_timeout);
 }
 
 }  // namespace courier::gateway

@@ -2,7 +2,7 @@
 //
 // Owned by the ShardThread that it is on, used on that thread only; Link::move_to() takes it to another one.
 // It decides nothing about MQTT but what comes before a session can: the PROXY header, whether the first
-// packet is a CONNECT, the sizes, and the times (connect timeout, keep-alive).
+// packet is a CONNECT, the sizes, and the times (connect timeout, packet timeout, keep-alive).
 //
 // What it costs while idle: this object and nothing else. A thread reads into one buffer for all; only the
 // bytes of a packet that has not come whole are kept here. Output is gathered in a buffer of the thread and
@@ -17,6 +17,9 @@
 // 4. While paused nothing is read or decoded. epoll is told only if something comes meanwhile.
 // 5. The keep-alive counts from the last whole packet: half a packet is none [MQTT-3.1.2-22]. It does not run
 //    while we do not read.
+// 6. A packet that was begun goes on at kPacketBytesPerSecondMin or more, or the connection ends: what it
+//    holds grows with what has come, whatever its length says, and stands for a bounded time. That runs also
+//    while it is not read because memory is past its ceiling, or it might never fall.
 #pragma once
 
 #include <cstdint>
@@ -88,6 +91,15 @@ class Connection final : public net::Handler, public broker::Link, public net::T
     uint64_t bytes_in = 0;
   };
 
+  // What came and was not decoded: the beginning of a packet, or all that came while it was not to be
+  // decoded.
+  struct Input {
+    std::string bytes;
+    MonoNs since = 0;      // from when on its progress counts
+    size_t before = 0;     // bytes that were here then
+    bool starved = false;  // it is not read on for lack of memory
+  };
+
   Connection(ShardThread& thread, Listener& listener, net::Fd fd);
   void move(ConnectionState to);
 
@@ -97,11 +109,15 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   void take(std::string_view fresh);
   size_t decode(std::string_view bytes);
   void keep(std::string_view rest);
+  void await_rest();
+  bool packet_is_late();
+  bool rest_is_due() const { return input_ && (input_->starved || reading()); }
   bool reading() const { return paused_ == 0 && !remembered_; }
   void peer_gone();
   void want(uint32_t interest);
   void write_waiting();
   MonoNs keep_alive_deadline() const;
+  void set_timer();
 
   // --- before there is a session (connection_opening.cc) ---
   // How many bytes the PROXY header takes; nothing while it is incomplete, or when the connection has ended.
@@ -120,7 +136,7 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   broker::Connection* connection_ = nullptr;  // while serving; the shard's, or travelling with this
   Output* output_ = nullptr;                  // the thread's, when something was gathered in this Turn
   net::OutputQueue unsent_;
-  std::unique_ptr<std::string> input_;
+  std::unique_ptr<Input> input_;
   std::unique_ptr<Opening> opening_;  // until CONNECT
   net::Fd fd_;
   uint32_t last_packet_ = 0;  // moment()
@@ -129,6 +145,7 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   ConnectionState state_ = ConnectionState::connect;
   uint8_t interest_ = 0;  // as epoll has it
   bool remembered_ : 1 = false;
+  bool watched_ : 1 = false;   // the timer fires before a packet begun now is late
   bool dead_ : 1 = false;      // writing failed; go_on() says so to the shard
   bool says_why_ : 1 = false;  // closing: the peer is to read something before the socket goes
 };

@@ -223,6 +223,91 @@ TEST(Connection, APacketPutsTheKeepAliveOff) {
   EXPECT_EQ(silent.expect<Disconnect>().reason, ReasonCode::keep_alive_timeout);
 }
 
+TEST(Connection, APacketThatStandsStillEndsItThoughThereIsNoKeepAlive) {
+  Bed bed({.connections = {.packet_timeout_ns = 200 * kMs}});
+  const std::string whole = Phone::encoded(publish("a", std::string(100'000, 'x')));
+  const std::string but_one(whole, 0, whole.size() - 1);
+  Phone phone(bed.address()), old(bed.address(), Version::v3_1_1), eager(bed.address()), alive(bed.address());
+  phone.connect("phone");
+  const MonoNs before = system_clock().mono_ns();
+  phone.send(but_one);
+  EXPECT_EQ(phone.expect<Disconnect>().reason, ReasonCode::quota_exceeded);
+  EXPECT_GE(system_clock().mono_ns() - before, 200 * kMs);
+  EXPECT_TRUE(phone.closed_in_order());
+  // 3.x is not told; and a packet may be begun together with CONNECT.
+  old.connect("old");
+  old.send(but_one);
+  EXPECT_TRUE(old.closed_in_order());
+  mqtt::Connect connect;
+  connect.version = Version::v5;
+  connect.client_id = "eager";
+  eager.send(Phone::encoded(connect) + but_one);
+  EXPECT_EQ(eager.expect<Connack>().reason, ReasonCode::success);
+  EXPECT_EQ(eager.expect<Disconnect>().reason, ReasonCode::quota_exceeded);
+  // A keep-alive that is longer does not put it off.
+  connect.keep_alive_seconds = 60;
+  alive.connect("alive", connect);
+  alive.send(but_one);
+  EXPECT_EQ(alive.expect<Disconnect>().reason, ReasonCode::quota_exceeded);
+  EXPECT_EQ(bed.registry.value("courier_disconnects_total", {{"reason", "packet_timeout"}}), 4);
+}
+
+TEST(Connection, APacketThatGoesOnSlowlyIsTaken) {
+  constexpr MonoNs kTimeout = 200 * kMs;
+  Bed bed({.connections = {.packet_timeout_ns = kTimeout}});
+  Phone phone(bed.address());
+  phone.connect("slow");
+  phone.send(subscribe("a"));
+  phone.expect<mqtt::Suback>();
+  // Ten times what it must bring; and all in all much longer than the timeout.
+  const std::string whole = Phone::encoded(publish("a", std::string(6'000, 'x')));
+  const MonoNs before = system_clock().mono_ns();
+  for (size_t at = 0; at < whole.size(); at += 100) {
+    phone.send(std::string_view(whole).substr(at, 100));
+    if (at + 100 < whole.size()) {
+      ASSERT_FALSE(phone.wait(POLLIN, 20)) << at;
+    }
+  }
+  EXPECT_GT(system_clock().mono_ns() - before, 3 * kTimeout);
+  EXPECT_EQ(phone.expect<Publish>().payload.size(), 6'000u);
+  // Afterwards it may be as silent as it likes.
+  EXPECT_FALSE(phone.wait(POLLIN, 500));
+}
+
+TEST(Connection, PastTheMemoryCeilingALargePacketIsNotReadOn) {
+  Bed bed({.threads = 1,
+           .connections = {.packet_timeout_ns = 60'000 * kMs},
+           .limits = {.memory_bytes_max = 1000}});
+  const std::string whole = Phone::encoded(publish("a", std::string(400'000, 'x')));
+  Phone phone(bed.address()), other(bed.address());
+  phone.connect("large");
+  phone.send(subscribe("a"));
+  phone.expect<mqtt::Suback>();
+  other.connect("other");
+  bed.node->set_memory(2000);
+  const std::string_view rest = std::string_view(whole).substr(kStarvedInputBytes + 1);
+  phone.send(std::string_view(whole).substr(0, kStarvedInputBytes + 1));
+  const auto taken = [&] { return bed.registry.total("courier_bytes_received_total"); };
+  ASSERT_TRUE(Bed::soon([&] { return taken() > static_cast<double>(kStarvedInputBytes); }));
+  phone.send(rest);
+  for (int i = 0; i < 20; ++i) {  // Turns in which it might be read; acknowledgements still are
+    other.send(mqtt::Pingreq{});
+    other.expect<mqtt::Pingresp>();
+  }
+  EXPECT_LT(taken(), static_cast<double>(kStarvedInputBytes + 2 * kReadBytesMax));
+  bed.node->set_memory(0);
+  EXPECT_EQ(phone.expect<Publish>().payload.size(), 400'000u);
+}
+
+TEST(Connection, MemoryThatDoesNotFallIsTakenBackFromPacketsThatWaitForIt) {
+  Bed bed({.connections = {.packet_timeout_ns = 200 * kMs}, .limits = {.memory_bytes_max = 1000}});
+  Phone phone(bed.address());
+  phone.connect("large");
+  bed.node->set_memory(2000);
+  phone.send(publish("a", std::string(400'000, 'x')));
+  EXPECT_EQ(phone.expect<Disconnect>().reason, ReasonCode::quota_exceeded);
+}
+
 TEST(Connection, ATakeOverTellsTheOldOneAndClosesIt) {
   // [MQTT-3.1.4-3]
   Bed bed;

@@ -19,6 +19,12 @@ inline constexpr unsigned kAcceptsPerTurn = 128;
 // small. It has room for the longest password or will and then as much again.
 inline constexpr uint32_t kConnectBytesMax = 128 * 1024;
 
+// What a packet that was begun must bring on average over packet_timeout: less than the worst mobile network
+// does, and enough that a packet of any size ends.
+inline constexpr MonoNs kPacketBytesPerSecondMin = 512;
+// Past the memory ceiling no more than this, and one read, is taken of a packet that is not whole.
+inline constexpr size_t kStarvedInputBytes = 64 * 1024;
+
 // A connection that we ended stays until the peer has read why and hung up, or this long.
 inline constexpr MonoNs kLingerNs = 2'000'000'000;
 // So many at a time per thread; more are closed at once.

@@ -38,6 +38,8 @@ namespace courier::gateway {
 // The same for all connections of a node.
 struct ConnectionOptions {
   MonoNs connect_timeout_ns = 5'000'000'000;  // from accept to CONNECT
+  // A packet that was begun has kPacketBytesPerSecondMin over so long, again and again until it is whole.
+  MonoNs packet_timeout_ns = 60'000'000'000;
   uint32_t packet_bytes_max = 1024 * 1024;
 };
 
