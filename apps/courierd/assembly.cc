@@ -57,6 +57,7 @@ broker::Limits limits_of(const config::Settings& settings) {
   to.inbox_bytes_max = from.inbox_bytes_max;
   to.inbox_policy = policy_of(from.inbox_policy);
   to.shared_inbox_messages_max = from.shared_inbox_messages_max;
+  to.shared_inbox_bytes_max = from.shared_inbox_bytes_max;
   to.subscriptions_per_client_max = from.subscriptions_per_client_max;
   to.retained_messages_max =
       static_cast<uint32_t>(std::min<uint64_t>(from.retained_messages_max, UINT32_MAX));

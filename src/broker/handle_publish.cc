@@ -139,7 +139,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
       wait_for_memory(connection);
     }
   }
-  if (promises && out_.shared.full_inboxes.any() && connection.v5() &&
+  if (promises && (out_.shared.full_inboxes.any() || out_.shared.full_groups.any()) && connection.v5() &&
       receiver_is_full(connection, *message)) {
     refuse_publish(connection, packet, ReasonCode::quota_exceeded, "a receiver's inbox is full");
     return;
@@ -262,10 +262,14 @@ bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& messa
 bool Shard::receiver_is_full(Connection& connection, const mqtt::Message& message) {
   out_.directory.index().match(connection.identity.mountpoint, message.topic, message.publisher,
                                routing::Shared::name_group, match_);
-  return std::any_of(
-      match_.receivers().begin(), match_.receivers().end(), [&](const routing::Receiver& receiver) {
-        return receiver.qos != Qos::at_most_once && out_.shared.full_inboxes.contains(receiver.session);
-      });
+  return std::ranges::any_of(match_.receivers(),
+                             [&](const routing::Receiver& receiver) {
+                               return receiver.qos != Qos::at_most_once &&
+                                      out_.shared.full_inboxes.contains(receiver.session);
+                             }) ||
+         std::ranges::any_of(match_.groups(), [&](const auto& matched) {
+           return out_.shared.full_groups.contains(matched.group);
+         });
 }
 
 void Shard::answer_publisher(Connection& connection, PacketId id, Qos qos, ReasonCode reason,

@@ -25,6 +25,7 @@ struct Limits {
   uint64_t inbox_bytes_max = 64 * 1024 * 1024;
   InboxPolicy inbox_policy = InboxPolicy::drop_oldest;
   uint32_t shared_inbox_messages_max = 100'000;
+  uint64_t shared_inbox_bytes_max = 128 * 1024 * 1024;
   uint32_t subscriptions_per_client_max = 1'000;
   uint32_t retained_messages_max = 1'000'000;
   uint64_t retained_bytes_max = 256 * 1024 * 1024;

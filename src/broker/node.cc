@@ -70,9 +70,9 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
       directory_(options_.seed, options_.shard_count),
       started_at_(clock.mono_ns()),
       items_(options_.shard_count),
-      group_drops_(metrics.counter("courier_messages_dropped_total",
-                                   "Messages that one receiver will not get, by reason.",
-                                   {{"reason", "group_ended"}})),
+      group_ended_drops_(dropped_because(metrics, "group_ended")),
+      group_full_drops_(dropped_because(metrics, "inbox_full")),
+      group_expired_drops_(dropped_because(metrics, "expired")),
       batch_records_(metrics.histogram("courier_commit_batch_events", "Records of one shard's batch.", {},
                                        Histogram::Unit::plain)) {
   shared_.checkpoint_parts = this;
@@ -240,7 +240,8 @@ void Node::on_committed(std::span<store::CommittedBatch> batches) {
         {items_[batch.origin].size(), batch.ticket, batch.first, std::move(unmatched)});
   }
   post_items(std::move(back));
-  group_drops_.add(directory_.take_group_drops().size());
+  group_ended_drops_.add(directory_.take_group_drops().size());
+  limit_groups();
   if (log_.tail_bytes() > options_.log_bytes_max / 2) begin_checkpoint();
 }
 
@@ -268,13 +269,14 @@ void Node::run_on_feed(std::function<void(const record::Directory&)> task) {
 }
 
 // Records of the node itself; nobody waits for them.
-void Node::append_alone(std::vector<record::Record> records) {
+uint64_t Node::append_alone(std::vector<record::Record> records) {
   store::Batch batch;
   batch.origin = store::kNoOrigin;
   batch.ticket = ++alone_appended_;
   for (const record::Record& record : records) record::encode(batch.encoded, record);
   batch.records = std::move(records);
   log_.append(std::move(batch));
+  return alone_appended_;
 }
 
 // --- housekeeping ---
@@ -291,52 +293,21 @@ void Node::housekeeping() {
     post_.run_on_worker([this] { write_checkpoint(); });
   log_.post([this, now, sys] {
     if (now - checkpoint_began_ >= options_.checkpoint_interval_ms * 1'000'000) begin_checkpoint();
-    // What was decided last time shows only when it is back; while the log stalls that takes long, and
-    // deciding it again and again would fill the memory.
-    if (alone_back_ == alone_appended_) {
-      expire_retained();
-      limit_groups();
-    }
+    expire_retained();
+    group_expiry_due_ = true;
+    limit_groups();
     if (sys) publish_sys();
   });
 }
 
 void Node::expire_retained() {
+  if (alone_back_ < retained_decided_) return;
   std::vector<record::Record> records;
   for (auto& topic : directory_.retained().expired(clock_.wall_ms(), 1000)) {
     records.push_back(
         record::RetainedExpired{std::move(topic.mountpoint), std::move(topic.topic), topic.position});
   }
-  if (!records.empty()) append_alone(std::move(records));
-}
-
-void Node::limit_groups() {
-  std::vector<record::Record> records;
-  const WallMs now = clock_.wall_ms();
-  directory_.groups().for_each([&](const routing::SharedGroup& group) {
-    record::Dropped dropped{{}, group.id, record::DropReason::group_full, {}};
-    record::Expired expired{{}, group.id, {}};
-    const auto ref = [&](uint64_t seq, const routing::GroupEntry& entry) {
-      return record::InboxRef{0,     entry.position, static_cast<uint32_t>(entry.message->cost()),
-                              false, group.id,       seq};
-    };
-    const size_t queued = directory_.groups().queued_count(group.id);
-    if (queued > limits_.shared_inbox_messages_max) {
-      for (const uint64_t seq :
-           directory_.groups().oldest_queued(group.id, queued - limits_.shared_inbox_messages_max)) {
-        dropped.messages.push_back(ref(seq, group.entries.at(seq)));
-      }
-    }
-    for (const uint64_t seq : directory_.groups().oldest_queued(group.id, 64)) {
-      const routing::GroupEntry& entry = group.entries.at(seq);
-      if (entry.message->expires_at != 0 && entry.message->expires_at <= now)
-        expired.messages.push_back(ref(seq, entry));
-    }
-    group_drops_.add(dropped.messages.size() + expired.messages.size());
-    if (!dropped.messages.empty()) records.push_back(std::move(dropped));
-    if (!expired.messages.empty()) records.push_back(std::move(expired));
-  });
-  if (!records.empty()) append_alone(std::move(records));
+  if (!records.empty()) retained_decided_ = append_alone(std::move(records));
 }
 
 // The names that mosquitto made customary.

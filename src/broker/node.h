@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <vector>
 
 #include "base/metrics.h"
@@ -98,10 +99,13 @@ class Node final : public store::LogReader, private CheckpointParts {
   void add(uint64_t checkpoint, Part part) override;  // CheckpointParts
   void write_checkpoint();                            // worker
   Result<void> let_go(SessionId ended, store::StateBatch& into) const;
-  void append_alone(std::vector<record::Record> records);
+  uint64_t append_alone(std::vector<record::Record> records);
   void expire_retained();  // feed thread
-  void limit_groups();     // feed thread
   void publish_sys();      // feed thread
+  // --- group_limits.cc; feed thread ---
+  void limit_groups();
+  void limit_group(const routing::SharedGroup& group, std::vector<record::Record>& records) const;
+  void expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records) const;
 
   const NodeOptions options_;
   const Limits limits_;
@@ -122,9 +126,14 @@ class Node final : public store::LogReader, private CheckpointParts {
   Position checkpointed_;
   MonoNs checkpoint_began_ = started_at_;
   uint64_t next_checkpoint_ = 1;
-  uint64_t alone_appended_ = 0, alone_back_ = 0;  // tickets of append_alone()
-  uint64_t burst_ = 0;                            // number of the latest post_items()
-  Counter& group_drops_;
+  // What was decided shows only when it is back: deciding it again and again meanwhile would fill the memory
+  // while the log stalls, and count it twice.
+  uint64_t alone_appended_ = 0, alone_back_ = 0;        // tickets of append_alone()
+  uint64_t retained_decided_ = 0, groups_decided_ = 0;  // the latest of expire_retained(), limit_groups()
+  std::set<record::GroupId> crowded_;                   // past their limits when last looked at
+  bool group_expiry_due_ = false;
+  uint64_t burst_ = 0;  // number of the latest post_items()
+  Counter &group_ended_drops_, &group_full_drops_, &group_expired_drops_;
   Histogram& batch_records_;
 
   std::atomic<bool> checkpoint_running_{false};

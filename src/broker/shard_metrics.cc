@@ -2,6 +2,12 @@
 
 namespace courier::broker {
 
+Counter& dropped_because(Registry& registry, std::string_view reason) {
+  return registry.counter("courier_messages_dropped_total",
+                          "Messages that one receiver will not get, by reason.",
+                          {{"reason", std::string(reason)}});
+}
+
 namespace {
 
 std::array<Counter*, 3> by_qos(Registry& registry, std::string_view name, std::string_view help) {
@@ -9,12 +15,6 @@ std::array<Counter*, 3> by_qos(Registry& registry, std::string_view name, std::s
   for (size_t qos = 0; qos < 3; ++qos)
     counters[qos] = &registry.counter(name, help, {{"qos", std::to_string(qos)}});
   return counters;
-}
-
-Counter& dropped_because(Registry& registry, std::string_view reason) {
-  return registry.counter("courier_messages_dropped_total",
-                          "Messages that one receiver will not get, by reason.",
-                          {{"reason", std::string(reason)}});
 }
 
 }  // namespace
@@ -34,8 +34,7 @@ ShardMetrics::ShardMetrics(Registry& r)
       transmitted_again(r.counter("courier_messages_retransmitted_total", "PUBLISH packets sent with DUP.")),
       dropped{dropped_because(r, "inbox_full"),    dropped_because(r, "expired"),
               dropped_because(r, "too_large"),     dropped_because(r, "output_full"),
-              dropped_because(r, "not_connected"), dropped_because(r, "refused"),
-              dropped_because(r, "group_full")},
+              dropped_because(r, "not_connected"), dropped_because(r, "refused")},
       violations(r.counter("courier_protocol_violations_total", "Connections closed for what they sent.")),
       queue_messages(r.gauge("courier_queue_messages", "QoS 1 and 2 messages that sessions still owe.")),
       queue_bytes(r.gauge("courier_queue_bytes", "Bytes of the messages that sessions still owe.")),

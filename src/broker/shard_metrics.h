@@ -11,6 +11,9 @@
 
 namespace courier::broker {
 
+// The caller's own instance of the counter of what was dropped for this reason.
+Counter& dropped_because(Registry& registry, std::string_view reason);
+
 struct ShardMetrics {
   explicit ShardMetrics(Registry& registry);
 
@@ -29,7 +32,6 @@ struct ShardMetrics {
     Counter& output_full;
     Counter& not_connected;
     Counter& refused;
-    Counter& group_full;
   } dropped;
   std::array<Counter*, kEndCauseCount> ended;
   Counter& violations;

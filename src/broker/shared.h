@@ -10,22 +10,34 @@
 
 #include "base/ids.h"
 #include "base/metrics.h"
+#include "routing/group_id.h"
 #include "store/state_store.h"
 
 namespace courier::broker {
 
-// Sessions whose inbox is at its limit, for the policy `refuse`. Empty nearly always, and then one relaxed
-// load.
+// Whose inbox is at its limit, for the policy `refuse`. Empty nearly always, and then one relaxed load.
+template <typename Id>
 class FullInboxes {
  public:
-  void set(SessionId session, bool full);
+  void set(Id owner, bool full) {
+    const std::lock_guard lock(mutex_);
+    if (full) {
+      owners_.insert(owner);
+    } else {
+      owners_.erase(owner);
+    }
+    count_.store(owners_.size(), std::memory_order_relaxed);
+  }
   bool any() const { return count_.load(std::memory_order_relaxed) != 0; }
-  bool contains(SessionId session) const;
+  bool contains(Id owner) const {
+    const std::lock_guard lock(mutex_);
+    return owners_.contains(owner);
+  }
 
  private:
   std::atomic<size_t> count_{0};
   mutable std::mutex mutex_;
-  std::unordered_set<SessionId> sessions_;  // guarded by mutex_
+  std::unordered_set<Id> owners_;  // guarded by mutex_
 };
 
 // What a checkpoint gathers: each shard and the feed thread give their part.
@@ -43,7 +55,8 @@ class Shared {
  public:
   explicit Shared(Registry& registry) : metrics(registry) {}
   Registry& metrics;
-  FullInboxes full_inboxes;
+  FullInboxes<SessionId> full_inboxes;
+  FullInboxes<routing::GroupId> full_groups;
   CheckpointParts* checkpoint_parts = nullptr;  // set before the shards run
   // The latest burst of committed batches whose FeedMail every shard has. One shard may already work on its
   // own while another's is still being posted: what skips the log must not overtake it.

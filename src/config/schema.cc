@@ -288,10 +288,16 @@ Section limits() {
           {.name = "shared_inbox_messages_max",
            .kind = Kind::count,
            .member = limit<&Limits::shared_inbox_messages_max>(),
-           .help = "Messages that wait for a shared subscription's group while none of its members is "
-                   "connected.",
+           .help = "Messages that wait for a shared subscription's group while none of its members has room "
+                   "for them. Beyond: inbox_policy.",
            .min = 1,
            .max = 100'000'000},
+          {.name = "shared_inbox_bytes_max",
+           .kind = Kind::bytes,
+           .member = limit<&Limits::shared_inbox_bytes_max>(),
+           .help = "Bytes that wait for a shared subscription's group. They are in memory.",
+           .min = 4 * kKB,
+           .max = 1024 * kGB},
           {.name = "subscriptions_per_client_max",
            .kind = Kind::count,
            .member = limit<&Limits::subscriptions_per_client_max>(),

@@ -62,6 +62,7 @@ struct Limits {
   uint64_t inbox_bytes_max = 16 * kMegabyte;
   InboxPolicy inbox_policy = InboxPolicy::drop_oldest;
   uint32_t shared_inbox_messages_max = 100'000;
+  uint64_t shared_inbox_bytes_max = 128 * kMegabyte;
   uint32_t subscriptions_per_client_max = 1000;
   uint64_t retained_messages_max = 1'000'000;
   uint64_t retained_bytes_max = 512 * kMegabyte;

@@ -99,6 +99,8 @@ class Directory {
   // Sets a retained message that is of this run only ($SYS): not a record, never stored.
   void set_volatile(std::string_view mountpoint, mqtt::MessagePtr message, FeedItems& out);
 
+  // routing::SharedGroups::take_changed_queues().
+  std::set<GroupId> take_changed_queues() { return groups_.take_changed_queues(); }
   // Messages of shared groups that the fold gave up since the last call.
   std::vector<routing::GroupDrop> take_group_drops() { return std::exchange(group_drops_, {}); }
 

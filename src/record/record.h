@@ -125,7 +125,7 @@ enum class DropReason : uint8_t {
   inbox_full_messages = 1,
   inbox_full_bytes = 2,
   packet_too_large = 3,
-  group_full = 4,
+  group_full = 4,  // written before a group's inbox had the reasons of any other
   administrative = 5,
 };
 std::string_view name(DropReason reason);  // "inbox_full_messages"

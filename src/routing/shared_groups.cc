@@ -65,6 +65,7 @@ void SharedGroups::wait(Group& group, Entries::iterator entry) {
   group.pending.insert(entry->first);
   ++group.queued;
   group.queued_bytes += entry->second.message->cost();
+  changed_queues_.insert(group.id);
 }
 
 void SharedGroups::stop_waiting(Group& group, Entries::iterator entry) {
@@ -72,6 +73,7 @@ void SharedGroups::stop_waiting(Group& group, Entries::iterator entry) {
   if (entry->second.member) return;
   --group.queued;
   group.queued_bytes -= entry->second.message->cost();
+  changed_queues_.insert(group.id);
 }
 
 // Afterwards the entry is held by nobody and is not pending.
@@ -272,6 +274,7 @@ bool SharedGroups::end_if_deserted(Group& group, GroupChanges& out) {
         {group.id, seq, entry.position, std::move(entry.message), GroupDropReason::group_ended});
   }
   while (!group.members.empty()) erase_member(group, group.members.begin()->first);
+  changed_queues_.insert(group.id);
   by_key_.erase(key(group.mountpoint, group.name, group.filter));
   if (group.stored) {
     touch(group);
@@ -354,6 +357,23 @@ std::vector<uint64_t> SharedGroups::oldest_queued(GroupId id, size_t n) const {
   for (const uint64_t seq : found->second.pending) {
     if (oldest.size() == n) break;
     if (!found->second.entries.at(seq).member) oldest.push_back(seq);
+  }
+  return oldest;
+}
+
+std::vector<uint64_t> SharedGroups::excess(GroupId id, size_t count_max, size_t bytes_max, size_t n) const {
+  std::vector<uint64_t> oldest;
+  const auto found = groups_.find(id);
+  if (found == groups_.end()) return oldest;
+  const Group& group = found->second;
+  size_t count = group.queued, bytes = group.queued_bytes;
+  for (auto seq = group.pending.begin(); seq != group.pending.end() && oldest.size() < n; ++seq) {
+    if (count <= count_max && bytes <= bytes_max) break;
+    const GroupEntry& entry = group.entries.at(*seq);
+    if (entry.member) continue;
+    oldest.push_back(*seq);
+    --count;
+    bytes -= entry.message->cost();
   }
   return oldest;
 }

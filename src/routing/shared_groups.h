@@ -29,6 +29,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -150,6 +151,11 @@ class SharedGroups {
   size_t queued_count(GroupId group) const;
   size_t queued_bytes(GroupId group) const;  // by Message::cost()
   std::vector<uint64_t> oldest_queued(GroupId group, size_t n) const;
+  // The oldest of them that must go so that the others are `count_max` messages and `bytes_max` bytes at
+  // most, but no more than n (seqs, ascending).
+  std::vector<uint64_t> excess(GroupId group, size_t count_max, size_t bytes_max, size_t n) const;
+  // Groups whose queue became longer or shorter since the last call, and those that ended.
+  std::set<GroupId> take_changed_queues() { return std::exchange(changed_queues_, {}); }
 
   // Checkpoint. In order of GroupId.
   void for_each(const std::function<void(const SharedGroup&)>& visit) const;
@@ -204,6 +210,7 @@ class SharedGroups {
   std::unordered_map<std::string, GroupId> by_key_;
   std::unordered_map<SessionId, std::set<GroupId>> by_session_;
   std::set<GroupId> dirty_;
+  std::set<GroupId> changed_queues_;
   size_t assigned_before_ = 0;  // assignments that stood in `out` when the running operation began
 };
 

@@ -190,7 +190,8 @@ void CrashRounds::start_broker() {
   const BrokerProcess::Settings settings{
       {"", {fmt::format("threads = {}", 1 + random_() % 3), "drain_timeout = \"5s\""}},
       {"limits",
-       {"inbox_messages_max = 1000000", "inbox_bytes_max = \"1GB\"", "shared_inbox_messages_max = 1000000"}},
+       {"inbox_messages_max = 1000000", "inbox_bytes_max = \"1GB\"", "shared_inbox_messages_max = 1000000",
+        "shared_inbox_bytes_max = \"1GB\""}},
       {"store",
        {fmt::format("checkpoint_interval = \"{}\"", intervals[random_() % 4]),
         fmt::format("log_bytes_max = \"{}\"", stage_.chance(2) ? "1MB" : "64MB")}},

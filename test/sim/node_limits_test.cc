@@ -1,6 +1,7 @@
 // What a client can make a node keep, or do, has a bound, however much it sends before it reads.
 #include <gtest/gtest.h>
 
+#include "record/codec.h"
 #include "world.h"
 
 namespace courier::sim {
@@ -260,6 +261,94 @@ TEST(NodeLimits, WhatIsBeingDroppedIsNotSentMeanwhile) {
     subscriber->send(mqtt::Puback{{got->packet_id, {}, {}, {}}});
     world.settle();
   }
+}
+
+// Nobody of the group is there; housekeeping never comes.
+class CrowdedGroup : public Bounded {
+ public:
+  explicit CrowdedGroup(broker::Limits limits) : Bounded(limits) {
+    auto member = connect("member", Version::v5, {}, false);
+    subscribe(*member, {"$share/g/a"}, 1, {Qos::at_least_once});
+    world.settle();
+    member->reset();
+    world.settle();
+    publisher = connect("p");
+  }
+  // The reason of the PUBACK.
+  ReasonCode publish_one(std::string_view payload) {
+    publish(*publisher, "a", payload, ++id);
+    world.settle();
+    const auto puback = take<mqtt::Puback>(*publisher);
+    EXPECT_TRUE(puback);
+    return puback ? puback->reason : ReasonCode::unspecified_error;
+  }
+  std::vector<std::string> waiting() {
+    auto member = connect("member", Version::v5, {}, false);
+    world.settle();
+    std::vector<std::string> payloads;
+    while (const auto message = take<mqtt::Publish>(*member)) payloads.emplace_back(message->payload);
+    return payloads;
+  }
+  // By the reasons that the log's DROPPED records give.
+  size_t dropped(record::DropReason reason) {
+    size_t count = 0;
+    for (const auto& value : world.whole_log()) {
+      const auto batch = record::decode_batch(value.bytes);
+      EXPECT_TRUE(batch);
+      for (const record::Record& record : batch->records) {
+        const auto* drop = std::get_if<record::Dropped>(&record);
+        if (drop && drop->reason == reason) count += drop->messages.size();
+      }
+    }
+    return count;
+  }
+  double counted() {
+    return world.metrics().value("courier_messages_dropped_total", {{"reason", "inbox_full"}}).value_or(0);
+  }
+
+  std::shared_ptr<Wire> publisher;
+  uint16_t id = 0;
+};
+
+TEST(NodeLimits, AGroupsInboxIsBoundedByBytesAtThePublish) {
+  CrowdedGroup group({.shared_inbox_bytes_max = 20'000});
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(group.publish_one(std::to_string(i) + std::string(5'000, 'x')), ReasonCode::success);
+  }
+  EXPECT_EQ(group.counted(), 7);
+  EXPECT_EQ(group.dropped(record::DropReason::inbox_full_bytes), 7u);
+  EXPECT_EQ(group.dropped(record::DropReason::inbox_full_messages), 0u);
+  const auto left = group.waiting();
+  ASSERT_EQ(left.size(), 3u);
+  EXPECT_EQ(left.front().front(), '7') << "the oldest went";
+}
+
+TEST(NodeLimits, AGroupsInboxIsBoundedByCountAtThePublish) {
+  CrowdedGroup group({.shared_inbox_messages_max = 3});
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(group.publish_one(std::to_string(i)), ReasonCode::success);
+  EXPECT_EQ(group.counted(), 7);
+  EXPECT_EQ(group.dropped(record::DropReason::inbox_full_messages), 7u);
+  EXPECT_EQ(group.waiting(), (std::vector<std::string>{"7", "8", "9"}));
+}
+
+TEST(NodeLimits, ABurstIntoAGroupIsCutToItsBoundsOnce) {
+  CrowdedGroup group({.shared_inbox_messages_max = 3});
+  for (uint16_t id = 1; id <= 50; ++id) group.publish(*group.publisher, "a", std::to_string(id), id);
+  group.world.settle();
+  EXPECT_EQ(group.counted(), 47);
+  EXPECT_EQ(group.dropped(record::DropReason::inbox_full_messages), 47u);
+  EXPECT_EQ(group.waiting(), (std::vector<std::string>{"48", "49", "50"}));
+}
+
+TEST(NodeLimits, AGroupsFullInboxRefusesIfThatIsThePolicy) {
+  CrowdedGroup group({.inbox_policy = broker::InboxPolicy::refuse, .shared_inbox_bytes_max = 20'000});
+  const std::string payload(5'000, 'x');
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(group.publish_one(payload), ReasonCode::success) << i;
+  EXPECT_EQ(group.publish_one(payload), ReasonCode::quota_exceeded);
+  EXPECT_EQ(group.counted(), 0);
+  EXPECT_EQ(group.waiting().size(), 4u);
+  // Somebody is there now.
+  EXPECT_EQ(group.publish_one(payload), ReasonCode::success);
 }
 
 TEST(NodeLimits, RefusedConnectsAreCountedByReason) {

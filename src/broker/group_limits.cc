@@ -1,0 +1,101 @@
+// The inboxes of shared groups and their bounds: the same two limits, the same policy and the same reasons as
+// a session's.
+//
+// A group is looked at when its queue changed, so right after the PUBLISH that made it too long; what must go
+// is gone when its DROPPED is back. Until then nothing more is decided for any group.
+#include <algorithm>
+
+#include "base/log.h"
+#include "broker/node.h"
+
+namespace courier::broker {
+
+namespace {
+
+// Messages of one group that one record gives up; the rest follows when that is back.
+constexpr size_t kGivenUpAtOnce = 4096;
+// The oldest of a group's messages that are looked at for their expiry.
+constexpr size_t kExpiryLookedAt = 64;
+
+log::Limit drops{{.per_second = 10}};
+
+struct Bounds {
+  size_t messages = 0, bytes = 0;
+};
+
+// With the policy `refuse` what was acknowledged before publishers could know of it stays.
+Bounds bounds_of(const Limits& limits) {
+  Bounds bounds{limits.shared_inbox_messages_max, limits.shared_inbox_bytes_max};
+  if (limits.inbox_policy == InboxPolicy::refuse) {
+    bounds.messages += std::max(bounds.messages, size_t{10} * limits.receive_maximum);
+    bounds.bytes *= 2;
+  }
+  return bounds;
+}
+
+record::InboxRef ref_of(const routing::SharedGroup& group, uint64_t seq) {
+  const routing::GroupEntry& entry = group.entries.at(seq);
+  return {0, entry.position, static_cast<uint32_t>(entry.message->cost()), false, group.id, seq};
+}
+
+}  // namespace
+
+void Node::limit_groups() {
+  const routing::SharedGroups& groups = directory_.groups();
+  const Bounds bounds = bounds_of(limits_);
+  for (const record::GroupId id : directory_.take_changed_queues()) {
+    const size_t messages = groups.queued_count(id), bytes = groups.queued_bytes(id);
+    if (limits_.inbox_policy == InboxPolicy::refuse) {
+      const bool full =
+          messages >= limits_.shared_inbox_messages_max || bytes >= limits_.shared_inbox_bytes_max;
+      if (full || shared_.full_groups.any()) shared_.full_groups.set(id, full);
+    }
+    if (messages > bounds.messages || bytes > bounds.bytes) crowded_.insert(id);
+  }
+  if (alone_back_ < groups_decided_) return;
+  std::vector<record::Record> records;
+  const std::set<record::GroupId> crowded = std::exchange(crowded_, {});
+  for (const record::GroupId id : crowded) {
+    if (const routing::SharedGroup* group = groups.group(id)) limit_group(*group, records);
+  }
+  if (std::exchange(group_expiry_due_, false)) {
+    groups.for_each([&](const routing::SharedGroup& group) {
+      if (!crowded.contains(group.id)) expire_in_group(group, records);
+    });
+  }
+  if (!records.empty()) groups_decided_ = append_alone(std::move(records));
+}
+
+void Node::limit_group(const routing::SharedGroup& group, std::vector<record::Record>& records) const {
+  const routing::SharedGroups& groups = directory_.groups();
+  const Bounds bounds = bounds_of(limits_);
+  const size_t queued = groups.queued_count(group.id);
+  const size_t too_many = queued > bounds.messages ? queued - bounds.messages : 0;
+  record::Dropped for_count{{}, group.id, record::DropReason::inbox_full_messages, {}};
+  record::Dropped for_bytes{{}, group.id, record::DropReason::inbox_full_bytes, {}};
+  for (const uint64_t seq : groups.excess(group.id, bounds.messages, bounds.bytes, kGivenUpAtOnce)) {
+    record::Dropped& dropped = for_count.messages.size() < too_many ? for_count : for_bytes;
+    dropped.messages.push_back(ref_of(group, seq));
+    log::info(drops, "message dropped",
+              {{"group", group.name},
+               {"filter", group.filter},
+               {"topic", group.entries.at(seq).message->topic},
+               {"reason", record::name(dropped.reason)}});
+  }
+  group_full_drops_.add(for_count.messages.size() + for_bytes.messages.size());
+  if (!for_count.messages.empty()) records.push_back(std::move(for_count));
+  if (!for_bytes.messages.empty()) records.push_back(std::move(for_bytes));
+}
+
+void Node::expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records) const {
+  record::Expired expired{{}, group.id, {}};
+  const WallMs now = clock_.wall_ms();
+  for (const uint64_t seq : directory_.groups().oldest_queued(group.id, kExpiryLookedAt)) {
+    const mqtt::Message& message = *group.entries.at(seq).message;
+    if (message.expires_at != 0 && message.expires_at <= now) expired.messages.push_back(ref_of(group, seq));
+  }
+  group_expired_drops_.add(expired.messages.size());
+  if (!expired.messages.empty()) records.push_back(std::move(expired));
+}
+
+}  // namespace courier::broker
