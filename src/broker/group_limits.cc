@@ -3,8 +3,6 @@
 //
 // A group is looked at when its queue changed, so right after the PUBLISH that made it too long; what must go
 // is gone when its DROPPED is back. Until then nothing more is decided for any group.
-#include <algorithm>
-
 #include "base/log.h"
 #include "broker/node.h"
 
@@ -19,18 +17,8 @@ constexpr size_t kExpiryLookedAt = 64;
 
 log::Limit drops{{.per_second = 10}};
 
-struct Bounds {
-  size_t messages = 0, bytes = 0;
-};
-
-// With the policy `refuse` what was acknowledged before publishers could know of it stays.
-Bounds bounds_of(const Limits& limits) {
-  Bounds bounds{limits.shared_inbox_messages_max, limits.shared_inbox_bytes_max};
-  if (limits.inbox_policy == InboxPolicy::refuse) {
-    bounds.messages += std::max(bounds.messages, size_t{10} * limits.receive_maximum);
-    bounds.bytes *= 2;
-  }
-  return bounds;
+InboxBounds bounds_of(const Limits& limits) {
+  return inbox_bounds(limits, limits.shared_inbox_messages_max, limits.shared_inbox_bytes_max);
 }
 
 record::InboxRef ref_of(const routing::SharedGroup& group, uint64_t seq) {
@@ -42,7 +30,7 @@ record::InboxRef ref_of(const routing::SharedGroup& group, uint64_t seq) {
 
 void Node::limit_groups() {
   const routing::SharedGroups& groups = directory_.groups();
-  const Bounds bounds = bounds_of(limits_);
+  const InboxBounds bounds = bounds_of(limits_);
   for (const record::GroupId id : directory_.take_changed_queues()) {
     const size_t messages = groups.queued_count(id), bytes = groups.queued_bytes(id);
     if (limits_.inbox_policy == InboxPolicy::refuse) {
@@ -68,7 +56,7 @@ void Node::limit_groups() {
 
 void Node::limit_group(const routing::SharedGroup& group, std::vector<record::Record>& records) const {
   const routing::SharedGroups& groups = directory_.groups();
-  const Bounds bounds = bounds_of(limits_);
+  const InboxBounds bounds = bounds_of(limits_);
   const size_t queued = groups.queued_count(group.id);
   const size_t too_many = queued > bounds.messages ? queued - bounds.messages : 0;
   record::Dropped for_count{{}, group.id, record::DropReason::inbox_full_messages, {}};

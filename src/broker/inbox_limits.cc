@@ -132,23 +132,24 @@ void Shard::note_fullness(Client& client) {
   if (full || out_.shared.full_inboxes.any()) out_.shared.full_inboxes.set(client.session.id, full);
 }
 
-// Whether messages must go. With the policy `refuse` it takes more than a full inbox: what was acknowledged
-// before publishers could know of it stays, and that is bounded by what they may have on their way.
+InboxBounds Shard::bounds() const {
+  return inbox_bounds(out_.limits, out_.limits.inbox_messages_max, out_.limits.inbox_bytes_max);
+}
+
 bool Shard::over_limits(const Client& client) const {
-  const auto [count, bytes] = fill(client);
-  const Limits& limits = out_.limits;
-  uint64_t count_max = limits.inbox_messages_max, bytes_max = limits.inbox_bytes_max;
-  if (limits.inbox_policy == InboxPolicy::refuse) {
-    count_max += std::max(count_max, uint64_t{10} * limits.receive_maximum);
-    bytes_max *= 2;
-  }
-  return count > count_max || bytes > bytes_max;
+  const auto [messages, bytes] = fill(client);
+  return messages > bounds().messages || bytes > bounds().bytes;
+}
+
+// Why one of its messages goes, while it is over its limits.
+record::DropReason Shard::crowded_by(const Client& client) const {
+  return fill(client).messages > bounds().messages ? record::DropReason::inbox_full_messages
+                                                   : record::DropReason::inbox_full_bytes;
 }
 
 void Shard::enforce_limits(Client& client) {
   session::Inbox& inbox = client.session.inbox;
-  const Limits& limits = out_.limits;
-  if (limits.inbox_policy == InboxPolicy::refuse) note_fullness(client);
+  if (out_.limits.inbox_policy == InboxPolicy::refuse) note_fullness(client);
   if (!over_limits(client)) return;
   uint64_t seq = std::max(inbox.first(), client.evict_cursor);
   if (client.connection) seq = std::max(seq, client.connection->cursor);
@@ -162,9 +163,7 @@ void Shard::enforce_limits(Client& client) {
         entry->step != session::Step::queued) {
       continue;
     }
-    const bool too_many = fill(client).messages > limits.inbox_messages_max;
-    drop(client, seq, *entry,
-         too_many ? record::DropReason::inbox_full_messages : record::DropReason::inbox_full_bytes);
+    drop(client, seq, *entry, crowded_by(client));
   }
   client.evict_cursor = seq;
 }

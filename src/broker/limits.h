@@ -2,6 +2,7 @@
 // documented (docs/operations/configuration.md).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "record/record.h"
@@ -37,5 +38,15 @@ struct Limits {
   uint64_t memory_bytes_max = 0;          // 0: no ceiling
   uint32_t ack_linger_ms = 50;            // how long an ACKED may wait for others
 };
+
+// From where on messages go. With the policy `refuse` it takes more than a full inbox: what was acknowledged
+// before publishers could know of it stays, and that is bounded by what they may have on their way.
+struct InboxBounds {
+  uint64_t messages = 0, bytes = 0;
+};
+inline InboxBounds inbox_bounds(const Limits& limits, uint64_t messages_max, uint64_t bytes_max) {
+  if (limits.inbox_policy != InboxPolicy::refuse) return {messages_max, bytes_max};
+  return {messages_max + std::max(messages_max, uint64_t{10} * limits.receive_maximum), 2 * bytes_max};
+}
 
 }  // namespace courier::broker

@@ -239,7 +239,9 @@ class Shard {
   };
   static Fill fill(const Client& client);
   static void leaves(Client& client, const record::InboxRef& ref);
+  InboxBounds bounds() const;
   bool over_limits(const Client& client) const;
+  record::DropReason crowded_by(const Client& client) const;
   void enforce_limits(Client& client);
   void note_fullness(Client& client);
   void load(Client& client);

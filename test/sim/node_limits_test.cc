@@ -351,6 +351,28 @@ TEST(NodeLimits, AGroupsFullInboxRefusesIfThatIsThePolicy) {
   EXPECT_EQ(group.publish_one(payload), ReasonCode::success);
 }
 
+TEST(NodeLimits, UnderThePolicyRefuseADropForBytesSaysSo) {
+  // 3.x cannot be refused. Three messages are more than the limit, but what they pass is twice the bytes.
+  CrowdedGroup node({.inbox_messages_max = 2,
+                     .inbox_bytes_max = 10'000,
+                     .inbox_policy = broker::InboxPolicy::refuse,
+                     .shared_inbox_messages_max = 2,
+                     .shared_inbox_bytes_max = 10'000});
+  auto asleep = node.connect("s", Version::v5, {}, false);
+  Bounded::subscribe(*asleep, {"b"}, 1, {Qos::at_least_once});
+  node.world.settle();
+  asleep->reset();
+  auto old = node.connect("old", Version::v3_1_1);
+  for (const std::string_view topic : {"a", "b"}) {  // a group's, a session's
+    for (uint16_t id = 1; id <= 6; ++id) {
+      Bounded::publish(*old, topic, std::string(5'000, 'x'), id);
+      node.world.settle();
+    }
+  }
+  EXPECT_EQ(node.dropped(record::DropReason::inbox_full_bytes), 6u);
+  EXPECT_EQ(node.dropped(record::DropReason::inbox_full_messages), 0u);
+}
+
 TEST(NodeLimits, RefusedConnectsAreCountedByReason) {
   broker::Limits limits;
   limits.client_id_bytes_max = 30;
