@@ -31,6 +31,7 @@ struct Client {
   bool pump_wanted = false;                    // in the list of this Turn
   bool walk_pending = false;                   // its RETAINED_NEXT is on the way
   bool subscribed = false;                     // appended a SUBSCRIBE in this run, which may not be back
+  bool gap_damaged = false;                    // its rows could not be read when last tried
   uint64_t evict_cursor = 0;                   // no entry below can make room
   WallMs deadline = session::Session::kNever;  // when the shard looks at it next
   Position will_settled;  // the attach position whose will was published or dropped; that may not be back

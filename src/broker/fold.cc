@@ -178,6 +178,7 @@ struct Shard::RecordFold {
       settle_pending(c, r.messages);
       record::fold(c.session, r);
     });
+    self.gave_up_unread(r);
   }
   void operator()(record::Expired& r) const {
     to(r.session, [&](Client& c) {

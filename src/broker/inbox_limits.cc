@@ -5,6 +5,7 @@
 #include "broker/shard.h"
 #include "broker/shared.h"
 #include "record/rows.h"
+#include "store/errc.h"
 
 namespace courier::broker {
 
@@ -16,6 +17,43 @@ constexpr size_t kRowsPerLoad = 256;
 log::Limit drops{{.per_second = 10}};
 log::Limit damage{{.per_second = 1}};
 
+bool is_damage(const Error& error) {
+  return error.code == store::make_error_code(store::errc::damaged);
+}
+
+// Gives rows the messages that others name too. Those whose message is damaged become unreadable.
+Result<void> read_shared(const store::StateStore& store, std::vector<session::Inbox::Loaded>& rows,
+                         std::vector<LoadedMail::Unreadable>& unreadable) {
+  std::vector<Position> positions;
+  for (const auto& row : rows) {
+    if (!row.entry.message) positions.push_back(row.entry.position);
+  }
+  if (positions.empty()) return {};
+  if (auto messages = store.load_messages(positions)) {
+    size_t next = 0;
+    for (auto& row : rows) {
+      if (!row.entry.message) row.entry.message = (*messages)[next++];
+    }
+    return {};
+  } else if (!is_damage(messages.error())) {
+    return fail(std::move(messages.error()));
+  }
+  // One by one, to tell which.
+  for (auto& row : rows) {
+    if (row.entry.message) continue;
+    auto message = store.load_messages({row.entry.position});
+    if (message) {
+      row.entry.message = message->front();
+    } else if (is_damage(message.error())) {
+      unreadable.push_back({row.seq, row.entry.position, row.entry.origin(), message.error().message});
+    } else {
+      return fail(std::move(message.error()));
+    }
+  }
+  std::erase_if(rows, [](const auto& row) { return !row.entry.message; });
+  return {};
+}
+
 // On a worker.
 LoadedMail read_rows(const store::StateStore& store, SessionId session, uint64_t from, uint64_t to) {
   LoadedMail mail{session, from, to, {}};
@@ -26,13 +64,17 @@ LoadedMail read_rows(const store::StateStore& store, SessionId session, uint64_t
                  [&](std::string_view key, std::string_view value) {
                    const auto decoded_key = record::decode_inbox_key(key);
                    auto entry = record::decode_entry(value);
-                   if (!decoded_key || !entry) {
-                     bad = !decoded_key ? decoded_key.error() : entry.error();
+                   if (!decoded_key) {
+                     bad = decoded_key.error();
                      return false;
                    }
-                   if (rows.size() == kRowsPerLoad) {
+                   if (rows.size() + mail.unreadable.size() == kRowsPerLoad) {
                      mail.upto = decoded_key->seq;
                      return false;
+                   }
+                   if (!entry) {
+                     mail.unreadable.push_back({decoded_key->seq, {}, {}, entry.error().message});
+                     return true;
                    }
                    rows.push_back({decoded_key->seq, std::move(*entry)});
                    return true;
@@ -42,20 +84,9 @@ LoadedMail read_rows(const store::StateStore& store, SessionId session, uint64_t
     mail.rows = fail(std::move(*bad));
     return mail;
   }
-  std::vector<Position> positions;
-  for (const auto& row : rows) {
-    if (!row.entry.message) positions.push_back(row.entry.position);
-  }
-  if (!positions.empty()) {
-    auto messages = store.load_messages(positions);
-    if (!messages) {
-      mail.rows = fail(std::move(messages.error()));
-      return mail;
-    }
-    size_t next = 0;
-    for (auto& row : rows) {
-      if (!row.entry.message) row.entry.message = (*messages)[next++];
-    }
+  if (auto shared = read_shared(store, rows, mail.unreadable); !shared) {
+    mail.rows = fail(std::move(shared.error()));
+    return mail;
   }
   mail.rows = std::move(rows);
   return mail;
@@ -98,22 +129,79 @@ void Shard::loaded(LoadedMail& mail) {
   Client* client = find(mail.session);
   if (!client) return;
   client->loading = false;
-  if (!mail.rows) {
-    log::error(damage, "cannot read a session's messages from the store; its connection is closed",
-               {{"client_id", client->session.client_id}, {"error", mail.rows.error().message}});
-    if (client->connection) {
-      disconnect(*client->connection, EndCause::administrative,
-                 mqtt::ReasonCode::implementation_specific_error, "stored messages cannot be read");
-    }
+  session::Inbox& inbox = client->session.inbox;
+  // Settled meanwhile, or about to be.
+  std::erase_if(mail.unreadable, [&](const LoadedMail::Unreadable& row) {
+    return row.seq < inbox.gap_begin() || row.seq >= inbox.gap_end() || inbox.settled_in_gap(row.seq);
+  });
+  if (!mail.rows || !mail.unreadable.empty()) {
+    cannot_read(*client, mail);
     return;
   }
-  session::Inbox& inbox = client->session.inbox;
+  client->gap_damaged = false;
   if (!client->connection && !over_limits(*client)) return;  // nobody waits for it any more
   // What was read may lie elsewhere by now: entries settled, or more of them released to disk.
   if (inbox.has_gap() && mail.from <= inbox.gap_begin() && mail.upto > inbox.gap_begin() &&
       mail.upto <= inbox.gap_end()) {
     inbox.absorb(std::move(*mail.rows), mail.upto);
   }
+  enforce_limits(*client);
+  want_pump(*client);
+}
+
+// What cannot be read cannot be delivered either. While there is room it stays where it is, for whoever can
+// mend the store; past its limits the inbox gives it up before anything else.
+void Shard::cannot_read(Client& client, LoadedMail& mail) {
+  metrics_.inbox_read_failures.add();
+  const std::string why = mail.rows ? mail.unreadable.front().why : mail.rows.error().message;
+  const bool evicts = over_limits(client);
+  if (evicts && mail.rows) {
+    for (const LoadedMail::Unreadable& row : mail.unreadable) give_up_unread(client, row);
+    return;  // what could be read is read again once that is back
+  }
+  log::error(damage, "cannot read a session's messages from the store; its connection is closed",
+             {{"client_id", client.session.client_id}, {"error", why}});
+  if (client.connection) {
+    disconnect(*client.connection, EndCause::administrative, mqtt::ReasonCode::implementation_specific_error,
+               "stored messages cannot be read");
+  }
+  if (!mail.rows && is_damage(mail.rows.error())) {
+    // Not even which messages these are: what came after them makes room.
+    client.gap_damaged = true;
+    if (Client* still = find(mail.session); still && evicts) enforce_limits(*still);
+  }
+}
+
+void Shard::give_up_unread(Client& client, const LoadedMail::Unreadable& row) {
+  std::vector<uint64_t>& on_their_way = unread_[client.session.id];
+  if (std::ranges::find(on_their_way, row.seq) != on_their_way.end()) return;
+  on_their_way.push_back(row.seq);
+  const session::Inbox& inbox = client.session.inbox;
+  log::error(damage, "a stored message is damaged and its inbox is full: it is given up unread",
+             {{"client_id", client.session.client_id}, {"sequence", row.seq}, {"error", row.why}});
+  metrics_.dropped.unreadable.add();
+  if (client.connection) ++client.connection->dropped;
+  // Its size is an estimate. A message that others name too is not touched by it.
+  const record::InboxRef ref{row.seq,
+                             row.position,
+                             static_cast<uint32_t>(inbox.bytes() / std::max<uint64_t>(inbox.count(), 1)),
+                             true,
+                             routing::GroupId(row.origin.group),
+                             row.origin.seq};
+  const record::DropReason reason = crowded_by(client);
+  leaves(client, ref);
+  append(record::Dropped{client.session.id, {}, reason, {ref}});
+}
+
+// A DROPPED is back: if it was about these, the inbox is read on.
+void Shard::gave_up_unread(const record::Dropped& dropped) {
+  const auto found = unread_.find(dropped.session);
+  if (found == unread_.end()) return;
+  for (const record::InboxRef& ref : dropped.messages) std::erase(found->second, ref.seq);
+  if (!found->second.empty()) return;
+  unread_.erase(found);
+  Client* client = find(dropped.session);
+  if (!client) return;
   enforce_limits(*client);
   want_pump(*client);
 }
@@ -155,6 +243,10 @@ void Shard::enforce_limits(Client& client) {
   if (client.connection) seq = std::max(seq, client.connection->cursor);
   for (; seq < inbox.next() && over_limits(client); ++seq) {
     if (seq >= inbox.gap_begin() && seq < inbox.gap_end()) {
+      if (client.gap_damaged) {
+        seq = inbox.gap_end() - 1;
+        continue;
+      }
       load(client);
       break;
     }

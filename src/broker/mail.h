@@ -45,6 +45,14 @@ struct LoadedMail {
   SessionId session;
   uint64_t from = 0, upto = 0;  // the range of sequences that was read
   Result<std::vector<session::Inbox::Loaded>> rows;
+  // Rows in that range that are damaged, with what is still known of them.
+  struct Unreadable {
+    uint64_t seq = 0;
+    Position position;
+    session::GroupOrigin origin;
+    std::string why;
+  };
+  std::vector<Unreadable> unreadable;
 };
 
 // Write all that is dirty as of this place in the feed.

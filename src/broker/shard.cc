@@ -295,6 +295,7 @@ void Shard::erase_client(Client& client) {
   metrics_.queue_bytes.add(-static_cast<int64_t>(client.session.inbox.bytes()));
   if (!id.ephemeral()) ended_.push_back(id);
   connected_.erase(id);
+  unread_.erase(id);
   clients_.erase(client);
 }
 

@@ -246,6 +246,9 @@ class Shard {
   void note_fullness(Client& client);
   void load(Client& client);
   void loaded(LoadedMail& mail);
+  void cannot_read(Client& client, LoadedMail& mail);
+  void give_up_unread(Client& client, const LoadedMail::Unreadable& row);
+  void gave_up_unread(const record::Dropped& dropped);
   record::InboxRef ref_of(const Client& client, uint64_t seq, const session::Entry& entry) const;
   void finish_ephemeral(Client& client, const record::InboxRef& ref);
   void drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason);
@@ -315,6 +318,9 @@ class Shard {
   };
   std::vector<Deadline> deadlines_;  // a heap, the earliest in front
   WallMs started_at_ = 0, grace_until_ = 0;
+
+  // Sequences of damaged rows whose DROPPED is on its way.
+  std::unordered_map<SessionId, std::vector<uint64_t>> unread_;
 
   std::vector<SessionId> dirty_;
   std::vector<SessionId> ended_;    // since the last checkpoint

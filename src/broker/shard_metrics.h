@@ -32,9 +32,11 @@ struct ShardMetrics {
     Counter& output_full;
     Counter& not_connected;
     Counter& refused;
+    Counter& unreadable;
   } dropped;
   std::array<Counter*, kEndCauseCount> ended;
   Counter& violations;
+  Counter& inbox_read_failures;
   Gauge& queue_messages;
   Gauge& queue_bytes;
   Counter& wills_published;

@@ -80,6 +80,10 @@ bool Inbox::finish(const Settled& settled) {
   return true;
 }
 
+bool Inbox::settled_in_gap(uint64_t seq) const {
+  return contains(settled_in_gap_, seq);
+}
+
 // Moves first_ and the rings past what is settled, so that neither holes nor the gap's list grow.
 void Inbox::settle_front() {
   if (count_ == 0) {

@@ -116,6 +116,8 @@ class Inbox {
     uint64_t seq = 0;
     Entry entry;
   };
+  // Whether a sequence on disk only is settled: its row may still be there.
+  bool settled_in_gap(uint64_t seq) const;
   // Puts rows read from [gap_begin(), upto) into memory; sequences without a row are holes. Rows that are
   // settled already are left out. `upto` ≤ gap_end().
   void absorb(std::vector<Loaded> rows, uint64_t upto);

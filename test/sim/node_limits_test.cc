@@ -373,6 +373,121 @@ TEST(NodeLimits, UnderThePolicyRefuseADropForBytesSaysSo) {
   EXPECT_EQ(node.dropped(record::DropReason::inbox_full_messages), 0u);
 }
 
+// Three messages of a sleeping session, the second of them damaged on the disk.
+class DamagedInbox {
+ public:
+  using Damage = std::function<void(store::MemoryImage&)>;
+  DamagedInbox(broker::Limits limits, const Damage& damage) : limits_(limits) {
+    Bounded before(limits);
+    const auto asleep = before.connect("s", Version::v5, {}, false);
+    Bounded::subscribe(*asleep, {"a"}, 1, {Qos::at_least_once});
+    const auto second = before.connect("s2", Version::v5, {}, false);  // so that the messages are shared
+    Bounded::subscribe(*second, {"a"}, 1, {Qos::at_least_once});
+    before.world.settle();
+    asleep->reset();
+    second->reset();
+    const auto publisher = before.connect("p");
+    for (uint16_t id = 1; id <= 3; ++id) Bounded::publish(*publisher, "a", std::to_string(id), id);
+    before.world.settle();
+    before.world.checkpoint();
+    store::MemoryImage image = before.world.image();
+    damage(image);
+    world = std::make_unique<World>(one_shard(limits), std::move(image));
+    EXPECT_TRUE(world->start().has_value());
+    world->settle();
+  }
+  // The value of the n-th row of inboxes: "s" has the first three.
+  static std::string& row(store::MemoryImage& image, size_t n) {
+    auto& rows = image.tables[static_cast<size_t>(store::Table::inbox)];
+    EXPECT_EQ(rows.size(), 6u);
+    return std::next(rows.begin(), static_cast<ptrdiff_t>(n))->second;
+  }
+  std::shared_ptr<Wire> connect(std::string_view id, bool clean) {
+    auto wire = world->open(Version::v5);
+    mqtt::Connect connect;
+    connect.version = Version::v5;
+    connect.client_id = id;
+    connect.clean_start = clean;
+    if (!clean) connect.session_expiry_seconds = 1000;
+    wire->send(connect);
+    world->settle();
+    return wire;
+  }
+  void publish(int count) {
+    const auto publisher = connect("p", true);
+    for (uint16_t id = 1; id <= count; ++id) {
+      Bounded::publish(*publisher, "a", "new " + std::to_string(id), id);
+      world->settle();
+    }
+    EXPECT_EQ(Bounded::count<mqtt::Puback>(*publisher), static_cast<size_t>(count));
+    publisher->reset();
+    world->settle();
+  }
+  std::vector<std::string> waiting(std::string_view id) {
+    const auto client = connect(id, false);
+    std::vector<std::string> payloads;
+    while (const auto message = Bounded::take<mqtt::Publish>(*client)) {
+      payloads.emplace_back(message->payload);
+    }
+    return payloads;
+  }
+  double value(std::string_view name, std::string_view reason = "") {
+    if (reason.empty()) return world->metrics().total(name);
+    return world->metrics().value(name, {{"reason", std::string(reason)}}).value_or(0);
+  }
+  uint64_t messages(std::string_view id) {
+    return world->node().shard(0).find("", id)->session.inbox.count();
+  }
+
+  std::unique_ptr<World> world;
+
+ private:
+  broker::Limits limits_;
+};
+
+TEST(NodeLimits, AnInboxGivesUpADamagedRowWhenItIsFull) {
+  DamagedInbox node({.inbox_messages_max = 3},
+                    [](store::MemoryImage& image) { DamagedInbox::row(image, 1) = "no row"; });
+  EXPECT_EQ(node.value("courier_messages_dropped_total", "unreadable"), 0);
+  node.publish(1);
+  EXPECT_EQ(node.value("courier_messages_dropped_total", "unreadable"), 1) << "before anything readable";
+  EXPECT_EQ(node.messages("s"), 3u);
+  EXPECT_GE(node.value("courier_inbox_read_failures_total"), 1);
+  EXPECT_EQ(node.waiting("s"), (std::vector<std::string>{"1", "3", "new 1"}));
+}
+
+TEST(NodeLimits, ManyMessagesGoPastADamagedRow) {
+  DamagedInbox node({.inbox_messages_max = 3},
+                    [](store::MemoryImage& image) { DamagedInbox::row(image, 1) = "no row"; });
+  node.publish(20);
+  EXPECT_EQ(node.messages("s"), 3u);
+  EXPECT_EQ(node.messages("s2"), 3u);
+  EXPECT_EQ(node.waiting("s"), (std::vector<std::string>{"new 18", "new 19", "new 20"}));
+  EXPECT_EQ(node.value("courier_messages_dropped_total", "unreadable"), 1);
+  node.world->checkpoint();
+  EXPECT_TRUE(node.world->running());
+}
+
+TEST(NodeLimits, AnInboxGivesUpARowWhoseMessageIsDamaged) {
+  DamagedInbox node({.inbox_messages_max = 3}, [](store::MemoryImage& image) {
+    ASSERT_EQ(image.messages.size(), 3u);
+    image.messages.erase(std::next(image.messages.begin()));
+  });
+  node.publish(2);
+  EXPECT_EQ(node.value("courier_messages_dropped_total", "unreadable"), 2) << "of both sessions";
+  EXPECT_EQ(node.waiting("s"), (std::vector<std::string>{"3", "new 1", "new 2"}));
+}
+
+TEST(NodeLimits, ADamagedRowStaysWhileThereIsRoom) {
+  DamagedInbox node({.inbox_messages_max = 30},
+                    [](store::MemoryImage& image) { DamagedInbox::row(image, 1) = "no row"; });
+  node.publish(2);
+  const auto client = node.connect("s", false);
+  EXPECT_TRUE(client->closed());
+  EXPECT_GE(node.value("courier_inbox_read_failures_total"), 1);
+  EXPECT_EQ(node.messages("s"), 5u);
+}
+
 TEST(NodeLimits, RefusedConnectsAreCountedByReason) {
   broker::Limits limits;
   limits.client_id_bytes_max = 30;
