@@ -74,7 +74,12 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
       group_full_drops_(dropped_because(metrics, "inbox_full")),
       group_expired_drops_(dropped_because(metrics, "expired")),
       batch_records_(metrics.histogram("courier_commit_batch_events", "Records of one shard's batch.", {},
-                                       Histogram::Unit::plain)) {
+                                       Histogram::Unit::plain)),
+      log_accepting_(metrics.gauge(
+          "courier_log_accepting",
+          "1; or 0 while the log cannot be written (a full disk, an I/O error) and new messages "
+          "with QoS 1 and 2 are refused.")) {
+  log_accepting_.set(1);
   shared_.checkpoint_parts = this;
   const Surroundings surroundings{limits_, clock_,        log_,       store_, directory_,
                                   post_,   authenticator, authorizer, shared_};
@@ -255,6 +260,7 @@ void Node::post_items(std::vector<std::vector<FeedMail::Back>> back) {
 }
 
 void Node::on_state(const store::LogState& state) {
+  log_accepting_.set(state.accepting ? 1 : 0);
   if (state.accepting) {
     log::warn("the log accepts again; messages with QoS 1 and 2 are taken as before");
   } else {

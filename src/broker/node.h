@@ -135,6 +135,7 @@ class Node final : public store::LogReader, private CheckpointParts {
   uint64_t burst_ = 0;  // number of the latest post_items()
   Counter &group_ended_drops_, &group_full_drops_, &group_expired_drops_;
   Histogram& batch_records_;
+  Gauge& log_accepting_;
 
   std::atomic<bool> checkpoint_running_{false};
   std::atomic<bool> checkpoint_failed_{false};  // to be tried again

@@ -488,6 +488,17 @@ TEST(NodeLimits, ADamagedRowStaysWhileThereIsRoom) {
   EXPECT_EQ(node.messages("s"), 5u);
 }
 
+TEST(NodeLimits, ThatTheLogDoesNotAcceptIsAMetric) {
+  Bounded node({});
+  EXPECT_EQ(node.world.metrics().value("courier_log_accepting"), 1);
+  node.world.log().stall("disk full");
+  node.world.quiesce();
+  EXPECT_EQ(node.world.metrics().value("courier_log_accepting"), 0);
+  node.world.log().unstall();
+  node.world.settle();
+  EXPECT_EQ(node.world.metrics().value("courier_log_accepting"), 1);
+}
+
 TEST(NodeLimits, RefusedConnectsAreCountedByReason) {
   broker::Limits limits;
   limits.client_id_bytes_max = 30;
