@@ -42,6 +42,7 @@ constexpr auto kTick = 100ms;        // Node::housekeeping() wants about ten a s
 constexpr auto kMemoryTrimmed = 1s;  // at most so often, while it is past its ceiling
 constexpr auto kDrainStep = 20ms;
 constexpr size_t kDrainAtOnce = 500;  // per shard and step, however long there is time
+constexpr auto kStallMax = 1s;        // that a drain waits for a disk which takes no writes
 constexpr auto kLastWordsMax = 1s;    // for peers to read the DISCONNECT and hang up
 
 int64_t resident_bytes() {
@@ -88,6 +89,9 @@ class Daemon {
   // Whether `condition` became true in time; signals are heard meanwhile.
   template <typename Condition>
   bool wait(milliseconds limit, Condition condition);
+  template <typename Condition>
+  bool wait_for_disk(Condition condition);
+  void say_what_is_left();
 
   const CommandLine& command_line_;
   const Adapters& adapters_;
@@ -325,6 +329,35 @@ void Daemon::drain_connections() {
   }
 }
 
+// Whether `condition` became true, for as long as the disk takes writes, or nearly: one that does not will
+// not in the next seconds either, and the next start goes on from the log.
+template <typename Condition>
+bool Daemon::wait_for_disk(Condition condition) {
+  Steady::time_point last_good = Steady::now();
+  const auto stalled = [&] {
+    const Steady::time_point now = Steady::now();
+    if (node_->log_state().accepting && !node_->checkpoint_failed()) last_good = now;
+    return now - last_good >= kStallMax;
+  };
+  bool done = false;
+  wait(settings_.drain_timeout, [&] { return (done = condition()) || stalled(); });
+  return done;
+}
+
+void Daemon::say_what_is_left() {
+  std::atomic<size_t> batches{0}, answers{0};
+  gateway_->on_every_thread([&](broker::Shard& shard) {
+    const broker::Shard::Unfinished unfinished = shard.unfinished();
+    batches += unfinished.batches;
+    answers += unfinished.answers;
+  });
+  const store::LogState state = node_->log_state();
+  log::warn("stopped before all was written: the disk takes no writes; nothing acknowledged is lost",
+            {{"reason", state.accepting ? "a checkpoint could not be written" : state.reason},
+             {"batches_left", batches.load()},
+             {"unacknowledged", answers.load()}});
+}
+
 void Daemon::stop() {
   deadline_.emplace(std::max<milliseconds>(settings_.drain_timeout, 500ms));
   systemd_.stopping();
@@ -335,20 +368,20 @@ void Daemon::stop() {
   gateway_->stop_listening();
   drain_connections();
   // What is on its way through the log comes back, then all of it becomes state: the next start has less to
-  // read. With the disk full there is nothing to wait for.
-  const auto settled = [this] {
-    std::atomic<bool> quiet{true};
+  // read.
+  const auto quiet = [this] {
+    std::atomic<bool> all{true};
     gateway_->on_every_thread([&](broker::Shard& shard) {
-      if (!shard.quiet()) quiet = false;
+      if (!shard.quiet()) all = false;
     });
-    return quiet || !node_->log_state().accepting;
+    return all.load();
   };
-  wait(settings_.drain_timeout, settled);
-  wait(settings_.drain_timeout, [this] { return !node_->checkpoint_running(); });
-  node_->checkpoint();
+  bool written = wait_for_disk(quiet) && wait_for_disk([this] { return !node_->checkpoint_running(); });
+  if (written) node_->checkpoint();
   wait(kLastWordsMax, [this] { return gateway_->connections() == 0; });
+  if (!written && !hurry_) say_what_is_left();
   store_->log().stop();
-  wait(settings_.drain_timeout, [this] { return !node_->checkpoint_running(); });
+  if (written) wait_for_disk([this] { return !node_->checkpoint_running(); });
   admin_.reset();
   control_.reset();
   gateway_->stop();

@@ -68,6 +68,8 @@ class Node final : public store::LogReader, private CheckpointParts {
   // Begins a checkpoint unless one runs or nothing changed.
   void checkpoint();
   bool checkpoint_running() const { return checkpoint_running_.load(); }
+  // Its last attempt failed; housekeeping() tries again.
+  bool checkpoint_failed() const { return checkpoint_failed_.load(); }
   // Memory in use, as the caller measures it; for Limits::memory_bytes_max.
   void set_memory(int64_t bytes) { shared_.memory_bytes = bytes; }
 

@@ -224,6 +224,12 @@ void Shard::append(record::Record record, Pending pending) {
   batch_pending_.push_back(std::move(pending));
 }
 
+Shard::Unfinished Shard::unfinished() const {
+  Unfinished all{in_log_.size() + (batch_.empty() ? 0 : 1), batch_pending_.size()};
+  for (const InLog& batch : in_log_) all.answers += batch.pending.size();
+  return all;
+}
+
 bool Shard::is_back(uint64_t ticket) const {
   return ticket < next_ticket_ && (in_log_.empty() || in_log_.front().ticket > ticket);
 }

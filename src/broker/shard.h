@@ -128,6 +128,11 @@ class Shard {
   bool trace(const std::string& mountpoint, const std::string& client_id, std::shared_ptr<Tracer> tracer);
   // Whether nothing is on its way through the log.
   bool quiet() const { return batch_.empty() && in_log_.empty() && acks_waiting_.empty(); }
+  // Batches that are on their way through the log, and the answers that wait for them.
+  struct Unfinished {
+    size_t batches = 0, answers = 0;
+  };
+  Unfinished unfinished() const;
 
  private:
   // --- what waits for its batch ---
