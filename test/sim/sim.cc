@@ -38,6 +38,7 @@ class Simulation {
     stalls_ = random_() % 3 == 0;
     if (tight_) {
       options.limits.inbox_messages_max = 3 + static_cast<uint32_t>(random_() % 20);
+      options.limits.shared_inbox_messages_max = options.limits.inbox_messages_max;
       options.limits.inflight_max = 1 + static_cast<uint16_t>(random_() % 4);
       if (random_() % 4 == 0) options.limits.inbox_policy = broker::InboxPolicy::refuse;
     }
