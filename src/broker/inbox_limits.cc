@@ -65,7 +65,7 @@ LoadedMail read_rows(const store::StateStore& store, SessionId session, uint64_t
                    const auto decoded_key = record::decode_inbox_key(key);
                    auto entry = record::decode_entry(value);
                    if (!decoded_key) {
-                     bad = decoded_key.error();
+                     bad = Error{store::make_error_code(store::errc::damaged), decoded_key.error().message};
                      return false;
                    }
                    if (rows.size() + mail.unreadable.size() == kRowsPerLoad) {

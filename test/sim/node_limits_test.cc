@@ -478,6 +478,22 @@ TEST(NodeLimits, AnInboxGivesUpARowWhoseMessageIsDamaged) {
   EXPECT_EQ(node.waiting("s"), (std::vector<std::string>{"3", "new 1", "new 2"}));
 }
 
+TEST(NodeLimits, WhereItCannotBeToldWhatIsDamagedNewerMessagesMakeRoom) {
+  DamagedInbox node({.inbox_messages_max = 3}, [](store::MemoryImage& image) {
+    auto& rows = image.tables[static_cast<size_t>(store::Table::inbox)];
+    const auto first = rows.begin();
+    rows.emplace(first->first + "x", first->second);
+  });
+  node.publish(20);
+  node.world->checkpoint();
+  node.publish(20);
+  EXPECT_EQ(node.messages("s"), 3u);
+  EXPECT_EQ(node.messages("s2"), 3u);
+  EXPECT_EQ(node.value("courier_messages_dropped_total", "unreadable"), 0);
+  EXPECT_EQ(node.value("courier_messages_dropped_total", "inbox_full"), 80);
+  EXPECT_GE(node.value("courier_inbox_read_failures_total"), 1);
+}
+
 TEST(NodeLimits, ADamagedRowStaysWhileThereIsRoom) {
   DamagedInbox node({.inbox_messages_max = 30},
                     [](store::MemoryImage& image) { DamagedInbox::row(image, 1) = "no row"; });
