@@ -28,7 +28,8 @@ struct Client {
   session::Session session;
   Connection* connection = nullptr;
   bool loading = false;                        // a worker reads inbox rows
-  bool pump_wanted = false;                    // in the list of this Turn
+  bool limits_wanted = false;                  // in the list of this Turn
+  bool pump_wanted = false;                    // likewise
   bool walk_pending = false;                   // its RETAINED_NEXT is on the way
   bool subscribed = false;                     // appended a SUBSCRIBE in this run, which may not be back
   bool gap_damaged = false;                    // its rows could not be read when last tried

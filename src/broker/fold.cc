@@ -243,7 +243,7 @@ void Shard::receive(record::Delivery& delivery) {
     }
     after_fold(*client, was_dirty);
     if (!acting_) continue;
-    enforce_limits(*client);
+    want_limits(*client);
     want_pump(*client);
   }
 }

@@ -13,6 +13,8 @@ namespace {
 
 // Rows that one read brings into memory.
 constexpr size_t kRowsPerLoad = 256;
+// Messages that one DROPPED or EXPIRED names.
+constexpr size_t kMessagesPerRecord = 4096;
 
 log::Limit drops{{.per_second = 10}};
 log::Limit damage{{.per_second = 1}};
@@ -145,7 +147,7 @@ void Shard::loaded(LoadedMail& mail) {
       mail.upto <= inbox.gap_end()) {
     inbox.absorb(std::move(*mail.rows), mail.upto);
   }
-  enforce_limits(*client);
+  want_limits(*client);
   want_pump(*client);
 }
 
@@ -168,8 +170,21 @@ void Shard::cannot_read(Client& client, LoadedMail& mail) {
   if (!mail.rows && is_damage(mail.rows.error())) {
     // Not even which messages these are: what came after them makes room.
     client.gap_damaged = true;
-    if (Client* still = find(mail.session); still && evicts) enforce_limits(*still);
+    if (Client* still = find(mail.session); still && evicts) want_limits(*still);
   }
+}
+
+// The ref joins the last record if that says the same of the same session.
+template <typename Record>
+void Shard::add(std::vector<Record>& records, Record of, const record::InboxRef& ref) {
+  const bool another = records.empty() || records.back().session != of.session ||
+                       records.back().messages.size() == kMessagesPerRecord;
+  const auto reason = [](const Record& record) {
+    if constexpr (requires { record.reason; }) return record.reason;
+    return record::DropReason{};
+  };
+  if (another || reason(records.back()) != reason(of)) records.push_back(std::move(of));
+  records.back().messages.push_back(ref);
 }
 
 void Shard::give_up_unread(Client& client, const LoadedMail::Unreadable& row) {
@@ -190,7 +205,7 @@ void Shard::give_up_unread(Client& client, const LoadedMail::Unreadable& row) {
                              row.origin.seq};
   const record::DropReason reason = crowded_by(client);
   leaves(client, ref);
-  append(record::Dropped{client.session.id, {}, reason, {ref}});
+  add(dropped_, {client.session.id, {}, reason, {}}, ref);
 }
 
 // A DROPPED is back: if it was about these, the inbox is read on.
@@ -202,7 +217,7 @@ void Shard::gave_up_unread(const record::Dropped& dropped) {
   unread_.erase(found);
   Client* client = find(dropped.session);
   if (!client) return;
-  enforce_limits(*client);
+  want_limits(*client);
   want_pump(*client);
 }
 
@@ -233,6 +248,22 @@ bool Shard::over_limits(const Client& client) const {
 record::DropReason Shard::crowded_by(const Client& client) const {
   return fill(client).messages > bounds().messages ? record::DropReason::inbox_full_messages
                                                    : record::DropReason::inbox_full_bytes;
+}
+
+// Once a Turn, before anything is sent: what a flood brings is given up by one record.
+void Shard::want_limits(Client& client) {
+  if (client.limits_wanted) return;
+  client.limits_wanted = true;
+  limits_list_.push_back(client.session.id);
+}
+
+void Shard::enforce_wanted_limits() {
+  for (const SessionId id : std::exchange(limits_list_, {})) {
+    Client* client = find(id);
+    if (!client) continue;
+    client->limits_wanted = false;
+    enforce_limits(*client);
+  }
 }
 
 void Shard::enforce_limits(Client& client) {
@@ -276,7 +307,7 @@ void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::Dr
   } else {
     leaves(client, ref);
   }
-  append(record::Dropped{client.session.id, {}, reason, {ref}});
+  add(dropped_, {client.session.id, {}, reason, {}}, ref);
 }
 
 void Shard::expire(Client& client, uint64_t seq, session::Entry& entry) {
@@ -289,7 +320,7 @@ void Shard::expire(Client& client, uint64_t seq, session::Entry& entry) {
   } else {
     leaves(client, ref);
   }
-  append(record::Expired{client.session.id, {}, {ref}});
+  add(expired_, {client.session.id, {}, {}}, ref);
 }
 
 }  // namespace courier::broker

@@ -134,7 +134,10 @@ void Shard::on_mail(Mail mail) {
 }
 
 void Shard::end_turn() {
+  enforce_wanted_limits();
   pump_all();
+  for (record::Dropped& record : std::exchange(dropped_, {})) append(std::move(record));
+  for (record::Expired& record : std::exchange(expired_, {})) append(std::move(record));
   if (!acks_waiting_.empty() &&
       (!batch_.empty() || acks_waiting_.size() > 1024 || out_.clock.mono_ns() >= acks_due_)) {
     for (const SessionId id : std::exchange(acks_waiting_, {})) {

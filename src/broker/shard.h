@@ -247,6 +247,8 @@ class Shard {
   InboxBounds bounds() const;
   bool over_limits(const Client& client) const;
   record::DropReason crowded_by(const Client& client) const;
+  void want_limits(Client& client);
+  void enforce_wanted_limits();
   void enforce_limits(Client& client);
   void note_fullness(Client& client);
   void load(Client& client);
@@ -258,6 +260,8 @@ class Shard {
   void finish_ephemeral(Client& client, const record::InboxRef& ref);
   void drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason);
   void expire(Client& client, uint64_t seq, session::Entry& entry);
+  template <typename Record>
+  static void add(std::vector<Record>& records, Record of, const record::InboxRef& ref);
 
   // --- deadlines.cc ---
   void schedule(Client& client);
@@ -308,10 +312,13 @@ class Shard {
   uint64_t burst_ = 0;  // of the latest FeedMail
   std::deque<InLog> in_log_;
   size_t in_log_bytes_ = 0;
+  // What this Turn gives up, together: one record a session and reason, not one a message.
+  std::vector<record::Dropped> dropped_;
+  std::vector<record::Expired> expired_;
   std::vector<ConnectionId> paused_;   // until in_log_bytes_ falls
   std::vector<ConnectionId> starved_;  // wait_for_memory(): until it is below its ceiling
 
-  std::vector<SessionId> pump_list_;
+  std::vector<SessionId> limits_list_, pump_list_;
   std::vector<SessionId> acks_waiting_;
   MonoNs acks_due_ = INT64_MAX;
 

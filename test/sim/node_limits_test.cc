@@ -17,7 +17,7 @@ World::Options one_shard(broker::Limits limits) {
 
 class Bounded {
  public:
-  explicit Bounded(broker::Limits limits) : world(one_shard(limits)) {
+  explicit Bounded(broker::Limits limits, uint32_t shards = 1) : world({.shards = shards, .limits = limits}) {
     EXPECT_TRUE(world.start().has_value());
     world.settle();
   }
@@ -529,6 +529,36 @@ TEST(NodeLimits, RefusedConnectsAreCountedByReason) {
   };
   EXPECT_EQ(refused("client_identifier_not_valid"), 1);
   EXPECT_EQ(refused("server_unavailable"), 1);
+}
+
+// What a full inbox gives up in one Turn is one record, and each message is counted.
+TEST(NodeLimits, AFloodIntoAFullInboxWritesOneRecordATurn) {
+  Bounded node({.inbox_messages_max = 10});
+  auto asleep = node.connect("s", Version::v5, {}, false);
+  Bounded::subscribe(*asleep, {"t"}, 1, {Qos::at_least_once});
+  node.world.settle();
+  asleep->reset();
+  auto publisher = node.connect("p", Version::v3_1_1);
+  for (uint16_t id = 1; id <= 500; ++id) Bounded::publish(*publisher, "t", std::to_string(id), id);
+  node.world.settle();
+  EXPECT_EQ(node.count<mqtt::Puback>(*publisher), 500u);
+
+  std::vector<size_t> dropped;
+  for (const auto& entry : node.world.whole_log()) {
+    const auto batch = record::decode_batch(entry.bytes);
+    ASSERT_TRUE(batch);
+    for (const record::Record& each : batch->records) {
+      const auto* record = std::get_if<record::Dropped>(&each);
+      if (!record) continue;
+      EXPECT_EQ(record->reason, record::DropReason::inbox_full_messages);
+      dropped.push_back(record->messages.size());
+    }
+  }
+  EXPECT_EQ(dropped, std::vector<size_t>{490});
+  EXPECT_EQ(
+      node.world.metrics().value("courier_messages_dropped_total", {{"reason", "inbox_full"}}).value_or(0),
+      490);
+  EXPECT_EQ(node.world.node().shard(0).find("", "s")->session.inbox.count(), 10u);
 }
 
 }  // namespace
