@@ -7,6 +7,30 @@
 
 namespace courier::broker {
 
+namespace {
+
+// A range erase is a mark that later reads must mind; it has to be worth that.
+constexpr size_t kRowsPerRange = 1024;
+
+void erase_rows(SessionId id, std::vector<session::Inbox::Settled> erased, store::StateBatch& rows) {
+  const auto key = [&](uint64_t seq) { return record::inbox_key(id, seq); };
+  for (size_t begin = 0, end = 0; begin < erased.size(); begin = end) {
+    // One after another, as a flood pushes them out or a client acknowledges them.
+    while (end < erased.size() && erased[end].seq == erased[begin].seq + (end - begin)) ++end;
+    if (end - begin >= kRowsPerRange) {
+      rows.range_erases.push_back(
+          {store::Table::inbox, key(erased[begin].seq), key(erased[end - 1].seq + 1)});
+    } else {
+      for (size_t i = begin; i < end; ++i) rows.erases.push_back({store::Table::inbox, key(erased[i].seq)});
+    }
+  }
+  for (const session::Inbox::Settled& each : erased) {
+    if (!each.sole) rows.messages.push_back({each.position, -1, {}});
+  }
+}
+
+}  // namespace
+
 void Shard::write_dirty(uint64_t checkpoint) {
   CheckpointParts::Part part;
   store::StateBatch& rows = part.rows;
@@ -21,10 +45,7 @@ void Shard::write_dirty(uint64_t checkpoint) {
       rows.puts.push_back({store::Table::inbox, record::inbox_key(id, seq), record::encode_entry(entry)});
       if (!entry.sole) rows.messages.push_back({entry.position, 1, entry.message});
     });
-    for (const auto& erased : session.inbox.take_erased()) {
-      rows.erases.push_back({store::Table::inbox, record::inbox_key(id, erased.seq)});
-      if (!erased.sole) rows.messages.push_back({erased.position, -1, {}});
-    }
+    erase_rows(id, session.inbox.take_erased(), rows);
     rows.puts.push_back({store::Table::session, record::session_key(id), record::encode_session(session)});
     session.dirty = false;
     written_.push_back(id);

@@ -11,8 +11,9 @@ namespace courier::broker {
 
 namespace {
 
-// Rows that one read brings into memory.
-constexpr size_t kRowsPerLoad = 256;
+// Rows that one read brings into memory: so many for a client that is connected; where more than that has to
+// go, up to the second, and no more after so many bytes.
+constexpr size_t kRowsPerLoad = 256, kRowsPerLoadMax = 4096, kBytesPerLoad = 4 * 1024 * 1024;
 // Messages that one DROPPED or EXPIRED names.
 constexpr size_t kMessagesPerRecord = 4096;
 
@@ -57,10 +58,12 @@ Result<void> read_shared(const store::StateStore& store, std::vector<session::In
 }
 
 // On a worker.
-LoadedMail read_rows(const store::StateStore& store, SessionId session, uint64_t from, uint64_t to) {
+LoadedMail read_rows(const store::StateStore& store, SessionId session, uint64_t from, uint64_t to,
+                     size_t rows_max) {
   LoadedMail mail{session, from, to, {}};
   std::vector<session::Inbox::Loaded> rows;
   std::optional<Error> bad;
+  size_t bytes = 0;
   const auto scanned =
       store.scan(store::Table::inbox, record::inbox_key(session, from), record::inbox_key(session, to),
                  [&](std::string_view key, std::string_view value) {
@@ -70,7 +73,8 @@ LoadedMail read_rows(const store::StateStore& store, SessionId session, uint64_t
                      bad = Error{store::make_error_code(store::errc::damaged), decoded_key.error().message};
                      return false;
                    }
-                   if (rows.size() + mail.unreadable.size() == kRowsPerLoad) {
+                   const size_t count = rows.size() + mail.unreadable.size();
+                   if (count >= rows_max || (bytes > kBytesPerLoad && count >= kRowsPerLoad)) {
                      mail.upto = decoded_key->seq;
                      return false;
                    }
@@ -78,6 +82,7 @@ LoadedMail read_rows(const store::StateStore& store, SessionId session, uint64_t
                      mail.unreadable.push_back({decoded_key->seq, {}, {}, entry.error().message});
                      return true;
                    }
+                   bytes += value.size();
                    rows.push_back({decoded_key->seq, std::move(*entry)});
                    return true;
                  });
@@ -122,8 +127,10 @@ void Shard::load(Client& client) {
   client.loading = true;
   const SessionId id = client.session.id;
   const uint64_t from = client.session.inbox.gap_begin(), to = client.session.inbox.gap_end();
-  out_.post.run_on_worker([&store = out_.store, &post = out_.post, shard = index_, id, from, to] {
-    post.post(shard, read_rows(store, id, from, to));
+  const uint64_t stay = bounds().messages, count = fill(client).messages;
+  const size_t rows = std::clamp<uint64_t>(count - std::min(count, stay), kRowsPerLoad, kRowsPerLoadMax);
+  out_.post.run_on_worker([&store = out_.store, &post = out_.post, shard = index_, id, from, to, rows] {
+    post.post(shard, read_rows(store, id, from, to, rows));
   });
 }
 

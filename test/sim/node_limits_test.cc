@@ -561,5 +561,52 @@ TEST(NodeLimits, AFloodIntoAFullInboxWritesOneRecordATurn) {
   EXPECT_EQ(node.world.node().shard(0).find("", "s")->session.inbox.count(), 10u);
 }
 
+TEST(NodeLimits, WhatAFloodPushesOutOfASleepingInboxLeavesTheDiskToo) {
+  constexpr uint16_t kStays = 3000;
+  Bounded node({.inbox_messages_max = kStays});
+  auto asleep = node.connect("s", Version::v5, {}, false);
+  Bounded::subscribe(*asleep, {"t"}, 1, {Qos::at_least_once});
+  node.world.settle();
+  asleep->reset();
+  auto publisher = node.connect("p", Version::v3_1_1);
+  const auto flood = [&](int from) {
+    for (uint16_t id = 1; id <= kStays; ++id)
+      Bounded::publish(*publisher, "t", std::to_string(from + id), id);
+    node.world.settle();
+    node.world.checkpoint();
+  };
+  const auto rows = [&] {
+    size_t count = 0;
+    EXPECT_TRUE(node.world.store().scan(store::Table::inbox, "", "", [&](std::string_view, std::string_view) {
+      ++count;
+      return true;
+    }));
+    return count;
+  };
+  flood(0);
+  EXPECT_EQ(rows(), kStays);
+  flood(kStays);
+  node.world.checkpoint();
+  EXPECT_EQ(rows(), kStays);
+  const auto dropped = [&] {
+    return node.world.metrics()
+        .value("courier_messages_dropped_total", {{"reason", "inbox_full"}})
+        .value_or(0);
+  };
+  EXPECT_EQ(dropped(), kStays);
+
+  node.world.crash();
+  ASSERT_TRUE(node.world.start());
+  node.world.settle();
+  const auto awake = node.connect("s", Version::v5, {}, false);
+  for (int i = 1; i <= kStays; ++i) {
+    const auto got = Bounded::take<mqtt::Publish>(*awake);
+    ASSERT_TRUE(got) << i;
+    ASSERT_EQ(got->payload, std::to_string(kStays + i));
+    awake->send(mqtt::Puback{{got->packet_id, {}, {}, {}}});
+    if (i % 50 == 0) node.world.settle();
+  }
+}
+
 }  // namespace
 }  // namespace courier::sim
