@@ -253,7 +253,9 @@ bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& messa
     if (shard == index_) {
       receive(delivery);
     } else {
-      out_.post.post(shard, DirectMail{std::move(delivery)});
+      const uint64_t bytes = sizeof(delivery) + cost(delivery);
+      out_.shared.backlog.posted(shard, bytes);
+      out_.post.post(shard, DirectMail{std::move(delivery), bytes});
     }
   }
   return true;

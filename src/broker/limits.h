@@ -30,8 +30,9 @@ struct Limits {
   uint32_t subscriptions_per_client_max = 1'000;
   uint32_t retained_messages_max = 1'000'000;
   uint64_t retained_bytes_max = 256 * 1024 * 1024;
-  uint64_t output_bytes_max = 1024 * 1024;            // written to one client and not taken by its socket
-  uint64_t uncommitted_bytes_max = 64 * 1024 * 1024;  // appended by one shard and not back from the log
+  uint64_t output_bytes_max = 1024 * 1024;  // written to one client and not taken by its socket
+  // Appended by one shard and not back from the log; and once more, back and not worked off by one shard.
+  uint64_t uncommitted_bytes_max = 4 * 1024 * 1024;
   uint32_t session_expiry_seconds_max = record::kNeverExpires;
   uint32_t keep_alive_seconds_max = 0;    // 0: the client's own; else what a 5.0 client is told
   uint32_t reconnect_grace_seconds = 30;  // after a start no session expires sooner

@@ -28,11 +28,13 @@ struct FeedMail {
     std::vector<uint32_t> unmatched;  // indexes of PUBLISH records that nobody receives
   };
   std::vector<Back> back;
+  uint64_t bytes = 0;  // of Backlog
 };
 
 // Messages that skip the log, from a publisher's shard to the receivers'.
 struct DirectMail {
   record::Delivery delivery;
+  uint64_t bytes = 0;  // of Backlog
 };
 
 struct AuthMail {
@@ -68,13 +70,16 @@ struct LogStateMail {
   store::LogState state;
 };
 
+// No shard's backlog is too long any more.
+struct RoomMail {};
+
 // Anything else: control requests. Runs on the shard's thread.
 struct TaskMail {
   std::function<void(Shard&)> run;
 };
 
 using Mail = std::variant<FeedMail, DirectMail, AuthMail, LoadedMail, BarrierMail, CheckpointedMail,
-                          LogStateMail, TaskMail>;
+                          LogStateMail, RoomMail, TaskMail>;
 
 // Port: reaches a shard from any thread. Never blocks.
 class Post {

@@ -66,7 +66,7 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
       clock_(clock),
       post_(post),
       metrics_(metrics),
-      shared_(metrics),
+      shared_(metrics, limits_, options_.shard_count),
       directory_(options_.seed, options_.shard_count),
       started_at_(clock.mono_ns()),
       items_(options_.shard_count),
@@ -254,7 +254,9 @@ void Node::post_items(std::vector<std::vector<FeedMail::Back>> back) {
   ++burst_;
   for (uint32_t s = 0; s < options_.shard_count; ++s) {
     if (items_[s].empty() && back[s].empty()) continue;
-    post_.post(s, FeedMail{burst_, std::exchange(items_[s], {}), std::move(back[s])});
+    const uint64_t bytes = cost(items_[s]);
+    shared_.backlog.posted(s, bytes);
+    post_.post(s, FeedMail{burst_, std::exchange(items_[s], {}), std::move(back[s]), bytes});
   }
   shared_.bursts_posted.store(burst_, std::memory_order_release);
 }

@@ -82,10 +82,11 @@ void Shard::on_packet(Connection& connection, const mqtt::Packet& packet) {
   std::visit(Visitor{*this, connection}, packet);
 }
 
-// While too much is on its way through the log, who wants to add to it is not read; everybody else's
-// acknowledgements still are. This packet is its last until there is room.
+// While too much is on its way through the log, or from there to some shard, who wants to add to it is not
+// read; everybody else's acknowledgements still are. This packet is its last until there is room.
 void Shard::hold_back(Connection& connection) {
-  if (in_log_bytes_ + batch_bytes() <= out_.limits.uncommitted_bytes_max) return;
+  if (in_log_bytes_ + batch_bytes() <= out_.limits.uncommitted_bytes_max && !out_.shared.backlog.too_long())
+    return;
   connection.link->pause(Link::uncommitted);
   paused_.push_back(connection.id);
 }
@@ -111,8 +112,12 @@ void Shard::on_mail(Mail mail) {
         for (Pending& pending : mine.pending) self.run(pending, back);
       }
       for (; at < feed.items.size(); ++at) self.fold(feed.items[at]);
+      self.worked_off(feed.bytes);
     }
-    void operator()(DirectMail& direct) const { self.receive(direct.delivery); }
+    void operator()(DirectMail& direct) const {
+      self.receive(direct.delivery);
+      self.worked_off(direct.bytes);
+    }
     void operator()(AuthMail& answer) const {
       if (Connection* connection = self.find(answer.connection))
         self.decided(*connection, std::move(answer.decision));
@@ -128,9 +133,15 @@ void Shard::on_mail(Mail mail) {
         if (connection->client && connection->client->session.walks) self.want_pump(*connection->client);
       }
     }
+    void operator()(RoomMail&) const {}  // end_turn() looks
     void operator()(TaskMail& task) const { task.run(self); }
   };
   std::visit(Visitor{*this}, mail);
+}
+
+void Shard::worked_off(uint64_t bytes) {
+  for (const uint32_t shard : out_.shared.backlog.worked_off(index_, bytes))
+    out_.post.post(shard, RoomMail{});
 }
 
 void Shard::end_turn() {
@@ -166,7 +177,8 @@ void Shard::end_turn() {
     in_log_bytes_ += bytes;
     out_.log.append({index_, ticket, std::exchange(batch_, {}), std::exchange(batch_encoded_, {})});
   }
-  if (!paused_.empty() && in_log_bytes_ <= out_.limits.uncommitted_bytes_max / 2) {
+  if (!paused_.empty() && in_log_bytes_ <= out_.limits.uncommitted_bytes_max / 2 &&
+      !out_.shared.backlog.wait(index_)) {
     for (const ConnectionId id : std::exchange(paused_, {})) {
       if (Connection* connection = find(id)) connection->link->resume(Link::uncommitted);
     }

@@ -275,6 +275,7 @@ class Shard {
 
   // --- records ---
   void hold_back(Connection& connection);
+  void worked_off(uint64_t bytes);  // of the backlog
   size_t batch_bytes() const;
   void append(record::Record record);
   void append(record::Record record, Pending pending);
@@ -315,7 +316,7 @@ class Shard {
   // What this Turn gives up, together: one record a session and reason, not one a message.
   std::vector<record::Dropped> dropped_;
   std::vector<record::Expired> expired_;
-  std::vector<ConnectionId> paused_;   // until in_log_bytes_ falls
+  std::vector<ConnectionId> paused_;   // until in_log_bytes_ and every backlog have fallen
   std::vector<ConnectionId> starved_;  // wait_for_memory(): until it is below its ceiling
 
   std::vector<SessionId> limits_list_, pump_list_;

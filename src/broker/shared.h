@@ -10,6 +10,8 @@
 
 #include "base/ids.h"
 #include "base/metrics.h"
+#include "broker/backlog.h"
+#include "broker/limits.h"
 #include "routing/group_id.h"
 #include "store/state_store.h"
 
@@ -53,8 +55,10 @@ class CheckpointParts {
 
 class Shared {
  public:
-  explicit Shared(Registry& registry) : metrics(registry) {}
+  Shared(Registry& registry, const Limits& limits, size_t shards)
+      : metrics(registry), backlog(shards, limits.uncommitted_bytes_max) {}
   Registry& metrics;
+  Backlog backlog;
   FullInboxes<SessionId> full_inboxes;
   FullInboxes<routing::GroupId> full_groups;
   CheckpointParts* checkpoint_parts = nullptr;  // set before the shards run

@@ -531,6 +531,100 @@ TEST(NodeLimits, RefusedConnectsAreCountedByReason) {
   EXPECT_EQ(refused("server_unavailable"), 1);
 }
 
+// Two shards, of which the caller says when one has its Turn: the publisher's is 0, the receiver's 1.
+class Lagging : public testing::Test {
+ protected:
+  static constexpr uint16_t kMessages = 400;
+  static broker::Limits limits() {
+    broker::Limits limits;
+    limits.uncommitted_bytes_max = 20'000;
+    return limits;
+  }
+  static std::string name_on(uint32_t shard, std::string name) {
+    while (record::session_hash("", name) % 2 != shard) name += 'x';
+    return name;
+  }
+  Lagging() : node(limits(), 2) {}
+  void subscribed(bool clean) {
+    subscriber = node.connect(name_on(1, "s"), Version::v5, {}, clean);
+    publisher = node.connect(name_on(0, "p"), Version::v3_1_1);
+    node.subscribe(*subscriber, {"t"}, 1, {Qos::at_least_once});
+    node.world.settle();
+    ASSERT_TRUE(node.take<mqtt::Suback>(*subscriber));
+  }
+  // As far as it goes while the receiver's shard does nothing.
+  void publisher_alone() {
+    for (size_t left = SIZE_MAX; left > publisher->to_node_bytes();) {
+      left = publisher->to_node_bytes();
+      for (int i = 0; i < 10; ++i) {
+        node.world.turn(0);
+        node.world.log().pump();
+      }
+    }
+  }
+  // The receiver's shard has its Turn: that wakes the publisher's, once.
+  void caught_up(size_t left) {
+    size_t woken = 0;
+    node.world.before_post = [&](uint32_t shard, const broker::Mail& mail) {
+      if (std::holds_alternative<broker::RoomMail>(mail)) woken += shard == 0 ? 1 : 100;
+    };
+    node.world.turn(1);
+    EXPECT_EQ(woken, 1u);
+    EXPECT_EQ(publisher->to_node_bytes(), left);
+    node.world.before_post = {};
+    node.world.turn(0);  // at its end it is read again
+    node.world.turn(0);
+    EXPECT_LT(publisher->to_node_bytes(), left);
+  }
+  void expect_all_arrive() {
+    node.world.settle();
+    EXPECT_EQ(publisher->to_node_bytes(), 0u);
+    for (uint16_t id = 1; id <= kMessages;) {
+      const auto got = node.take<mqtt::Publish>(*subscriber);
+      ASSERT_TRUE(got) << id;
+      EXPECT_EQ(got->payload.substr(0, 3), std::to_string(100 + id++));
+      if (got->qos == Qos::at_most_once) continue;
+      subscriber->send(mqtt::Puback{{got->packet_id, {}, {}, {}}});
+      node.world.settle();
+    }
+  }
+  void publish(Qos qos) {
+    for (uint16_t id = 1; id <= kMessages; ++id) {
+      const std::string payload = std::to_string(100 + id) + std::string(200, 'x');
+      node.publish(*publisher, "t", payload, qos == Qos::at_most_once ? 0 : id);
+    }
+  }
+
+  Bounded node;
+  std::shared_ptr<Wire> subscriber, publisher;
+};
+
+TEST_F(Lagging, WhoPublishesIsNotReadUntilTheReceiversShardHasCaughtUp) {
+  subscribed(false);
+  publish(Qos::at_least_once);
+  publisher_alone();
+  const size_t left = publisher->to_node_bytes();
+  EXPECT_GT(left, kMessages * 100u);
+  EXPECT_GT(node.count<mqtt::Puback>(*publisher), 10u);  // what was taken is answered
+  caught_up(left);
+  expect_all_arrive();
+}
+
+TEST_F(Lagging, SoIsWhoPublishesWhatSkipsTheLog) {
+  for (const Qos qos : {Qos::at_most_once, Qos::at_least_once}) {
+    subscribed(true);
+    publish(qos);
+    publisher_alone();
+    const size_t left = publisher->to_node_bytes();
+    EXPECT_GT(left, kMessages * 100u);
+    caught_up(left);
+    expect_all_arrive();
+    subscriber->reset();
+    publisher->reset();
+    node.world.settle();
+  }
+}
+
 // What a full inbox gives up in one Turn is one record, and each message is counted.
 TEST(NodeLimits, AFloodIntoAFullInboxWritesOneRecordATurn) {
   Bounded node({.inbox_messages_max = 10});
