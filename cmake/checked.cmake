@@ -28,14 +28,6 @@ list(FILTER in_threads EXCLUDE REGEX
 add_custom_target(checked_asan DEPENDS ${checked})
 add_custom_target(checked_tsan DEPENDS ${in_threads})
 
-# What is tested is optimized, the tests themselves are not: they would take twice as long to compile.
-if(COURIER_ASAN OR COURIER_TSAN)
-  list(FILTER checked INCLUDE REGEX "_test$")
-  foreach(test ${checked})
-    target_compile_options(${test} PRIVATE -O0)
-  endforeach()
-endif()
-
 # tools/sanitizer-tests writes this file; without it a run shows this build's own tests only.
 file(WRITE ${PROJECT_BINARY_DIR}/foreign_tests.cmake
      "if(EXISTS [==[${PROJECT_BINARY_DIR}/sanitizer_tests.cmake]==])\n"

@@ -1,3 +1,25 @@
+# What is tested is optimized, the tests themselves are not: compiling them would take twice as long. For the same
+# reason gmock is read once for all of them.
+add_library(courier_test_headers OBJECT ${CMAKE_CURRENT_LIST_DIR}/test_headers.cc)
+target_link_libraries(courier_test_headers PRIVATE GTest::gmock)
+target_precompile_headers(courier_test_headers PRIVATE <gmock/gmock.h> <gtest/gtest.h>)
+target_compile_options(courier_test_headers PRIVATE ${COURIER_TEST_OPTIMIZATION})
+
+function(courier_test_program target)
+  add_executable(${target} ${ARGN})
+  target_compile_options(${target} PRIVATE ${COURIER_TEST_OPTIMIZATION})
+  target_precompile_headers(${target} REUSE_FROM courier_test_headers)
+endfunction()
+
+# courier_test(TARGET NAME source… LIBS library…): a program of unit tests, which ctest knows as NAME.
+function(courier_test target name)
+  cmake_parse_arguments(ARG "" "" "LIBS" ${ARGN})
+  courier_test_program(${target} ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${target} PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${target})
+  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 300)
+endfunction()
+
 # A folder under src/ is a library: every .cc in it, except tests. Its *_test.cc become one test program,
 # its *_fuzz.cc one fuzzer each (clang) and a replay of the corpus beside it as an ordinary test.
 function(courier_folder name)
@@ -27,11 +49,8 @@ function(courier_folder name)
   target_link_libraries(${target} ${kind} ${ARG_LIBS})
 
   if(tests)
-    add_executable(${flat}_test ${tests})
-    target_link_libraries(${flat}_test PRIVATE ${target} GTest::gmock GTest::gtest_main)
+    courier_test(${flat}_test unit.${name} ${tests} LIBS ${target})
     target_compile_definitions(${flat}_test PRIVATE SAMPLES_DIR="${dir}/samples")
-    add_test(NAME unit.${name} COMMAND ${flat}_test)
-    set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300)
   endif()
   foreach(fuzzer ${fuzzers})
     get_filename_component(stem ${fuzzer} NAME_WE)

@@ -6,7 +6,8 @@ option(COURIER_LONG "Register the long versions of fault, simulation and fuzz te
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  # Without this it would not keep what was compiled with precompiled headers.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
 endif()
 find_program(MOLD_PROGRAM mold)
 if(MOLD_PROGRAM)
@@ -19,7 +20,7 @@ add_compile_options(-Wno-missing-field-initializers)
 add_compile_options($<$<CONFIG:Release>:-g1>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports these inside the standard library where nothing is wrong (GCC bugs 105329, 105651).
-  add_compile_options(-Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds)
+  add_compile_options(-Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds)
 endif()
 if(COURIER_ASAN)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all)
@@ -32,6 +33,12 @@ endif()
 if(COURIER_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
   add_link_options(-fsanitize=address,undefined)
+endif()
+
+if(COURIER_ASAN OR COURIER_TSAN)
+  set(COURIER_TEST_OPTIMIZATION -O0)
+else()
+  set(COURIER_TEST_OPTIMIZATION $<$<CONFIG:Release>:-O1>)
 endif()
 
 find_package(Threads REQUIRED)
