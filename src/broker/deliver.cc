@@ -214,7 +214,7 @@ void Shard::ask_to_send(Connection& connection) {
     if (!entry || entry->qos != Qos::exactly_once || entry->step != Step::queued) continue;
     if (entry->step_pending || entry->leaving || entry->acked) continue;
     entry->step_pending = true;
-    sent.messages.push_back(ref_of(client, seq, *entry));
+    sent.messages.push_back(ref_of(seq, *entry));
   }
   if (!sent.messages.empty()) append(std::move(sent));
 }

@@ -30,7 +30,7 @@ void Shard::settle(Connection& connection, uint64_t seq, session::Entry& entry) 
   if (connection.in_flight > 0) --connection.in_flight;
   metrics_.delivered[static_cast<size_t>(entry.qos)]->add();
   entry.acked = true;
-  const record::InboxRef ref = ref_of(client, seq, entry);
+  const record::InboxRef ref = ref_of(seq, entry);
   auto& waiting = entry.qos == Qos::at_least_once ? client.acked : client.completed;
   if (!client.session.id.ephemeral()) {
     leaves(client, ref);
@@ -90,7 +90,7 @@ void Shard::handle(Connection& connection, const mqtt::Pubrec& packet) {
   }
   if (entry.step_pending) return;  // its RECEIVED is on the way
   entry.step_pending = true;
-  append(record::Received{{{client.session.id, connection.attach}, {ref_of(client, *seq, entry)}}});
+  append(record::Received{{{client.session.id, connection.attach}, {ref_of(*seq, entry)}}});
 }
 
 void Shard::handle(Connection& connection, const mqtt::Pubcomp& packet) {

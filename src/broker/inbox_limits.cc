@@ -101,7 +101,7 @@ LoadedMail read_rows(const store::StateStore& store, SessionId session, uint64_t
 
 }  // namespace
 
-record::InboxRef Shard::ref_of(const Client&, uint64_t seq, const session::Entry& entry) const {
+record::InboxRef Shard::ref_of(uint64_t seq, const session::Entry& entry) const {
   const session::GroupOrigin origin = entry.origin();
   return {seq,
           entry.position,
@@ -306,7 +306,7 @@ void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::Dr
             {{"client_id", client.session.client_id},
              {"topic", entry.message->topic},
              {"reason", record::name(reason)}});
-  const record::InboxRef ref = ref_of(client, seq, entry);
+  const record::InboxRef ref = ref_of(seq, entry);
   entry.leaving = true;
   if (client.session.id.ephemeral()) {
     finish_ephemeral(client, ref);
@@ -319,7 +319,7 @@ void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::Dr
 
 void Shard::expire(Client& client, uint64_t seq, session::Entry& entry) {
   metrics_.dropped.expired.add();
-  const record::InboxRef ref = ref_of(client, seq, entry);
+  const record::InboxRef ref = ref_of(seq, entry);
   entry.leaving = true;
   if (client.session.id.ephemeral()) {
     finish_ephemeral(client, ref);

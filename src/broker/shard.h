@@ -256,7 +256,7 @@ class Shard {
   void cannot_read(Client& client, LoadedMail& mail);
   void give_up_unread(Client& client, const LoadedMail::Unreadable& row);
   void gave_up_unread(const record::Dropped& dropped);
-  record::InboxRef ref_of(const Client& client, uint64_t seq, const session::Entry& entry) const;
+  record::InboxRef ref_of(uint64_t seq, const session::Entry& entry) const;
   void finish_ephemeral(Client& client, const record::InboxRef& ref);
   void drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason);
   void expire(Client& client, uint64_t seq, session::Entry& entry);

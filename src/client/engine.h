@@ -35,8 +35,8 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/ring.h"
 #include "client/options.h"
-#include "client/ring.h"
 #include "client/slots.h"
 #include "mqtt/packet.h"
 

@@ -21,9 +21,9 @@
 #include <string>
 #include <vector>
 
+#include "base/ring.h"
 #include "client/limits.h"
 #include "client/options.h"
-#include "client/ring.h"
 
 namespace courier::client {
 

@@ -25,8 +25,8 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/ring.h"
 #include "mqtt/message.h"
-#include "session/ring.h"
 
 namespace courier::session {
 

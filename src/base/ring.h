@@ -2,7 +2,7 @@
 // nothing most of the time, and there are millions of them (std::deque keeps 600 bytes from its first
 // breath).
 //
-// Grows by doubling; gives its memory back as soon as it is empty. Owned by its Inbox.
+// Grows by doubling; gives its memory back as soon as it is empty. Not for several threads.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 #include "base/check.h"
 
-namespace courier::session {
+namespace courier {
 
 template <typename T>
 class Ring {
@@ -28,6 +28,7 @@ class Ring {
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   T& operator[](size_t index) { return items_[(front_ + index) & (capacity_ - 1)]; }
+  const T& operator[](size_t index) const { return items_[(front_ + index) & (capacity_ - 1)]; }
   T& front() { return (*this)[0]; }
 
   T& emplace_back(T item = {}) {
@@ -37,10 +38,18 @@ class Ring {
     return place;
   }
   void push_back(T item) { emplace_back(std::move(item)); }
-  void pop_front() {
-    front() = T{};
+  void push_front(T item) {
+    if (size_ == capacity_) grow();
+    front_ = (front_ + capacity_ - 1) & (capacity_ - 1);
+    ++size_;
+    front() = std::move(item);
+  }
+  T pop_front() {
+    CHECK(size_ > 0);
+    T item = std::exchange(front(), T{});
     front_ = (front_ + 1) & (capacity_ - 1);
     if (--size_ == 0) clear();
+    return item;
   }
   // Drops all from `size` on, which is not more than there are.
   void truncate(size_t size) {
@@ -77,4 +86,4 @@ class Ring {
   uint32_t front_ = 0, size_ = 0;
 };
 
-}  // namespace courier::session
+}  // namespace courier

@@ -1,4 +1,4 @@
-#include "session/ring.h"
+#include "base/ring.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <memory>
 #include <random>
 
-namespace courier::session {
+namespace courier {
 namespace {
 
 TEST(Ring, BehavesAsADequeDoes) {
@@ -16,11 +16,14 @@ TEST(Ring, BehavesAsADequeDoes) {
     std::deque<uint32_t> model;
     for (uint32_t i = 0; i < 2000; ++i) {
       const uint32_t choice = random() % 100;
-      if (choice < 52) {
+      if (choice < 45) {
         ring.push_back(std::make_unique<uint32_t>(i));
         model.push_back(i);
+      } else if (choice < 52) {
+        ring.push_front(std::make_unique<uint32_t>(i));
+        model.push_front(i);
       } else if (choice < 97 && !model.empty()) {
-        ring.pop_front();
+        EXPECT_EQ(*ring.pop_front(), model.front());
         model.pop_front();
       } else if (choice == 98) {
         const size_t size = random() % (model.size() + 1);
@@ -54,4 +57,4 @@ TEST(Ring, WhatLeavesIsDestroyedAtOnce) {
 }
 
 }  // namespace
-}  // namespace courier::session
+}  // namespace courier
