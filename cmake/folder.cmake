@@ -11,6 +11,9 @@ function(courier_test_program target)
   target_precompile_headers(${target} REUSE_FROM courier_test_headers)
 endfunction()
 
+# All fuzzers, for tools/test --long.
+add_custom_target(fuzzers)
+
 # courier_test(TARGET NAME source… LIBS library…): a program of unit tests, which ctest knows as NAME.
 function(courier_test target name)
   cmake_parse_arguments(ARG "" "" "LIBS" ${ARGN})
@@ -58,6 +61,7 @@ function(courier_folder name)
     target_link_libraries(${flat}_${stem} PRIVATE ${target})
     if(COURIER_FUZZ)
       target_link_options(${flat}_${stem} PRIVATE -fsanitize=fuzzer)
+      add_dependencies(fuzzers ${flat}_${stem})
     else()
       # Without libFuzzer the same entry point replays the committed corpus.
       target_sources(${flat}_${stem} PRIVATE ${PROJECT_SOURCE_DIR}/test/fuzz/replay_main.cc)
