@@ -246,6 +246,65 @@ TEST(Client, CutFromWithinAHookStopsDelivery) {
   EXPECT_THAT(script.said, ElementsAre("connected", "message x", "still readable x"));
 }
 
+// The server sees nothing at all until the client is back: then the take-over first, the old end after it.
+TEST(Client, ASilentCutLeavesTheServerWaiting) {
+  Script script;
+  Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
+  ASSERT_TRUE(client.open());
+  const net::Fd first = script.greet(kConnack);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  client.cut(Cut::silent);
+  EXPECT_EQ(client.state(), Client::State::closed);
+  script.loop->run_once(0);
+  char room[64];
+  const auto gone = [&] { return ::recv(first.get(), room, sizeof room, MSG_DONTWAIT) == 0; };
+  while (::recv(first.get(), room, sizeof room, MSG_DONTWAIT) > 0) continue;
+  EXPECT_FALSE(gone());
+  ASSERT_TRUE(client.open());
+  const net::Fd second = script.accept();
+  EXPECT_EQ(script.read(second, 2).substr(0, 1), "\x10");
+  EXPECT_FALSE(gone());
+  script.write(second, kConnack);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  EXPECT_TRUE(script.until(gone));
+}
+
+TEST(Client, WhatComesOnASilentlyCutConnectionIsNotForTheNext) {
+  Script script;
+  Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
+  ASSERT_TRUE(client.open());
+  net::Fd first = script.greet(kConnack);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  client.cut(Cut::silent);
+  script.write(first, std::string("\x30\x05\x00\x01t\x00x", 7));
+  first.reset();
+  for (int turn = 0; turn < 20; ++turn) script.loop->run_once(0);
+  EXPECT_EQ(client.state(), Client::State::closed);
+  ASSERT_TRUE(client.open());
+  const net::Fd second = script.greet(kConnack);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  EXPECT_THAT(script.said, ElementsAre("connected", "connected"));
+}
+
+TEST(Client, ReadsNothingWhileItIsToldNotTo) {
+  Script script;
+  script.on.message = [&](Client& client, const mqtt::Publish& publish) {
+    script.said.push_back("message " + std::string(publish.payload));
+    client.set_reading(false);
+  };
+  Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
+  ASSERT_TRUE(client.open());
+  const net::Fd peer = script.greet(kConnack);
+  script.write(peer, std::string("\x30\x05\x00\x01t\x00x", 7));
+  ASSERT_TRUE(script.until([&] { return script.said.size() == 2; }));
+  script.write(peer, std::string("\x30\x05\x00\x01t\x00y", 7));
+  for (int turn = 0; turn < 20; ++turn) script.loop->run_once(0);
+  EXPECT_THAT(script.said, ElementsAre("connected", "message x"));
+  client.set_reading(true);
+  ASSERT_TRUE(script.until([&] { return script.said.size() == 3; }));
+  EXPECT_EQ(script.said.back(), "message y");
+}
+
 TEST(Client, CloseFromWithinAHookAnswersWhatWasDelivered) {
   Script script;
   script.on.message = [&](Client& client, const mqtt::Publish&) { client.close(); };
