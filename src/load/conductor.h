@@ -1,0 +1,103 @@
+// Leads a run: stages in their order, figures second by second, thresholds, the end.
+//
+//              every stage over, or abort            nothing awaited, or drain over         all gone
+//   playing ───────────────────────────► draining ───────────────────────────► leaving ────────► over
+//      │                                                                          ▲
+//      └──────────────────────────────── interrupt() ─────────────────────────────┘
+//
+// It is asked to tick() about ten times a second and asks its workers then. Owned by one thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "load/result.h"
+#include "load/worker.h"
+
+namespace courier::load {
+
+// A worker, wherever it is.
+class Hand {
+ public:
+  virtual ~Hand() = default;
+  virtual void begin_stage(size_t stage) = 0;
+  virtual void end_stage() = 0;
+  virtual void hang_up() = 0;
+  virtual bool gone() = 0;
+  // Since the last one. Nothing: none has come meanwhile.
+  virtual std::optional<WorkerReport> report() = 0;
+  virtual std::vector<Letters> take_letters() = 0;
+  virtual void deliver(const Letters& letters) = 0;
+  virtual void share_is_ready(uint32_t share) = 0;
+  // What was still awaited when it was told to hang up, in words, at most kMissingShown. Once it is gone.
+  virtual std::vector<std::string> missing() = 0;
+  // Why it can play no longer; empty while it can.
+  virtual std::string trouble() const { return {}; }
+};
+
+class Conductor {
+ public:
+  enum class Phase : uint8_t { playing, draining, leaving, over };
+
+  // The scenario outlives it.
+  Conductor(const Scenario& scenario, std::vector<std::unique_ptr<Hand>> hands, const Clock& clock);
+
+  void start();
+  void tick();
+  void interrupt();
+  bool over() const { return phase_ == Phase::over; }
+  // When it is over; also before, for a report of what there is.
+  RunResult result() const;
+
+  // For the line that shows how it goes. One finished second at a time, when there is one.
+  std::function<void(const Second&, const Conductor&)> on_second;
+  std::function<void(const StageResult&)> on_stage;
+
+  Phase phase() const { return phase_; }
+  size_t stage() const { return stage_; }
+  MonoNs started_ns() const { return started_ns_; }
+  double stage_seconds() const { return seconds() - stage_began_; }
+  const Scenario& scenario() const { return scenario_; }
+
+ private:
+  struct Place {
+    std::vector<uint32_t> connected, ready;
+    uint64_t awaited = 0, absent = 0, overdue = 0, replies = 0;
+    bool steps_done = false;
+  };
+  double seconds() const { return static_cast<double>(clock_.mono_ns() - started_ns_) / 1e9; }
+  void gather();
+  void close_second(double now);
+  void begin_stage(size_t stage);
+  void end_stage(std::string trouble);
+  bool stage_is_over(double now, std::string& trouble);
+  bool holds(const Until& until) const;
+  void judge_early(double now);
+  void drain();
+  void leave(std::string trouble);
+  void give_up(const std::string& trouble);
+  void finish();
+  Tally judged(const Threshold& threshold) const;
+  uint64_t sum(uint64_t Place::*member) const;
+
+  const Scenario& scenario_;
+  std::vector<std::unique_ptr<Hand>> hands_;
+  const Clock& clock_;
+  MonoNs started_ns_ = 0;
+  Phase phase_ = Phase::playing;
+  size_t stage_ = 0;
+  double stage_began_ = 0, phase_began_ = 0;
+  std::vector<Place> places_;
+  std::vector<bool> share_ready_;
+  Tally second_, total_;
+  int64_t cpu_us_ = 0;  // of this second
+  double second_ends_ = 1;
+  std::vector<StageResult> stages_;
+  std::vector<Second> series_;
+  std::vector<double> broken_since_;  // by threshold, for its grace; negative: it holds
+  RunResult result_;
+};
+
+}  // namespace courier::load

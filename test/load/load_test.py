@@ -1,0 +1,349 @@
+#!/usr/bin/env python3
+"""courier load as its users run it, against a real courierd.   load_test.py COURIERD COURIER [unittest arguments…]"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "test" / "interop"), str(ROOT / "test" / "load")]
+import mqtt_proxy  # noqa: E402
+import with_broker  # noqa: E402
+
+COURIERD, COURIER = sys.argv[1:3]
+WAIT = 60
+
+PUSH = """
+courier_load: 1
+name: push
+vars: {{ phones: 20, rate: 400/s, messages: 400, qos: 1, version: "3.1.1", drain: 1s }}
+target: {{ brokers: [ "mqtt://127.0.0.1:{port}" ] }}
+groups:
+  phones:
+    count: ${{phones}}
+    mqtt: {{ version: "${{version}}", clean_session: true }}
+    subscribe: [ {{ topic: "phone/{{n}}", qos: "${{qos}}" }} ]
+  backends: {{ count: 4, client_id: "backend-{{n}}" }}
+stages:
+  - name: connect
+    timeout: 20s
+    steps: [ {{ connect: {{ group: [phones, backends], over: 200ms }} }} ]
+    until: {{ connected: 100% }}
+  - name: push
+    steps:
+      - publish: {{ group: backends, rate: "${{rate}}", count: "${{messages}}", topic: "phone/{{pick}}", pick: {{ from: phones, distribution: sequential }}, qos: 1, payload: {{ size: 100B }} }}
+drain: ${{drain}}
+thresholds:
+{thresholds}
+"""
+
+
+class Load(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="courier-load-"))
+        cls.port = with_broker.free_port()
+        cls.broker = with_broker.start(COURIERD, cls.folder, cls.port)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.broker.send_signal(signal.SIGTERM)
+        cls.broker.wait(timeout=WAIT)
+        shutil.rmtree(cls.folder)
+
+    def write(self, text, name="scenario.yaml"):
+        path = self.folder / name
+        path.write_text(text)
+        return str(path)
+
+    def push(self, port=None, thresholds="  - all: delivery.lost == 0"):
+        return self.write(PUSH.format(port=port or self.port, thresholds=thresholds))
+
+    def start(self, *arguments, **more):
+        environment = {**os.environ, "COURIER_LOAD_TOKEN": "secret", **more.pop("env", {})}
+        return subprocess.Popen([COURIER, "load", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True, env=environment, **more)
+
+    def run_load(self, *arguments, code=0, env={}):
+        process = self.start(*arguments, env=env)
+        out, err = process.communicate(timeout=WAIT)
+        self.assertEqual(process.returncode, code, out + err)
+        return out, err
+
+    def play(self, scenario, *arguments, code=0, env={}):
+        result = self.folder / "result.json"
+        result.unlink(missing_ok=True)
+        self.run_load("run", scenario, "--json", str(result), *arguments, code=code, env=env)
+        return json.loads(result.read_text())
+
+    def counts(self, result):
+        return {name: result["total"]["counts"].get(name, 0) for name in
+                ("publish.sent", "publish.acked", "delivery.expected", "delivery.received", "delivery.lost",
+                 "delivery.duplicates", "delivery.out_of_order", "delivery.damaged", "delivery.unexpected")}
+
+    # --- what is counted ---
+
+    def test_everything_arrives_and_is_counted(self):
+        counts = self.counts(self.play(self.push()))
+        self.assertEqual(counts, {"publish.sent": 400, "publish.acked": 400, "delivery.expected": 400,
+                                  "delivery.received": 400, "delivery.lost": 0, "delivery.duplicates": 0,
+                                  "delivery.out_of_order": 0, "delivery.damaged": 0, "delivery.unexpected": 0})
+
+    def meddled(self, plan, *arguments):
+        proxy = mqtt_proxy.Proxy(("127.0.0.1", self.port), plan)
+        result = self.play(self.push(port=proxy.port, thresholds="  - all: publish.sent > 0"), *arguments)
+        return proxy, self.counts(result)
+
+    def test_exactly_what_a_proxy_drops_doubles_swaps_and_damages_is_reported(self):
+        # Far enough apart that no two meet in one client's stream: 20 phones in turn, and 4 backends.
+        plan = {n: kind for i, kind in enumerate(("drop", "double", "swap", "damage")) for n in range(10 + i * 7, 360, 90)}
+        for qos, version, workers in ((0, "3.1.1", 1), (0, "5", 3), (1, "5", 1), (1, "3.1.1", 3)):
+            with self.subTest(qos=qos, version=version, workers=workers):
+                proxy, counts = self.meddled(plan, "--set", f"qos={qos}", "--set", f"version={version}",
+                                             "--workers", str(workers))
+                self.assertEqual(proxy.done, {"drop": 4, "double": 4, "swap": 4, "damage": 4})
+                self.assertEqual(counts["publish.sent"], 400)
+                self.assertEqual(counts["delivery.expected"], 400)
+                self.assertEqual(counts["delivery.lost"], 8, "dropped, and damaged")
+                self.assertEqual(counts["delivery.received"], 392)
+                self.assertEqual(counts["delivery.duplicates"], 4)
+                self.assertEqual(counts["delivery.damaged"], 4)
+                self.assertEqual(counts["delivery.unexpected"], 0)
+
+    def test_disorder_is_counted_within_a_publisher_and_topic(self):
+        plan = {n: "swap" for n in (5, 50, 100)}
+        proxy = mqtt_proxy.Proxy(("127.0.0.1", self.port), plan)
+        result = self.play(self.push(port=proxy.port, thresholds="  - all: publish.sent > 0"),
+                           "--set", "phones=1", "--set", "qos=0", "--set", "rate=2000/s")
+        counts = self.counts(result)
+        # With four backends in turn, neighbours are of different publishers: swapping them is no disorder.
+        self.assertEqual(proxy.done["swap"], 3)
+        self.assertEqual(counts["delivery.out_of_order"], 0)
+        self.assertEqual(counts["delivery.lost"], 0)
+        scenario = pathlib.Path(self.push(port=proxy.port, thresholds="  - all: publish.sent > 0"))
+        scenario.write_text(scenario.read_text().replace("count: 4, client_id", "count: 1, client_id"))
+        proxy.seen, proxy.done["swap"] = 0, 0
+        counts = self.counts(self.play(str(scenario), "--set", "phones=1", "--set", "qos=0", "--set", "rate=2000/s"))
+        self.assertEqual(proxy.done["swap"], 3)
+        self.assertEqual(counts["delivery.out_of_order"], 3)
+        self.assertEqual(counts["delivery.lost"], 0)
+
+    # --- how it ends ---
+
+    def test_a_broken_threshold_ends_with_99(self):
+        out, _ = self.run_load("run", self.push(thresholds="  - all: publish.sent < 10\n  - push: delivery.lost == 0"), code=99)
+        self.assertRegex(out, r"FAIL all: publish.sent < 10 +\(400\)")
+        self.assertRegex(out, r"ok +push: delivery.lost == 0 +\(0\)")
+
+    def test_a_scenario_that_makes_no_sense_ends_with_2_and_says_where(self):
+        path = self.write(PUSH.format(port=self.port, thresholds="  - all: delivery.lots == 0").replace("steps:\n", "stepz:\n"))
+        out, err = self.run_load("run", path, code=2)
+        self.assertEqual(out, "")
+        self.assertRegex(err, r"scenario.yaml:\d+:\d+: error: .*stepz.*did you mean \"steps\"")
+        self.assertRegex(err, r"scenario.yaml:\d+:\d+: error: .*delivery.lots.*did you mean")
+
+    def test_a_target_that_is_not_there_ends_with_3_at_once(self):
+        began = time.monotonic()
+        _, err = self.run_load("run", self.push(port=with_broker.free_port()), code=3)
+        self.assertIn("refused", err)
+        self.assertLess(time.monotonic() - began, 10)
+
+    def test_a_generator_that_was_too_slow_ends_with_4(self):
+        process = self.start("run", self.push(), "--set", "rate=100/s")
+        for line in process.stderr:
+            if re.search(r" push .* [1-9]\d*/s sent", line):
+                break
+        process.send_signal(signal.SIGSTOP)
+        with socket.create_connection(("127.0.0.1", self.port)) as s:  # two seconds, as a clock that does not sleep
+            s.settimeout(2)
+            try:
+                s.recv(1)
+            except TimeoutError:
+                pass
+        process.send_signal(signal.SIGCONT)
+        out, err = process.communicate(timeout=WAIT)
+        self.assertEqual(process.returncode, 4, out + err)
+        self.assertIn("too slow", out)
+
+    def test_an_interrupted_run_ends_with_130_and_a_report_that_says_so(self):
+        result = self.folder / "interrupted.json"
+        page = self.folder / "interrupted.html"
+        process = self.start("run", self.push(), "--set", "messages=100000", "--json", str(result), "--html", str(page), "--workers", "2")
+        for line in process.stderr:
+            if "/s arrived" in line and " push " in line:
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=WAIT)
+        self.assertEqual(process.returncode, 130, out + err)
+        written = json.loads(result.read_text())
+        self.assertEqual(written["outcome"], "interrupted")
+        self.assertGreater(written["total"]["counts"]["publish.sent"], 0)
+        self.assertIn('"outcome":"interrupted"', page.read_text())
+
+    # --- several processes, several machines ---
+
+    def test_workers_and_agents_count_as_one_process_does(self):
+        listening = with_broker.free_port()
+        agent = self.start("agent", "--listen", f"127.0.0.1:{listening}")
+        try:
+            self.assertIn("waiting for leaders", agent.stderr.readline())
+            alone = self.counts(self.play(self.push()))
+            workers = self.play(self.push(), "--workers", "3")
+            agents = self.play(self.push(), *["--agent", f"127.0.0.1:{listening}"] * 2)
+            self.assertEqual(self.counts(workers), alone)
+            self.assertEqual(self.counts(agents), alone)
+            self.assertEqual((workers["workers"], agents["workers"]), (3, 2))
+        finally:
+            agent.terminate()
+            agent.communicate(timeout=WAIT)
+        self.assertEqual(agent.returncode, 0)
+
+    def test_an_agent_serves_only_who_knows_the_token(self):
+        listening = with_broker.free_port()
+        agent = self.start("agent", "--listen", f"127.0.0.1:{listening}")
+        try:
+            agent.stderr.readline()
+            _, err = self.run_load("run", self.push(), "--agent", f"127.0.0.1:{listening}", code=3,
+                                   env={"COURIER_LOAD_TOKEN": "wrong"})
+            self.assertIn("token", err)
+            # And what speaks no language of ours is let go.
+            with socket.create_connection(("127.0.0.1", listening)) as s:
+                s.settimeout(WAIT)
+                s.recv(4096)
+                s.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                while s.recv(4096):
+                    pass
+        finally:
+            agent.terminate()
+            agent.communicate(timeout=WAIT)
+
+    def test_an_agent_for_everybody_needs_a_token(self):
+        _, err = self.run_load("agent", "--listen", "0.0.0.0:0", code=2, env={"COURIER_LOAD_TOKEN": ""})
+        self.assertIn("COURIER_LOAD_TOKEN", err)
+
+    def test_a_lost_worker_makes_the_result_invalid(self):
+        process = self.start("run", self.push(), "--set", "messages=100000", "--workers", "2")
+        for line in process.stderr:
+            if "/s arrived" in line and " push " in line:
+                break
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        self.assertEqual(len(children), 2)
+        os.kill(int(children[0]), signal.SIGKILL)
+        out, err = process.communicate(timeout=WAIT)
+        self.assertEqual(process.returncode, 4, out + err)
+        self.assertIn("worker", out)
+
+    # --- beside it ---
+
+    def test_check_connects_nowhere_and_says_what_it_costs(self):
+        out, _ = self.run_load("check", self.push(port=1))
+        self.assertIn("24 clients in 2 groups", out)
+        self.assertRegex(out, r"push .*400 messages")
+        self.assertRegex(out, r"connections +24")
+
+    def test_every_quick_kind_runs_and_prints_a_scenario_that_runs(self):
+        for kind in ("conn", "pub", "sub", "p2p", "fanout", "fanin", "offline"):
+            with self.subTest(kind=kind):
+                flags = ["-p", str(self.port), "-c", "20", "-d", "1"]
+                if kind not in ("conn", "sub"):
+                    flags += ["-r", "100", "-s", "100"]
+                out, _ = self.run_load("quick", kind, *flags)
+                self.assertIn("passed", out)
+                printed, _ = self.run_load("quick", kind, *flags, "--print")
+                self.run_load("check", self.write(printed, "printed.yaml"))
+
+    def test_compare_says_what_is_worse(self):
+        good = self.folder / "good.json"
+        self.play(self.push())
+        shutil.copy(self.folder / "result.json", good)
+        worse = json.loads(good.read_text())
+        worse["total"]["counts"]["delivery.lost"] = 3
+        bad = self.folder / "bad.json"
+        bad.write_text(json.dumps(worse))
+        self.run_load("compare", str(good), str(good))
+        out, _ = self.run_load("compare", str(good), str(bad), code=99)
+        self.assertRegex(out, r"delivery.lost +0 +3 +worse")
+        _, err = self.run_load("compare", str(good), self.push(), code=2)
+        self.assertIn("not a result", err)
+
+    def test_the_schema_is_json(self):
+        out, _ = self.run_load("schema")
+        self.assertIn("courier_load", json.loads(out)["properties"])
+
+    # --- the report, in a browser ---
+
+    def in_browser(self, page, *flags):
+        """What the browser made of the page; whatever it complains about fails the test."""
+        done = subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                               f"--user-data-dir={self.folder}/browser", "--enable-logging=stderr", "--window-size=1200,2600",
+                               "--virtual-time-budget=5000", *flags, f"file://{page}"],
+                              capture_output=True, text=True, timeout=WAIT)
+        complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+        self.assertEqual(complaints, [])
+        return done.stdout
+
+    def test_a_browser_shows_the_report_with_its_plots(self):
+        page = self.folder / "report.html"
+        self.run_load("run", self.push(thresholds="  - push: delivery.lost == 0\n  - all: publish.sent < 10"), "--set", "rate=100/s",
+                      "--html", str(page), "--json", str(self.folder / "report.json"), code=99)
+        dom = self.in_browser(page, "--dump-dom")
+        self.assertIn("<title>push: failed</title>", dom)
+        self.assertIn('<span class="outcome other" id="outcome">failed</span>', dom)
+        self.assertIn("The generator itself was late by", dom)
+        self.assertRegex(dom, r"held</td><td>push</td><td>delivery.lost == 0")
+        self.assertRegex(dom, r"broken</td><td>all</td><td>publish.sent &lt; 10")
+        plots = dict(re.findall(r"<figcaption>([^<]*?) <span>.*?</figcaption>(.*?)</figure>", dom, re.S))
+        for title in ("Connections", "Connects", "Messages", "Delivery: from due to arrived", "Publish: from due to acknowledged",
+                      "Connect: from due to CONNACK", "Loss and duplicates", "The generator's own lag",
+                      "The generator's own CPU", "How long the slowest took"):
+            lines = re.findall(r'<path d="([^"]+)"', plots[title])
+            self.assertTrue(lines, f"{title} has no curve")
+            self.assertNotRegex("".join(lines), "NaN|Infinity", title)
+        self.assertRegex(dom, r'id="counts".*publish\.sent</td><td class="n">400')
+        # The page that `report` makes of the figures is the same.
+        again = self.folder / "again.html"
+        self.run_load("report", str(self.folder / "report.json"), "-o", str(again))
+        self.assertEqual(again.read_text(), page.read_text())
+        # And it is something to look at: not one colour.
+        shot = self.folder / "report.png"
+        self.in_browser(page, f"--screenshot={shot}")
+        self.assertGreater(shot.stat().st_size, 50_000)
+
+    # --- the stories that ship ---
+
+    def test_every_scenario_passes_at_a_small_size(self):
+        small = {"morning-storm": "drivers=200", "steady-push": "phones=100", "broadcast": "listeners=100",
+                 "fan-in": "devices=100", "flapping": "phones=100", "offline-drain": "messages=1000", "qos2": "phones=60",
+                 "slow-consumers": "quick=90"}
+        found = sorted((ROOT / "scenarios").glob("*.yaml"))
+        self.assertEqual({f.stem for f in found}, set(small))
+        for file in found:
+            with self.subTest(file=file.name):
+                text = file.read_text()
+                # A tenth of the time; the story stays.
+                for long, brief in (("duration: 20s", "duration: 2s"), ("duration: 15s", "duration: 2s"), ("duration: 10s", "duration: 1s"),
+                                    ("hold: 20s", "hold: 2s"), ("over: 3s", "over: 1s"), ("over: 5s, from", "over: 1s, from"),
+                                    ("hold: 15s", "hold: 1s"), ("over: 5s, shape", "over: 1s, shape"),
+                                    ('  scrape: [ "http://127.0.0.1:9464/metrics" ]\n', "")):
+                    text = text.replace(long, brief)
+                # Of a machine that does other things beside.
+                text = re.sub(r"generator.lag p99 < \d+ms", "generator.lag p99 < 100ms", text)
+                text = re.sub(r"(delivery.e2e|delivery.catch_up|publish.ack) p99 < \d+m?s", r"\1 p99 < 5s", text)
+                arguments = ["--set", small[file.stem], "--set", f"broker=mqtt://127.0.0.1:{self.port}"]
+                if " rate:" in text.split("target:")[0]:
+                    arguments += ["--set", "rate=100/s" if file.stem != "offline-drain" else "rate=1000/s"]
+                _, err = self.run_load("run", self.write(text), *arguments)
+                self.assertNotIn("warning", err)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2, warnings="ignore")
