@@ -13,11 +13,10 @@ namespace {
 
 constexpr double kNoise = 0.001;  // seconds: a difference of less says nothing
 
-constexpr Count kBad[] = {
-    Count::connect_failed,      Count::connect_refused,       Count::disconnect_unexpected,
-    Count::publish_refused,     Count::publish_unsent,        Count::delivery_lost,
-    Count::delivery_duplicates, Count::delivery_out_of_order, Count::delivery_damaged,
-    Count::delivery_unexpected, Count::reply_missing};
+constexpr Count kBad[] = {Count::connect_failed,   Count::connect_refused,     Count::disconnect_unexpected,
+                          Count::publish_refused,  Count::publish_unsent,      Count::publish_unanswered,
+                          Count::delivery_lost,    Count::delivery_duplicates, Count::delivery_out_of_order,
+                          Count::delivery_damaged, Count::delivery_unexpected, Count::reply_missing};
 // Of these none is ever right.
 constexpr Count kFaults[] = {Count::delivery_lost, Count::delivery_out_of_order, Count::delivery_damaged};
 

@@ -71,8 +71,7 @@ void Conductor::tick() {
       break;
     }
     case Phase::draining:
-      if ((sum(&Place::awaited) == 0 && sum(&Place::replies) == 0) ||
-          (now - phase_began_) * 1e3 >= static_cast<double>(scenario_.drain_ms)) {
+      if (settled(now) || (now - phase_began_) * 1e3 >= static_cast<double>(scenario_.drain_ms)) {
         leave({});
       }
       break;
@@ -93,7 +92,9 @@ void Conductor::gather() {
   for (size_t i = 0; i < hands_.size(); ++i) {
     auto letters = hands_[i]->take_letters();
     for (size_t to = 0; to < letters.size() && to < hands_.size(); ++to) {
-      if (!letters[to].empty()) hands_[to]->deliver(letters[to]);
+      if (letters[to].empty()) continue;
+      hands_[to]->deliver(letters[to]);
+      letter_at_ = now;
     }
     auto report = hands_[i]->report();
     if (!report) continue;
@@ -104,6 +105,8 @@ void Conductor::gather() {
     place.absent = report->awaited_by_absent;
     place.overdue = report->overdue;
     place.replies = report->replies_awaited;
+    place.unsettled = report->unsettled;
+    place.missing_by_stage = std::move(report->missing_by_stage);
     cpu_us_ += report->cpu_us;
     place.steps_done = report->steps_done && report->stage == stage_;
     second_.merge(report->tally);
@@ -140,15 +143,38 @@ uint64_t Conductor::sum(uint64_t Place::*member) const {
   return sum;
 }
 
-bool Conductor::holds(const Until& until) const {
-  if (until.what == Until::What::drained) return sum(&Place::awaited) == sum(&Place::absent);
+// Nothing is on its way any more: neither to the broker, nor from it, nor between workers.
+bool Conductor::settled(double now) const {
+  if (sum(&Place::awaited) + sum(&Place::replies) + sum(&Place::unsettled) > 0) return false;
+  return hands_.size() == 1 || now - std::max(phase_began_, letter_at_) >= kHearsaySeconds;
+}
+
+std::pair<uint64_t, uint64_t> Conductor::ready_of(const Until& until) const {
   uint64_t ready = 0, all = 0;
   for (size_t g = 0; g < scenario_.groups.size(); ++g) {
     if (until.group && *until.group != g) continue;
     all += scenario_.groups[g].count;
     for (const Place& place : places_) ready += place.ready[g];
   }
+  return {ready, all};
+}
+
+bool Conductor::holds(const Until& until) const {
+  if (until.what == Until::What::drained) {
+    return sum(&Place::awaited) == sum(&Place::absent) && sum(&Place::unsettled) == 0;
+  }
+  const auto [ready, all] = ready_of(until);
   return static_cast<double>(ready) >= until.share * static_cast<double>(all);
+}
+
+// How far it is from holding, in words.
+std::string Conductor::shortfall(const Until& until) const {
+  if (until.what == Until::What::drained) {
+    return fmt::format("{} messages were unacknowledged, {} owed to connected clients had not arrived",
+                       sum(&Place::unsettled), sum(&Place::awaited) - sum(&Place::absent));
+  }
+  const auto [ready, all] = ready_of(until);
+  return fmt::format("{} of {} clients were connected and subscribed", ready, all);
 }
 
 bool Conductor::stage_is_over(double now, std::string& trouble) {
@@ -160,8 +186,8 @@ bool Conductor::stage_is_over(double now, std::string& trouble) {
     // "All are connected" may only be said once they were asked to.
     if (holds(*stage.until) && (steps_done || stage.until->what == Until::What::connected)) return true;
     if (stage.timeout_ms && spent_ms >= static_cast<double>(*stage.timeout_ms)) {
-      trouble =
-          fmt::format("`until` did not hold within {:.0f} s", static_cast<double>(*stage.timeout_ms) / 1e3);
+      trouble = fmt::format("`until` did not hold within {:g} s: {}",
+                            static_cast<double>(*stage.timeout_ms) / 1e3, shortfall(*stage.until));
       return true;
     }
     if (stage.duration_ms && spent_ms >= static_cast<double>(*stage.duration_ms)) return true;
@@ -208,11 +234,26 @@ void Conductor::drain() {
   phase_began_ = seconds();
 }
 
-void Conductor::leave(std::string trouble) {
-  // What is still awaited by clients that are there is lost.
-  const uint64_t awaited = sum(&Place::awaited), absent = sum(&Place::absent);
-  total_[Count::delivery_lost] += awaited - std::min(awaited, absent);
-  if (!stages_.empty()) stages_.back().tally[Count::delivery_lost] += awaited - std::min(awaited, absent);
+void Conductor::leave(std::string trouble, bool overdue_only) {
+  // What is still awaited by clients that are there is lost; in the stage in which it was sent.
+  const uint64_t awaited = sum(&Place::awaited), absent = std::min(awaited, sum(&Place::absent));
+  const uint64_t lost = overdue_only ? sum(&Place::overdue) : awaited - absent;
+  total_[Count::delivery_lost] += lost;
+  uint64_t left = lost;
+  for (size_t s = 0; s < stages_.size(); ++s) {
+    uint64_t sent_then = 0;
+    for (const Place& place : places_) {
+      if (s < place.missing_by_stage.size()) sent_then += place.missing_by_stage[s];
+    }
+    const uint64_t here = s + 1 == stages_.size() ? left : std::min(left, sent_then);
+    stages_[s].tally[Count::delivery_lost] += here;
+    left -= here;
+  }
+  if (overdue_only && awaited > absent + lost) {
+    result_.notes.push_back(
+        fmt::format("{} messages were still on their way then; nobody can say whether they are lost",
+                    awaited - absent - lost));
+  }
   result_.lost_unknown = absent;
   result_.trouble = std::move(trouble);
   phase_ = Phase::leaving;
@@ -224,20 +265,21 @@ void Conductor::leave(std::string trouble) {
 void Conductor::give_up(const std::string& trouble) {
   if (phase_ == Phase::playing) end_stage("a worker was lost");
   result_.outcome = Outcome::invalid;
-  leave("a worker was lost: " + trouble);
+  leave("a worker was lost: " + trouble, true);
 }
 
 void Conductor::interrupt() {
   if (phase_ == Phase::leaving || phase_ == Phase::over) return;
   if (phase_ == Phase::playing && !stages_.empty()) end_stage("interrupted");
   result_.outcome = Outcome::interrupted;
-  leave("interrupted: this is what there was up to then");
+  leave("this is what there was up to then", true);
 }
 
 void Conductor::finish() {
   for (const auto& hand : hands_) {
     for (std::string& each : hand->missing()) {
-      if (result_.missing.size() < kMissingShown) result_.missing.push_back(std::move(each));
+      if (total_[Count::delivery_lost] > 0 && result_.missing.size() < kMissingShown)
+        result_.missing.push_back(std::move(each));
     }
   }
   close_second(seconds());

@@ -64,7 +64,8 @@ class Conductor {
  private:
   struct Place {
     std::vector<uint32_t> connected, ready;
-    uint64_t awaited = 0, absent = 0, overdue = 0, replies = 0;
+    uint64_t awaited = 0, absent = 0, overdue = 0, replies = 0, unsettled = 0;
+    std::vector<uint32_t> missing_by_stage;
     bool steps_done = false;
   };
   double seconds() const { return static_cast<double>(clock_.mono_ns() - started_ns_) / 1e9; }
@@ -74,9 +75,13 @@ class Conductor {
   void end_stage(std::string trouble);
   bool stage_is_over(double now, std::string& trouble);
   bool holds(const Until& until) const;
+  std::string shortfall(const Until& until) const;
+  std::pair<uint64_t, uint64_t> ready_of(const Until& until) const;
+  bool settled(double now) const;
   void judge_early(double now);
   void drain();
-  void leave(std::string trouble);
+  // `overdue_only`: in the middle of things, what is on its way is not lost.
+  void leave(std::string trouble, bool overdue_only = false);
   void give_up(const std::string& trouble);
   void finish();
   Tally judged(const Threshold& threshold) const;
@@ -88,7 +93,7 @@ class Conductor {
   MonoNs started_ns_ = 0;
   Phase phase_ = Phase::playing;
   size_t stage_ = 0;
-  double stage_began_ = 0, phase_began_ = 0;
+  double stage_began_ = 0, phase_began_ = 0, letter_at_ = 0;
   std::vector<Place> places_;
   std::vector<bool> share_ready_;
   Tally second_, total_;

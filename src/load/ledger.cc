@@ -126,6 +126,17 @@ size_t Ledger::awaited_by_absent() const {
   return count;
 }
 
+std::vector<uint32_t> Ledger::awaited_by_present(std::span<const int64_t> began_us) const {
+  std::vector<uint32_t> counts(began_us.size());
+  for (const auto& [key, message] : messages_) {
+    const Receiver& r = receivers_[key.stream.receiver];
+    if (message.early || !r.connected || is_void(r, message)) continue;
+    const auto after = std::upper_bound(began_us.begin(), began_us.end(), message.at_us);
+    if (after != began_us.begin()) ++counts[static_cast<size_t>(after - began_us.begin()) - 1];
+  }
+  return counts;
+}
+
 void Ledger::tidy(int64_t arrived_before_us) {
   erase_if(messages_, [&](const auto& entry) {
     const auto& [key, message] = entry;

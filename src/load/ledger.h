@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,9 @@ class Ledger {
   size_t overdue(int64_t promised_before_us) const;
   // Promises to receivers that are away now: nobody can say yet.
   size_t awaited_by_absent() const;
+  // What is awaited by receivers that are there, by when it was sent: the n-th number is of the time from the
+  // n-th beginning on, up to the next. Beginnings are in order.
+  std::vector<uint32_t> awaited_by_present(std::span<const int64_t> began_us) const;
   // Forgets arrivals that were never promised (their publisher got no acknowledgement) and are older.
   void tidy(int64_t arrived_before_us);
   // For a report of what is missing to those that are there: at most `count`.

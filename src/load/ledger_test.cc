@@ -155,5 +155,19 @@ TEST_F(Books, AgreeWithAPlainCount) {
   }
 }
 
+TEST_F(Books, WhatIsMissingIsToldByTheStageInWhichItWasSent) {
+  ledger.subscribed(kStored, 10);
+  ledger.subscribed(kClean, 10);
+  ledger.promise(kStored, message(1), at_least_once, 20);
+  ledger.promise(kStored, message(2), at_least_once, 110);
+  ledger.promise(kStored, message(3), at_least_once, 120);
+  ledger.promise(kClean, message(1), at_least_once, 210);
+  ledger.arrived(kStored, message(3), 130);
+  const std::vector<int64_t> began = {0, 100, 200};
+  EXPECT_EQ(ledger.awaited_by_present(began), (std::vector<uint32_t>{1, 1, 1}));
+  ledger.gone(kStored);
+  EXPECT_EQ(ledger.awaited_by_present(began), (std::vector<uint32_t>{0, 0, 1}));
+}
+
 }  // namespace
 }  // namespace courier::load

@@ -52,6 +52,7 @@ inline constexpr long kScrapeMsMax = 900;
 // A run.
 inline constexpr int kKnockMs = 5'000;
 inline constexpr double kLeaveSecondsMax = 10;
+inline constexpr double kHearsaySeconds = 0.5;  // after that, workers have heard one another's letters
 inline constexpr size_t kMissingShown = 20;
 // A generator whose every hundredth message leaves so late says nothing about the broker.
 inline constexpr double kLagSecondsMax = 0.1;

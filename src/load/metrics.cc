@@ -27,6 +27,7 @@ constexpr std::array<MetricInfo, kCounts> kCountInfo = {{
     {"publish.refused", "messages that the broker refused"},
     {"publish.unsent",
      "messages that were due while no publisher was connected, or whose publisher had too many unanswered"},
+    {"publish.unanswered", "messages with QoS 1 and 2 that the broker had not acknowledged at the end"},
     {"delivery.expected", "messages owed to subscribers"},
     {"delivery.received", "messages that arrived, each once per subscriber"},
     {"delivery.lost", "messages owed and not arrived by the end of the drain, or given up before"},

@@ -34,6 +34,7 @@ enum class Count : uint8_t {
   publish_acked,
   publish_refused,
   publish_unsent,
+  publish_unanswered,
   delivery_expected,
   delivery_received,
   delivery_lost,
@@ -46,7 +47,7 @@ enum class Count : uint8_t {
   reply_received,
   reply_missing,
 };
-inline constexpr size_t kCounts = 21;
+inline constexpr size_t kCounts = 22;
 
 // Of two counts.
 enum class Ratio : uint8_t { connect_ok_ratio, publish_ack_ratio, delivery_ratio, reply_ratio };

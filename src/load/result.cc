@@ -280,7 +280,8 @@ std::string summary(const RunResult& result) {
   counts("published", {{"sent", total[Count::publish_sent]},
                        {"acknowledged", total[Count::publish_acked]},
                        {"refused", total[Count::publish_refused]},
-                       {"not sent", total[Count::publish_unsent]}});
+                       {"not sent", total[Count::publish_unsent]},
+                       {"unanswered", total[Count::publish_unanswered]}});
   counts("delivered", {{"owed", total[Count::delivery_expected]},
                        {"arrived", total[Count::delivery_received]},
                        {"lost", total[Count::delivery_lost]},

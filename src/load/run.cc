@@ -166,7 +166,7 @@ Result<RunResult> run(const Scenario& scenario, const RunOptions& options) {
   }
   scraper.stop();
   result.scraped = scraper.plots();
-  result.notes = scraper.troubles();
+  result.notes.insert(result.notes.end(), scraper.troubles().begin(), scraper.troubles().end());
   for (WorkerProcess& process : processes) process.wait(kGoodbyeMs);
   return result;
 }

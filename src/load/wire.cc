@@ -212,6 +212,8 @@ std::string to_bytes(const WorkerReport& report) {
   put_varint(out, report.awaited_by_absent);
   put_varint(out, report.overdue);
   put_varint(out, report.replies_awaited);
+  put_varint(out, report.unsettled);
+  put(out, report.missing_by_stage);
   put_signed(out, report.cpu_us);
   put_varint(out, report.steps_done ? 1 : 0);
   put(out, report.shares_ready);
@@ -229,6 +231,8 @@ std::optional<WorkerReport> read_report(std::string_view bytes) {
   report.awaited_by_absent = in.number();
   report.overdue = in.number();
   report.replies_awaited = in.number();
+  report.unsettled = in.number();
+  report.missing_by_stage = take_numbers(in);
   report.cpu_us = in.signed_number();
   report.steps_done = in.number(1) == 1;
   report.shares_ready = take_numbers(in);

@@ -26,6 +26,8 @@ WorkerReport report() {
   report.awaited_by_absent = 3;
   report.overdue = 2;
   report.replies_awaited = 1;
+  report.unsettled = 5;
+  report.missing_by_stage = {0, 1};
   report.cpu_us = 12'345;
   report.steps_done = true;
   report.shares_ready = {0};
@@ -77,6 +79,8 @@ TEST(Wire, AReportComesBack) {
   EXPECT_EQ(back->awaited_by_absent, 3u);
   EXPECT_EQ(back->overdue, 2u);
   EXPECT_EQ(back->replies_awaited, 1u);
+  EXPECT_EQ(back->unsettled, 5u);
+  EXPECT_THAT(back->missing_by_stage, ElementsAre(0u, 1u));
   EXPECT_EQ(back->cpu_us, 12'345);
   EXPECT_TRUE(back->steps_done);
   EXPECT_THAT(back->shares_ready, ElementsAre(0u));

@@ -118,6 +118,7 @@ void Worker::begin_stage(size_t stage) {
   publishing_.clear();
   flapping_ = false;
   const int64_t now = now_us();
+  stages_began_us_.resize(stage + 1, now);
   const uint64_t seed = derived(scenario_.seed, stage, 100);
   uint64_t place = 0;
   for (const Step& step : scenario_.stages[stage].steps) {
@@ -213,6 +214,10 @@ void Worker::end_stage() {
 void Worker::hang_up() {
   end_stage();
   hanging_up_ = true;
+  // The books are closed: what is acknowledged from now on is promised to nobody.
+  tally_[Count::publish_unanswered] += published_.size();
+  published_.clear();
+  unacknowledged_.clear();
   for (Player& player : players_) {
     player.wanted = false;
     if (!player.client || player.client->state() == client::Client::State::closed) continue;
@@ -402,6 +407,7 @@ WorkerReport Worker::report() {
     looked_back_us_ = now;
     awaited_by_absent_ = ledger_.awaited_by_absent();
     overdue_ = ledger_.overdue(now - part_.overdue_ms * 1000);
+    missing_by_stage_ = ledger_.awaited_by_present(stages_began_us_);
   }
   report.awaited_by_absent = std::min<uint64_t>(awaited_by_absent_, report.awaited);
   report.overdue = std::min<uint64_t>(overdue_, report.awaited);
@@ -410,7 +416,9 @@ WorkerReport Worker::report() {
   }) && std::all_of(publishing_.begin(), publishing_.end(), [](const Publishing& publishing) {
     return publishing.done;
   });
+  report.missing_by_stage = missing_by_stage_;
   report.replies_awaited = replies_.size();
+  report.unsettled = published_.size() + unacknowledged_.size();
   const int64_t cpu_us = process_cpu_us();
   report.cpu_us = cpu_us - std::exchange(cpu_us_, cpu_us);
   for (uint32_t share = 0; share < audience_.shares(); ++share) {

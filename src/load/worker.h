@@ -60,6 +60,10 @@ struct WorkerReport {
   uint64_t awaited_by_absent = 0;          // of these, by clients that are away
   uint64_t overdue = 0;  // of these, for longer than the run's grace, by clients that are there
   uint64_t replies_awaited = 0;
+  // Sent, and nobody can say yet what is owed for it: unacknowledged, or QoS 0 a moment ago.
+  uint64_t unsettled = 0;
+  // Of what is awaited by clients that are there: by the stage in which it was sent.
+  std::vector<uint32_t> missing_by_stage;
   int64_t cpu_us = 0;                  // spent by this worker's process since the last report
   bool steps_done = false;             // nothing more comes of the stage's steps by itself
   std::vector<uint32_t> shares_ready;  // shared subscriptions that somebody here holds
@@ -220,6 +224,7 @@ class Worker final : private client::ClientHandler {
 
   // The stage.
   size_t stage_ = 0;
+  std::vector<int64_t> stages_began_us_;
   std::vector<Plan> plans_;
   std::vector<Publishing> publishing_;
   bool flapping_ = false;
@@ -246,6 +251,7 @@ class Worker final : private client::ClientHandler {
   int64_t cpu_us_ = 0;
   int64_t looked_back_us_ = 0;
   uint64_t awaited_by_absent_ = 0, overdue_ = 0;
+  std::vector<uint32_t> missing_by_stage_;
 };
 
 }  // namespace courier::load

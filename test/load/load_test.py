@@ -137,6 +137,51 @@ class Load(unittest.TestCase):
         self.assertEqual(counts["delivery.out_of_order"], 3)
         self.assertEqual(counts["delivery.lost"], 0)
 
+    def test_what_is_lost_at_the_very_end_is_counted_too(self):
+        for qos, workers in ((0, 1), (0, 3), (1, 3)):
+            with self.subTest(qos=qos, workers=workers):
+                proxy, counts = self.meddled({n: "drop" for n in range(395, 399)}, "--set", f"qos={qos}", "--workers", str(workers))
+                self.assertEqual(proxy.done["drop"], 4)
+                self.assertEqual((counts["delivery.expected"], counts["delivery.lost"]), (400, 4))
+
+    def test_a_loss_counts_in_the_stage_that_sent_the_message(self):
+        proxy = mqtt_proxy.Proxy(("127.0.0.1", self.port), {n: "drop" for n in (5, 50)})
+        path = pathlib.Path(self.push(port=proxy.port, thresholds="  - push: delivery.lost == 0\n  - rest: delivery.lost == 0"))
+        path.write_text(path.read_text().replace("drain:", "  - { name: rest, duration: 200ms, steps: [] }\ndrain:"))
+        verdicts = {each["stage"]: each["value"] for each in self.play(str(path), code=99)["verdicts"]}
+        self.assertEqual(verdicts, {"push": 2, "rest": 0})
+
+    def stopped_while_pushing(self, seconds, *arguments):
+        """The result of a run whose broker stood still from the middle of the last stage on."""
+        result = self.folder / "stopped.json"
+        process = self.start("run", self.push(thresholds="  - all: publish.sent > 0"), "--json", str(result), *arguments)
+        for line in process.stderr:
+            if re.search(r" push .* [1-9]\d*/s sent", line):
+                break
+        self.broker.send_signal(signal.SIGSTOP)
+        try:
+            time.sleep(seconds)
+        finally:
+            self.broker.send_signal(signal.SIGCONT)
+        out, err = process.communicate(timeout=WAIT)
+        self.assertEqual(process.returncode, 0, out + err)
+        return json.loads(result.read_text()), out
+
+    def test_a_broker_that_stands_still_at_the_end_is_waited_for_and_seen(self):
+        result, _ = self.stopped_while_pushing(3, "--set", "drain=20s")
+        self.assertEqual(self.counts(result)["publish.acked"], 400)
+        self.assertEqual(self.counts(result)["delivery.received"], 400)
+        self.assertGreater(result["total"]["latencies"]["publish.ack"]["max"], 2)
+
+    def test_what_was_never_acknowledged_is_said(self):
+        result, out = self.stopped_while_pushing(4, "--set", "drain=1s")
+        counts = self.counts(result)
+        unanswered = result["total"]["counts"]["publish.unanswered"]
+        self.assertGreater(unanswered, 0)
+        self.assertEqual(counts["publish.acked"] + unanswered, 400)
+        self.assertEqual(counts["delivery.expected"], counts["delivery.received"] + counts["delivery.lost"])
+        self.assertIn(f"unanswered {unanswered}", out)
+
     # --- how it ends ---
 
     def test_a_broken_threshold_ends_with_99(self):
