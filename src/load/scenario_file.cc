@@ -3,6 +3,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <yaml-cpp/depthguard.h>
 #include <nlohmann/json.hpp>
 
 #include "load/limits.h"
@@ -98,7 +99,14 @@ std::optional<Scenario> read_scenario(const std::string& text, const Overrides& 
   }
   Draft draft;
   try {
-    const Node root = YAML::Load(text);
+    const std::vector<Node> documents = YAML::LoadAll(text);
+    if (documents.size() > 1) {
+      const YAML::Mark mark = documents[1].Mark();
+      findings.error({static_cast<uint32_t>(mark.line + 1), static_cast<uint32_t>(mark.column + 1)},
+                     "a second document begins here (after ---): a file holds one scenario");
+      return std::nullopt;
+    }
+    const Node root = documents.empty() ? Node() : documents.front();
     if (!root.IsMap()) {
       findings.error({1, 1}, "expected a scenario: a map that begins with courier_load: 1");
       return std::nullopt;
@@ -112,7 +120,8 @@ std::optional<Scenario> read_scenario(const std::string& text, const Overrides& 
     findings.error(
         known ? Place{static_cast<uint32_t>(bad.mark.line + 1), static_cast<uint32_t>(bad.mark.column + 1)}
               : Place{},
-        "this is not YAML: " + bad.msg);
+        dynamic_cast<const YAML::DeepRecursion*>(&bad) != nullptr ? "lists and maps are nested too deeply"
+                                                                  : "this is not YAML: " + bad.msg);
   }
   if (findings.has_errors()) return std::nullopt;
   return std::move(draft.scenario);

@@ -166,6 +166,12 @@ TEST(HostileFiles, AreRefusedAndNotObeyed) {
   EXPECT_THAT(findings_of(bomb), HasSubstr("no key \"a0\""));
 }
 
+TEST(HostileFiles, HoldNoSecondScenario) {
+  EXPECT_THAT(findings_of(sample() + "---\n" + sample()), HasSubstr("a second document begins here"));
+  EXPECT_THAT(findings_of(""), HasSubstr("expected a scenario"));
+  EXPECT_THAT(findings_of("a: " + std::string(5'000, '[')), HasSubstr("nested too deeply"));
+}
+
 TEST(TheSchema, NamesEveryKeyOfTheSample) {
   const auto schema = nlohmann::json::parse(scenario_schema());
   EXPECT_TRUE(schema["properties"].contains("groups"));
