@@ -13,6 +13,7 @@
 #include "load/agent.h"
 #include "load/errc.h"
 #include "load/estimate.h"
+#include "load/limits.h"
 #include "load/metrics.h"
 #include "load/worker_session.h"
 
@@ -26,13 +27,13 @@ struct LoadFlags {
 };
 
 int run(const LoadFlags& flags) {
-  const auto text = read_text_file("load", flags.file);
+  const auto text = read_text_file("load", flags.file, load::kScenarioBytesMax);
   if (!text) return kScenarioInvalid;
   return play(flags.file, *text, flags.play);
 }
 
 int check(const LoadFlags& flags) {
-  const auto text = read_text_file("load", flags.file);
+  const auto text = read_text_file("load", flags.file, load::kScenarioBytesMax);
   if (!text) return kScenarioInvalid;
   const auto read = read_scenario(flags.file, *text, flags.play.set);
   if (!read) return kScenarioInvalid;

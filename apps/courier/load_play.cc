@@ -1,10 +1,12 @@
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
-#include <sstream>
+#include <memory>
 
 #include <fmt/format.h>
 
@@ -56,21 +58,44 @@ bool interrupted() {
   return interrupts != 0;
 }
 
-std::optional<std::string> read_text_file(std::string_view command, const std::string& name) {
-  std::ifstream file(name, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    note(command, fmt::format("{} cannot be read", name));
+std::optional<std::string> read_text_file(std::string_view command, const std::string& name,
+                                          size_t bytes_max) {
+  const auto cannot = [&] {
+    note(command, fmt::format("{} cannot be read: {}", name, std::strerror(errno)));
+    return std::nullopt;
+  };
+  std::FILE* file = std::fopen(name.c_str(), "rb");
+  if (file == nullptr) return cannot();
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> closed(file, std::fclose);
+  std::string text;
+  char chunk[64 * 1024];
+  while (const size_t read = std::fread(chunk, 1, sizeof chunk, file)) {
+    text.append(chunk, read);
+    if (text.size() <= bytes_max) continue;
+    note(command, fmt::format("{} is larger than {} MB: is it the right file?", name, bytes_max / 1'000'000));
     return std::nullopt;
   }
-  return std::move(text).str();
+  if (std::ferror(file) != 0) return cannot();
+  return text;
+}
+
+bool can_be_written(std::string_view command, const std::string& name) {
+  const bool was_there = ::access(name.c_str(), F_OK) == 0;
+  std::FILE* file = std::fopen(name.c_str(), "ab");
+  if (file == nullptr) {
+    note(command, fmt::format("{} cannot be written: {}", name, std::strerror(errno)));
+    return false;
+  }
+  std::fclose(file);
+  if (!was_there) ::unlink(name.c_str());
+  return true;
 }
 
 bool write_text_file(std::string_view command, const std::string& name, std::string_view text) {
   std::ofstream file(name, std::ios::binary);
   file << text;
   if (file.flush()) return true;
-  note(command, fmt::format("{} cannot be written", name));
+  note(command, fmt::format("{} cannot be written: {}", name, std::strerror(errno)));
   return false;
 }
 
@@ -111,6 +136,12 @@ int play(const std::string& name, const std::string& text, const Play& flags) {
   const auto read = read_scenario(name, text, flags.set);
   if (!read) return kScenarioInvalid;
   const load::Scenario& scenario = read->scenario;
+  const std::string json = flags.json.empty() ? scenario.output.json : flags.json;
+  const std::string html = flags.html.empty() ? scenario.output.html : flags.html;
+  // Before the run: nobody wants to hear after an hour that its result cannot be kept.
+  for (const std::string& output : {json, html}) {
+    if (!output.empty() && !can_be_written("load", output)) return kScenarioInvalid;
+  }
   load::RunOptions options{.file = name,
                            .text = text,
                            .set = read->set,
@@ -136,13 +167,12 @@ int play(const std::string& name, const std::string& text, const Play& flags) {
   if (live) fmt::print(stderr, "\r\x1b[K");
   if (!result) {
     note("load", result.error().message);
+    if (interrupted()) return load::exit_code(load::Outcome::interrupted);
     return result.error().code == load::make_error_code(load::errc::invalid_scenario) ? kScenarioInvalid
                                                                                       : kTargetUnreachable;
   }
   fmt::print("{}", load::summary(*result));
   std::fflush(stdout);
-  const std::string json = flags.json.empty() ? scenario.output.json : flags.json;
-  const std::string html = flags.html.empty() ? scenario.output.html : flags.html;
   bool written = true;
   if (!json.empty() && (written = write_text_file("load", json, load::to_json(*result)))) {
     fmt::print(stderr, "figures: {}\n", json);

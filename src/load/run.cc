@@ -89,6 +89,9 @@ Result<std::vector<std::unique_ptr<Hand>>> prepare_workers(const RunOptions& opt
   bool late = false;
   client::Timer deadline([&] { late = true; });
   loop.arm(deadline, kPrepareMsMax);
+  const auto interrupted = [&] { return options.interrupted && options.interrupted(); };
+  client::Timer awake([&] { loop.arm(awake, kTickMs); });
+  loop.arm(awake, kTickMs);
   const auto all_ready = [&] {
     return std::all_of(remote.begin(), remote.end(), [](const RemoteHand* hand) { return hand->ready(); });
   };
@@ -100,12 +103,16 @@ Result<std::vector<std::unique_ptr<Hand>>> prepare_workers(const RunOptions& opt
       trouble = Error(make_error_code(hand->scenario_refused() ? errc::invalid_scenario : errc::unreachable),
                       hand->trouble());
     }
+    if (!trouble && interrupted()) {
+      trouble = Error(make_error_code(errc::unreachable), "interrupted before all workers were ready");
+    }
     if (!trouble && late) {
       trouble = Error(make_error_code(errc::unreachable),
                       fmt::format("not all workers were ready within {} s", kPrepareMsMax / 1000));
     }
   }
   loop.cancel(deadline);
+  loop.cancel(awake);
   if (trouble) return fail(std::move(*trouble));
   return hands;
 }
