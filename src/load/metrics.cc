@@ -26,7 +26,8 @@ constexpr std::array<MetricInfo, kCounts> kCountInfo = {{
     {"publish.acked", "messages acknowledged to their publisher"},
     {"publish.refused", "messages that the broker refused"},
     {"publish.unsent",
-     "messages that were due while no publisher was connected, or whose publisher had too many unanswered"},
+     "messages that were due while no publisher was connected, or whose publisher had too many unanswered, "
+     "or that the generator did not get round to"},
     {"publish.unanswered", "messages with QoS 1 and 2 that the broker had not acknowledged at the end"},
     {"delivery.expected", "messages owed to subscribers"},
     {"delivery.received", "messages that arrived, each once per subscriber"},

@@ -190,7 +190,8 @@ void Worker::begin_stage(size_t stage) {
             static_cast<double>(flap->up.from_ms) + span * derived_part(seed + place, number_of(local), 1);
         appointments_.push({.at_us = now + static_cast<int64_t>(wait * 1e3),
                             .local = local,
-                            .what = Appointment::What::flap_down});
+                            .what = Appointment::What::flap_down,
+                            .stage = stage});
       }
     }
   }
@@ -198,15 +199,28 @@ void Worker::begin_stage(size_t stage) {
 }
 
 void Worker::end_stage() {
+  const int64_t now = now_us();
+  // How many messages were due before now, by a millisecond at least, and have not been looked at.
+  const auto left_behind = [&](const Publishing& p) -> uint64_t {
+    if (p.done) return 0;
+    double due = p.step->rate.events_until((static_cast<double>(now) - p.started_us) / 1e6 - 0.001);
+    if (p.step->count) due = std::min(due, static_cast<double>(*p.step->count));
+    const double of_ours = std::floor(due * p.share - p.first) + 1;
+    return of_ours <= static_cast<double>(p.sent) ? 0 : static_cast<uint64_t>(of_ours) - p.sent;
+  };
+  for (Publishing& publishing : publishing_) {
+    // What is due goes out still; what was due and is too much for that is not passed over in silence.
+    run_publishing(publishing, now);
+    tally_[Count::publish_unsent] += left_behind(publishing);
+  }
   publishing_.clear();
   plans_.clear();
   flapping_ = false;
-  const int64_t now = now_us();
   for (uint32_t local = 0; local < players_.size(); ++local) {
     Player& player = players_[local];
     if (!player.flaps) continue;
     player.flaps = false;
-    if (player.down) come(local, now);
+    if (player.down && player.wanted) come(local, now);
     player.down = false;
   }
 }
@@ -218,6 +232,8 @@ void Worker::hang_up() {
   tally_[Count::publish_unanswered] += published_.size();
   published_.clear();
   unacknowledged_.clear();
+  for (const auto& [key, awaited] : replies_) tally_[Count::reply_missing] += awaited.until_us <= now_us();
+  replies_.clear();
   for (Player& player : players_) {
     player.wanted = false;
     if (!player.client || player.client->state() == client::Client::State::closed) continue;
@@ -331,7 +347,7 @@ void Worker::keep_appointments(int64_t now) {
     switch (appointment.what) {
       case Appointment::What::flap_down:
       case Appointment::What::flap_up: {
-        if (!player.flaps || !player.wanted) break;
+        if (!player.flaps || !player.wanted || appointment.stage != stage_) break;
         const bool down = appointment.what == Appointment::What::flap_down;
         const FlapStep& flap = *player.flap;
         const uint64_t draw =
@@ -348,7 +364,8 @@ void Worker::keep_appointments(int64_t now) {
         const auto span = static_cast<uint64_t>(range.to_ms - range.from_ms) + 1;
         appointments_.push({.at_us = now + (range.from_ms + static_cast<int64_t>((draw >> 8) % span)) * 1000,
                             .local = appointment.local,
-                            .what = down ? Appointment::What::flap_up : Appointment::What::flap_down});
+                            .what = down ? Appointment::What::flap_up : Appointment::What::flap_down,
+                            .stage = stage_});
         break;
       }
       case Appointment::What::read_on:

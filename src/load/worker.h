@@ -129,6 +129,7 @@ class Worker final : private client::ClientHandler {
     uint32_t local = 0;
     What what{};
     uint32_t connection = 0;
+    size_t stage = 0;        // flap_down, flap_up: of which they are; they end with it
     uint32_t reaction = 0;   // answer: which
     std::string message_id;  // answer: to what
     uint32_t message_publisher = 0;

@@ -133,6 +133,8 @@ void Worker::on_message(client::Client& client, const mqtt::Publish& publish) {
     ++tally_[stamp && stamp->damaged ? Count::delivery_damaged : Count::delivery_foreign];
   } else if (stamp->damaged) {
     ++tally_[Count::delivery_damaged];
+  } else if (publish.retain) {
+    // The topic's latest, because somebody subscribed: owed to nobody, and no second delivery.
   } else if ((stamp->id.stream & ~3u) != (stream_of(publish.topic) & ~3u)) {
     // An id under another topic than its own: somebody answers that message.
     if (worker_of(stamp->id.publisher) == part_.index) {

@@ -25,7 +25,7 @@ WAIT = 60
 PUSH = """
 courier_load: 1
 name: push
-vars: {{ phones: 20, rate: 400/s, messages: 400, qos: 1, version: "3.1.1", drain: 1s }}
+vars: {{ phones: 20, rate: 400/s, messages: 400, qos: 1, publish_qos: 1, version: "3.1.1", drain: 1s }}
 target: {{ brokers: [ "mqtt://127.0.0.1:{port}" ] }}
 groups:
   phones:
@@ -40,7 +40,7 @@ stages:
     until: {{ connected: 100% }}
   - name: push
     steps:
-      - publish: {{ group: backends, rate: "${{rate}}", count: "${{messages}}", topic: "phone/{{pick}}", pick: {{ from: phones, distribution: sequential }}, qos: 1, payload: {{ size: 100B }} }}
+      - publish: {{ group: backends, rate: "${{rate}}", count: "${{messages}}", topic: "phone/{{pick}}", pick: {{ from: phones, distribution: sequential }}, qos: "${{publish_qos}}", payload: {{ size: 100B }} }}
 drain: ${{drain}}
 thresholds:
 {thresholds}
@@ -140,7 +140,7 @@ class Load(unittest.TestCase):
     def test_what_is_lost_at_the_very_end_is_counted_too(self):
         for qos, workers in ((0, 1), (0, 3), (1, 3)):
             with self.subTest(qos=qos, workers=workers):
-                proxy, counts = self.meddled({n: "drop" for n in range(395, 399)}, "--set", f"qos={qos}", "--workers", str(workers))
+                proxy, counts = self.meddled({n: "drop" for n in range(395, 399)}, "--set", f"publish_qos={qos}", "--workers", str(workers))
                 self.assertEqual(proxy.done["drop"], 4)
                 self.assertEqual((counts["delivery.expected"], counts["delivery.lost"]), (400, 4))
 
@@ -181,6 +181,31 @@ class Load(unittest.TestCase):
         self.assertEqual(counts["publish.acked"] + unanswered, 400)
         self.assertEqual(counts["delivery.expected"], counts["delivery.received"] + counts["delivery.lost"])
         self.assertIn(f"unanswered {unanswered}", out)
+
+    def test_a_retained_copy_is_no_second_delivery(self):
+        path = pathlib.Path(self.push(thresholds="  - all: delivery.duplicates == 0\n  - all: delivery.lost == 0"))
+        again = """  - { name: away, duration: 300ms, steps: [ { disconnect: { group: phones } } ] }
+  - { name: again, timeout: 10s, steps: [ { connect: { group: phones, over: 100ms } } ], until: { connected: 100% } }
+  - { name: rest, duration: 500ms, steps: [] }
+"""
+        path.write_text(path.read_text().replace("payload: {", "retain: true, payload: {").replace("drain:", again + "drain:"))
+        counts = self.counts(self.play(str(path)))
+        self.assertEqual((counts["delivery.expected"], counts["delivery.received"]), (400, 400))
+
+    def test_flapping_twice_is_not_twice_the_flapping(self):
+        flap = "steps: [ { flap: { group: phones, share: 100%, up: 400ms, down: 100ms, how: [disconnect] } } ] }\n"
+        text = PUSH.format(port=self.port, thresholds="  - all: delivery.lost == 0")
+        begin, end = text.index("  - name: push\n"), text.index("drain:")
+        text = text[:begin] + "".join(f"  - {{ name: f{n}, duration: 1900ms, {flap}" for n in range(3)) + text[end:]
+        counts = [stage["tally"]["counts"].get("connect.ok", 0) for stage in self.play(self.write(text))["stages"]]
+        # Every half a second each: about 80, and as many the last time as the first.
+        self.assertLess(counts[3], counts[1] * 1.4, counts)
+
+    def test_what_the_generator_does_not_get_round_to_is_not_passed_over(self):
+        path = pathlib.Path(self.push(thresholds="  - all: publish.sent > 0"))
+        path.write_text(path.read_text().replace("- name: push\n", "- name: push\n    duration: 300ms\n"))
+        counts = self.play(str(path), "--set", "publish_qos=0", "--set", "rate=8000000/s", "--set", "messages=100000000", code=4)["total"]["counts"]
+        self.assertGreater(counts["publish.sent"] + counts["publish.unsent"], 0.3 * 8_000_000 * 0.99)
 
     # --- how it ends ---
 
@@ -233,6 +258,36 @@ class Load(unittest.TestCase):
         self.assertEqual(written["outcome"], "interrupted")
         self.assertGreater(written["total"]["counts"]["publish.sent"], 0)
         self.assertIn('"outcome":"interrupted"', page.read_text())
+
+    def test_an_interrupt_is_heard_while_agents_are_silent(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            process = self.start("run", self.push(), "--agent", f"127.0.0.1:{silent.getsockname()[1]}")
+            silent.accept()
+            process.send_signal(signal.SIGINT)
+            began = time.monotonic()
+            _, err = process.communicate(timeout=WAIT)
+        self.assertEqual(process.returncode, 130, err)
+        self.assertIn("interrupted", err)
+        self.assertLess(time.monotonic() - began, 10)
+
+    def test_files_that_cannot_be_are_told_with_the_reason_before_anything_connects(self):
+        for file, words in (("/nonexistent.yaml", "No such file"), (str(self.folder), "Is a directory"), ("/dev/zero", "larger than"),
+                            ("/dev/null", "expected")):
+            with self.subTest(file=file):
+                _, err = self.run_load("run", file, code=2)
+                self.assertIn(words, err)
+        nowhere = self.folder / "nowhere" / "result.json"
+        _, err = self.run_load("run", self.push(port=1), "--json", str(nowhere), code=2)
+        self.assertIn(f"{nowhere} cannot be written: No such file or directory", err)
+        self.run_load("run", self.push(port=1), "--json", str(self.folder / "never.json"), code=3)
+        self.assertFalse((self.folder / "never.json").exists())
+
+    def test_until_says_how_far_it_was_from_holding(self):
+        with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+            path = pathlib.Path(self.push(port=silent.getsockname()[1]))
+            path.write_text(path.read_text().replace("timeout: 20s", "timeout: 1500ms"))
+            out, _ = self.run_load("run", str(path), code=99)
+        self.assertIn("`until` did not hold within 1.5 s: 0 of 24 clients were connected and subscribed", out)
 
     # --- several processes, several machines ---
 
