@@ -147,7 +147,7 @@ class Load(unittest.TestCase):
     def test_a_loss_counts_in_the_stage_that_sent_the_message(self):
         proxy = mqtt_proxy.Proxy(("127.0.0.1", self.port), {n: "drop" for n in (5, 50)})
         path = pathlib.Path(self.push(port=proxy.port, thresholds="  - push: delivery.lost == 0\n  - rest: delivery.lost == 0"))
-        path.write_text(path.read_text().replace("drain:", "  - { name: rest, duration: 200ms, steps: [] }\ndrain:"))
+        path.write_text(path.read_text().replace("\ndrain:", "\n  - { name: rest, duration: 200ms, steps: [] }\ndrain:"))
         verdicts = {each["stage"]: each["value"] for each in self.play(str(path), code=99)["verdicts"]}
         self.assertEqual(verdicts, {"push": 2, "rest": 0})
 
@@ -188,14 +188,14 @@ class Load(unittest.TestCase):
   - { name: again, timeout: 10s, steps: [ { connect: { group: phones, over: 100ms } } ], until: { connected: 100% } }
   - { name: rest, duration: 500ms, steps: [] }
 """
-        path.write_text(path.read_text().replace("payload: {", "retain: true, payload: {").replace("drain:", again + "drain:"))
+        path.write_text(path.read_text().replace("payload: {", "retain: true, payload: {").replace("\ndrain:", "\n" + again + "drain:"))
         counts = self.counts(self.play(str(path)))
         self.assertEqual((counts["delivery.expected"], counts["delivery.received"]), (400, 400))
 
     def test_flapping_twice_is_not_twice_the_flapping(self):
         flap = "steps: [ { flap: { group: phones, share: 100%, up: 400ms, down: 100ms, how: [disconnect] } } ] }\n"
         text = PUSH.format(port=self.port, thresholds="  - all: delivery.lost == 0")
-        begin, end = text.index("  - name: push\n"), text.index("drain:")
+        begin, end = text.index("  - name: push\n"), text.index("\ndrain:") + 1
         text = text[:begin] + "".join(f"  - {{ name: f{n}, duration: 1900ms, {flap}" for n in range(3)) + text[end:]
         counts = [stage["tally"]["counts"].get("connect.ok", 0) for stage in self.play(self.write(text))["stages"]]
         # Every half a second each: about 80, and as many the last time as the first.
@@ -262,10 +262,11 @@ class Load(unittest.TestCase):
     def test_an_interrupt_is_heard_while_agents_are_silent(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             process = self.start("run", self.push(), "--agent", f"127.0.0.1:{silent.getsockname()[1]}")
-            silent.accept()
+            held = silent.accept()
             process.send_signal(signal.SIGINT)
             began = time.monotonic()
             _, err = process.communicate(timeout=WAIT)
+        held[0].close()
         self.assertEqual(process.returncode, 130, err)
         self.assertIn("interrupted", err)
         self.assertLess(time.monotonic() - began, 10)
