@@ -71,7 +71,8 @@ void Conductor::tick() {
       break;
     }
     case Phase::draining:
-      if (settled(now) || (now - phase_began_) * 1e3 >= static_cast<double>(scenario_.drain_ms)) {
+      if (settled(now) ||
+          (now - phase_began_) * 1e3 >= static_cast<double>(std::max(scenario_.drain_ms, kDrainMsMin))) {
         leave({});
       }
       break;

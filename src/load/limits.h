@@ -51,6 +51,9 @@ inline constexpr long kScrapeMsMax = 900;
 
 // A run.
 inline constexpr int kKnockMs = 5'000;
+// The end waits at least so long for what it awaits: QoS 0 is promised a second late, and workers hear of it
+// later.
+inline constexpr int64_t kDrainMsMin = 3'000;
 inline constexpr double kLeaveSecondsMax = 10;
 inline constexpr double kHearsaySeconds = 0.5;  // after that, workers have heard one another's letters
 inline constexpr size_t kMissingShown = 20;

@@ -626,7 +626,8 @@ const Section<Draft>& scenario_section() {
         }},
        {{"thresholds", "what must hold for the run to pass", nullptr, &threshold_info(), true},
         read_thresholds},
-       {{"drain", "how long the end waits for what is on its way; 10s if nothing is said", &type::duration},
+       {{"drain", "how long the end waits for what is on its way, 3s at least; 10s if nothing is said",
+         &type::duration},
         [](YamlReader& r, const Node& n, Draft& d) { set(d.scenario.drain_ms, r.duration_ms(n)); }},
        {{"output", "files to write", nullptr, &output_section().info()},
         [](YamlReader& r, const Node& n, Draft& d) { output_section().read(r, n, d.scenario.output); }}});
