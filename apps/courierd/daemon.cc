@@ -293,7 +293,6 @@ bool Daemon::wait(milliseconds limit, Condition condition) {
   return true;
 }
 
-// Paced, so that those who are sent away do not all knock at the next node in the same moment.
 // What was freed is often still resident, kept by malloc for later: past the ceiling it is given back, or new
 // work would be refused for ever.
 void Daemon::look_at_memory(Steady::time_point now) {
@@ -318,6 +317,7 @@ void Daemon::look_at_memory(Steady::time_point now) {
   }
 }
 
+// Paced, so that those who are sent away do not all knock at the next node in the same moment.
 void Daemon::drain_connections() {
   const size_t connections = gateway_->connections();
   const auto steps = static_cast<size_t>(std::max<int64_t>(settings_.drain_timeout / 2 / kDrainStep, 1));

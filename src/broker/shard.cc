@@ -189,8 +189,7 @@ void Shard::end_turn() {
     }
   }
   metrics_.connections.set(static_cast<int64_t>(connections_.size()));
-  size_t connected = 0;
-  connected = std::min(connections_.size(), clients_.size());
+  const size_t connected = std::min(connections_.size(), clients_.size());
   metrics_.sessions_connected.set(static_cast<int64_t>(connected));
   metrics_.sessions_offline.set(static_cast<int64_t>(clients_.size() - connected));
 }
