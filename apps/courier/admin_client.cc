@@ -11,10 +11,10 @@
 namespace courier::cli {
 namespace {
 
-volatile sig_atomic_t interrupted = 0;
+volatile sig_atomic_t interrupt_seen = 0;
 
 void on_signal(int) {
-  interrupted = 1;
+  interrupt_seen = 1;
 }
 
 // SIGINT and SIGTERM end what is going on while this lives; a second one ends the process.
@@ -82,7 +82,7 @@ size_t take_lines(char* data, size_t, size_t size, void* into) {
 }
 
 int stop_when_interrupted(void*, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  return interrupted;
+  return interrupt_seen;
 }
 
 }  // namespace
@@ -267,7 +267,7 @@ int AdminClient::follow(const std::string& path, std::chrono::seconds timeout,
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 60L);
   const auto began = std::chrono::steady_clock::now();
   const CURLcode code = curl_easy_perform(curl);
-  if (lines.enough || interrupted) return kOk;
+  if (lines.enough || interrupt_seen) return kOk;
   const bool was_limited = timeout.count() > 0 && std::chrono::steady_clock::now() - began >= timeout;
   if (code == CURLE_OPERATION_TIMEDOUT && was_limited) return kTimeout;
   if (code != CURLE_OK) return failure(code);

@@ -11,6 +11,8 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "base/result.h"
+
 namespace courier::cli {
 
 enum Exit : int {
@@ -37,6 +39,8 @@ std::span<const Command> commands();
 
 // "courier pub: …" on stderr.
 void note(std::string_view command, std::string_view text);
+// Notes what went wrong; kFailure.
+int failure(std::string_view command, const Error& error);
 
 // Checks a flag's number.
 CLI::Validator between(int least, int most);

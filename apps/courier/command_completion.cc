@@ -50,7 +50,7 @@ std::string choices(const CLI::Option& option) {
   return words;
 }
 
-std::string quoted(std::string text) {
+std::string shell_quoted(std::string text) {
   for (size_t i = 0; (i = text.find('\'', i)) != std::string::npos; i += 4) text.replace(i, 1, "'\\''");
   return "'" + text + "'";
 }
@@ -69,8 +69,9 @@ std::string bash(const std::vector<Node>& nodes) {
       "    case \"$path $word\" in\n";
   for (const Node& node : nodes) {
     for (const CLI::App* sub : node.subcommands) {
-      out += fmt::format("      {}) path={} ;;\n", quoted(node.path + " " + sub->get_name()),
-                         quoted(node.path.empty() ? sub->get_name() : node.path + " " + sub->get_name()));
+      out +=
+          fmt::format("      {}) path={} ;;\n", shell_quoted(node.path + " " + sub->get_name()),
+                      shell_quoted(node.path.empty() ? sub->get_name() : node.path + " " + sub->get_name()));
     }
   }
   out += "    esac\n  done\n  case \"$path $prev\" in\n";
@@ -79,11 +80,12 @@ std::string bash(const std::vector<Node>& nodes) {
     for (const CLI::Option* option : node.options) {
       if (option->get_items_expected_max() == 0) continue;
       std::vector<std::string> spelled;
-      for (const std::string& word : spellings(*option)) spelled.push_back(quoted(node.path + " " + word));
+      for (const std::string& word : spellings(*option))
+        spelled.push_back(shell_quoted(node.path + " " + word));
       const std::string known = choices(*option);
       if (!known.empty()) {
         out += fmt::format("    {}) _courier_words {} \"$cur\"; return ;;\n", fmt::join(spelled, "|"),
-                           quoted(known));
+                           shell_quoted(known));
         continue;
       }
       auto& into = takes_file(*option) ? files : values;
@@ -103,9 +105,9 @@ std::string bash(const std::vector<Node>& nodes) {
     for (const CLI::Option* option : node.options) {
       for (const std::string& word : spellings(*option)) flags.push_back(word);
     }
-    out += fmt::format("    {}) words={} flags={} ;;\n", quoted(node.path),
-                       quoted(fmt::format("{}", fmt::join(words, " "))),
-                       quoted(fmt::format("{}", fmt::join(flags, " "))));
+    out += fmt::format("    {}) words={} flags={} ;;\n", shell_quoted(node.path),
+                       shell_quoted(fmt::format("{}", fmt::join(words, " "))),
+                       shell_quoted(fmt::format("{}", fmt::join(flags, " "))));
   }
   out +=
       "  esac\n"
@@ -144,21 +146,23 @@ std::string fish(const std::vector<Node>& nodes) {
     const std::string condition = fmt::format("__courier_at \"{}\"", node.path);
     for (const CLI::Option* positional : node.positionals) {
       if (const std::string known = choices(*positional); !known.empty()) {
-        out += fmt::format("complete -c courier -f -n {} -a {}\n", quoted(condition), quoted(known));
+        out +=
+            fmt::format("complete -c courier -f -n {} -a {}\n", shell_quoted(condition), shell_quoted(known));
       }
     }
     for (const CLI::App* sub : node.subcommands) {
-      out += fmt::format("complete -c courier -f -n {} -a {} -d {}\n", quoted(condition + " last"),
-                         quoted(sub->get_name()), quoted(first_line(sub->get_description())));
+      out += fmt::format("complete -c courier -f -n {} -a {} -d {}\n", shell_quoted(condition + " last"),
+                         shell_quoted(sub->get_name()), shell_quoted(first_line(sub->get_description())));
     }
     for (const CLI::Option* option : node.options) {
-      out += fmt::format("complete -c courier -n {}", quoted(condition + (node.path.empty() ? " last" : "")));
+      out += fmt::format("complete -c courier -n {}",
+                         shell_quoted(condition + (node.path.empty() ? " last" : "")));
       for (const std::string& name : option->get_snames()) out += " -s " + name;
       for (const std::string& name : option->get_lnames()) out += " -l " + name;
       const std::string known = choices(*option);
       if (option->get_items_expected_max() > 0) out += takes_file(*option) ? " -r -F" : " -x";
-      if (!known.empty()) out += " -a " + quoted(known);
-      out += fmt::format(" -d {}\n", quoted(first_line(option->get_description())));
+      if (!known.empty()) out += " -a " + shell_quoted(known);
+      out += fmt::format(" -d {}\n", shell_quoted(first_line(option->get_description())));
     }
   }
   return out;
@@ -189,9 +193,9 @@ std::string zsh(const std::vector<Node>& nodes) {
           const std::string action = !known.empty() ? "(" + known + ")" : takes_file(*option) ? "_files" : "";
           value = fmt::format(":{}:{}", zsh_word(type.substr(0, type.find(':'))), action);
         }
-        out += fmt::format(
-            "    {} \\\n",
-            quoted(fmt::format("*{}[{}]{}", word, zsh_word(first_line(option->get_description())), value)));
+        out += fmt::format("    {} \\\n",
+                           shell_quoted(fmt::format("*{}[{}]{}", word,
+                                                    zsh_word(first_line(option->get_description())), value)));
       }
     }
     if (node.subcommands.empty()) {
@@ -202,7 +206,7 @@ std::string zsh(const std::vector<Node>& nodes) {
     }
     out += "    '1: :->command' '*:: :->rest'\n  case $state in\n    command) local -a words=(";
     for (const CLI::App* sub : node.subcommands) {
-      out += " " + quoted(zsh_word(sub->get_name()) + ":" + first_line(sub->get_description()));
+      out += " " + shell_quoted(zsh_word(sub->get_name()) + ":" + first_line(sub->get_description()));
     }
     out += " ); _describe command words ;;\n    rest) case $line[1] in\n";
     for (const CLI::App* sub : node.subcommands) {

@@ -66,11 +66,6 @@ class Listing {
   bool cut_ = false;
 };
 
-int failure(const Error& error) {
-  note("inspect", error.message);
-  return kFailure;
-}
-
 // Scans a table, decoding each row with `row`, which may fail or end the scan (false).
 Result<void> each_row(const Inspection& store, Table table, std::string_view from, std::string_view to,
                       const std::function<Result<bool>(std::string_view, std::string_view)>& row) {
@@ -153,13 +148,13 @@ int summary(const Inspection& store, const InspectFlags& flags) {
                                  store.clock() == 0 ? "never" : log::iso8601(store.clock()));
   for (const Named& table : kTables) {
     const auto count = store.count(table.table);
-    if (!count) return failure(count.error());
+    if (!count) return failure("inspect", count.error());
     json["rows"][table.name] = *count;
     text += fmt::format("{:<29}{}\n", table.name, *count);
   }
   uint64_t shared = 0;
   const auto scanned = store.scan_messages([&](const Inspection::SharedMessage&) { return ++shared != 0; });
-  if (!scanned) return failure(scanned.error());
+  if (!scanned) return failure("inspect", scanned.error());
   json["rows"]["messages named by several"] = shared;
   text += fmt::format("{:<29}{}\n", "messages named by several", shared);
   for (const Inspection::ColumnSize& size : store.sizes()) {
@@ -191,7 +186,7 @@ int sessions(const Inspection& store, const InspectFlags& flags) {
                         session->connected ? "connected" : "offline", since(*session), expiry(*session),
                         std::to_string(session->inbox.count()), byte_count(session->inbox.bytes())});
   });
-  if (!done) return failure(done.error());
+  if (!done) return failure("inspect", done.error());
   listing.end();
   return kOk;
 }
@@ -256,7 +251,7 @@ int session(const Inspection& store, const InspectFlags& flags) {
     if (is_it) found = *std::move(session);
     return !is_it;
   });
-  if (!done) return failure(done.error());
+  if (!done) return failure("inspect", done.error());
   if (!found) {
     note("inspect",
          fmt::format("there is no stored session of client \"{}\"; client ids are case-sensitive, and "
@@ -272,9 +267,9 @@ int session(const Inspection& store, const InspectFlags& flags) {
     subscriptions = *std::move(decoded);
     return true;
   });
-  if (!done) return failure(done.error());
+  if (!done) return failure("inspect", done.error());
   const auto inbox = inbox_of(store, *found, flags.limit);
-  if (!inbox) return failure(inbox.error());
+  if (!inbox) return failure("inspect", inbox.error());
 
   Json json = to_json(*found);
   json["subscriptions"] = Json::array();
@@ -355,7 +350,7 @@ int retained(const Inspection& store, const InspectFlags& flags) {
                        {row->mountpoint, message.topic, std::to_string(static_cast<int>(message.qos)),
                         byte_count(message.payload.size()), std::to_string(row->position.value), expires});
   });
-  if (!done) return failure(done.error());
+  if (!done) return failure("inspect", done.error());
   listing.end();
   return kOk;
 }
@@ -389,7 +384,7 @@ int groups(const Inspection& store, const InspectFlags& flags) {
         {std::to_string(group->id.value), group->mountpoint, group->name, group->filter,
          std::to_string(group->members.size()), std::to_string(connected), std::to_string(entries)});
   });
-  if (!done) return failure(done.error());
+  if (!done) return failure("inspect", done.error());
   listing.end();
   return kOk;
 }
@@ -407,7 +402,7 @@ int log_tail(const Inspection& store, const InspectFlags& flags) {
     }
     return {};
   });
-  if (!done) return failure(done.error());
+  if (!done) return failure("inspect", done.error());
   listing.end();
   return kOk;
 }
@@ -416,7 +411,7 @@ using Show = int (*)(const Inspection&, const InspectFlags&);
 
 int inspect(const InspectFlags& flags, Show show) {
   const auto store = Inspection::open(flags.data_dir);
-  if (!store) return failure(store.error());
+  if (!store) return failure("inspect", store.error());
   for (const std::string& notice : (*store)->notices()) note("inspect", notice);
   const uint64_t unapplied = (*store)->log_end().value - (*store)->position().value;
   if (unapplied > 0 && show != log_tail) {

@@ -69,15 +69,10 @@ tl::expected<std::string, int> password_of(const PasswdFlags& flags) {
   return tl::unexpected<int>(kFailure);
 }
 
-int failure(const Error& error) {
-  note("passwd", error.message);
-  return kFailure;
-}
-
 int passwd(const PasswdFlags& flags) {
   if (flags.list) {
     const auto users = auth::file::list_users(flags.file);
-    if (!users) return failure(users.error());
+    if (!users) return failure("passwd", users.error());
     for (const std::string& user : *users) fmt::print("{}\n", user);
     return kOk;
   }
@@ -87,7 +82,7 @@ int passwd(const PasswdFlags& flags) {
   }
   if (flags.remove) {
     const auto removed = auth::file::delete_user(flags.file, flags.user);
-    if (!removed) return failure(removed.error());
+    if (!removed) return failure("passwd", removed.error());
     if (*removed) return kOk;
     note("passwd", fmt::format("{} has no user \"{}\"", flags.file, flags.user));
     return kFailure;
@@ -95,7 +90,7 @@ int passwd(const PasswdFlags& flags) {
   const auto password = password_of(flags);
   if (!password) return password.error();
   const auto done = auth::file::set_password(flags.file, flags.user, *password);
-  return done ? static_cast<int>(kOk) : failure(done.error());
+  return done ? static_cast<int>(kOk) : failure("passwd", done.error());
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ using client::Client;
 using client::Completion;
 using client::Ending;
 
-constexpr const char* kFooter =
+constexpr const char* kPubFooter =
     "Properties (-D, repeatable):\n"
     "  publish     content-type, correlation-data, message-expiry-interval, payload-format-indicator,\n"
     "              response-topic, topic-alias\n"
@@ -268,7 +268,7 @@ Run set_up_pub(CLI::App& app) {
       ->type_name("SECONDS")
       ->check(positive());
   flags->connection.add_to(app);
-  app.footer(kFooter);
+  app.footer(kPubFooter);
   return [flags] { return publish(*flags); };
 }
 

@@ -18,7 +18,7 @@ using client::Client;
 using client::Completion;
 using client::Ending;
 
-constexpr const char* kFooter =
+constexpr const char* kSubFooter =
     "Formats (-F):\n"
     "  %t topic   %p payload   %x %X payload in hex   %l its length   %q QoS   %r retained   %m packet id\n"
     "  %j JSON    %J JSON with a JSON payload as it is   %I time as ISO 8601   %U seconds since 1970\n"
@@ -319,7 +319,7 @@ Run set_up_sub(CLI::App& app) {
       ->group(group);
   app.add_flag("--pretty", flags->pretty, "JSON over several lines")->group(group);
   flags->connection.add_to(app);
-  app.footer(kFooter);
+  app.footer(kSubFooter);
   return [flags] { return subscribe(*flags); };
 }
 

@@ -83,6 +83,11 @@ void note(std::string_view command, std::string_view text) {
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
+int failure(std::string_view command, const Error& error) {
+  note(command, error.message);
+  return kFailure;
+}
+
 CLI::Validator between(int least, int most) {
   return numbers([=](double value) { return value >= least && value <= most && value == std::floor(value); },
                  fmt::format("a whole number from {} to {}", least, most));

@@ -14,8 +14,6 @@ namespace {
 
 using client::MessageProperties;
 
-constexpr int64_t kNsPerSecond = 1'000'000'000;
-
 std::tm local_time(int64_t wall_ns) {
   const std::time_t seconds = wall_ns / kNsPerSecond;
   std::tm broken{};
@@ -311,7 +309,7 @@ std::string table_heading() {
 std::string table_line(const Arrival& arrival) {
   const mqtt::Publish& publish = arrival.publish;
   return fmt::format("{}.{:03}  {}  {}  {:<32}  {}", time_text("%H:%M:%S", arrival.wall_ns),
-                     arrival.wall_ns % kNsPerSecond / 1'000'000, static_cast<int>(publish.qos),
+                     arrival.wall_ns % kNsPerSecond / kNsPerMs, static_cast<int>(publish.qos),
                      publish.retain ? 'r' : '-', on_one_line(publish.topic), on_one_line(publish.payload));
 }
 

@@ -7,12 +7,12 @@
 namespace courier::cli {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string quoted_text(std::string_view text) {
   return fmt::format("\"{}\"", text);
 }
 
 std::string mountpoint_of(const std::string& mountpoint) {
-  return mountpoint.empty() ? "" : fmt::format(" mountpoint={}", quoted(mountpoint));
+  return mountpoint.empty() ? "" : fmt::format(" mountpoint={}", quoted_text(mountpoint));
 }
 
 std::string by(const record::SessionRef& ref) {
@@ -61,7 +61,7 @@ struct Name {
 struct Facts {
   std::string operator()(const record::Publish& r) const {
     std::string text =
-        fmt::format("topic={} qos={} retain={} payload={}B", quoted(r.message->topic),
+        fmt::format("topic={} qos={} retain={} payload={}B", quoted_text(r.message->topic),
                     static_cast<int>(r.message->qos), r.message->retain ? 1 : 0, r.message->payload.size());
     if (r.message->publisher) text += " publisher=" + session_text(r.message->publisher);
     if (r.message->expires_at != 0) text += " expires=" + log::iso8601(r.message->expires_at);
@@ -70,24 +70,24 @@ struct Facts {
   std::string operator()(const record::Subscribe& r) const {
     std::string text = by(r.by);
     for (const auto& entry : r.entries) {
-      text += fmt::format(" {} qos={}", quoted(entry.filter), static_cast<int>(entry.options.qos));
+      text += fmt::format(" {} qos={}", quoted_text(entry.filter), static_cast<int>(entry.options.qos));
     }
     if (r.subscription_identifier != 0) text += fmt::format(" identifier={}", r.subscription_identifier);
     return text + mountpoint_of(r.mountpoint);
   }
   std::string operator()(const record::Unsubscribe& r) const {
     std::string text = by(r.by);
-    for (const std::string& filter : r.filters) text += " " + quoted(filter);
+    for (const std::string& filter : r.filters) text += " " + quoted_text(filter);
     return text + mountpoint_of(r.mountpoint);
   }
   std::string operator()(const record::Attach& r) const {
-    std::string text = fmt::format("client_id={} username={} version={}", quoted(r.client_id),
-                                   quoted(r.username), mqtt::name(r.version));
+    std::string text = fmt::format("client_id={} username={} version={}", quoted_text(r.client_id),
+                                   quoted_text(r.username), mqtt::name(r.version));
     text += r.expiry_seconds == record::kNeverExpires ? " expiry=never"
                                                       : fmt::format(" expiry={}s", r.expiry_seconds);
     if (r.resume) text += " resume=" + session_text(r.resume);
     if (r.ends) text += " ends=" + session_text(r.ends);
-    if (r.will) text += fmt::format(" will={}", quoted(r.will->message->topic));
+    if (r.will) text += fmt::format(" will={}", quoted_text(r.will->message->topic));
     return text + mountpoint_of(r.mountpoint);
   }
   std::string operator()(const record::Detach& r) const {
@@ -112,12 +112,12 @@ struct Facts {
     return owner(r.session, r.group) + messages(r.messages);
   }
   std::string operator()(const record::RetainedExpired& r) const {
-    return fmt::format("topic={} position={}{}", quoted(r.topic), r.position.value,
+    return fmt::format("topic={} position={}{}", quoted_text(r.topic), r.position.value,
                        mountpoint_of(r.mountpoint));
   }
   std::string operator()(const record::RetainedNext& r) const {
-    return fmt::format("{} {} since={} after={}{}", owner(r.session, {}), quoted(r.filter), r.since.value,
-                       quoted(r.after), mountpoint_of(r.mountpoint));
+    return fmt::format("{} {} since={} after={}{}", owner(r.session, {}), quoted_text(r.filter),
+                       r.since.value, quoted_text(r.after), mountpoint_of(r.mountpoint));
   }
   std::string operator()(const record::NodeDown& r) const {
     return "last_clock=" + log::iso8601(r.last_clock);

@@ -83,8 +83,8 @@ broker::NodeOptions node_options_of(const config::Settings& settings, uint64_t s
 gateway::GatewayOptions gateway_options_of(const config::Settings& settings) {
   gateway::GatewayOptions options;
   options.threads = config::threads(settings);
-  options.connections.connect_timeout_ns = settings.limits.connect_timeout.count() * 1'000'000;
-  options.connections.packet_timeout_ns = settings.limits.packet_timeout.count() * 1'000'000;
+  options.connections.connect_timeout_ns = settings.limits.connect_timeout.count() * kNsPerMs;
+  options.connections.packet_timeout_ns = settings.limits.packet_timeout.count() * kNsPerMs;
   options.connections.packet_bytes_max = settings.limits.packet_bytes_max;
   return options;
 }

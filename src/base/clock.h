@@ -10,6 +10,9 @@ using WallMs = int64_t;
 // Nanoseconds of a clock that never goes back. For keep-alive, lingers, latencies.
 using MonoNs = int64_t;
 
+inline constexpr MonoNs kNsPerMs = 1'000'000;
+inline constexpr MonoNs kNsPerSecond = 1'000'000'000;
+
 // Thread-safe. The real one is system_clock(); the simulator has its own.
 class Clock {
  public:

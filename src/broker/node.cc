@@ -294,13 +294,13 @@ void Node::housekeeping() {
   const MonoNs now = clock_.mono_ns();
   bool sys = false;
   if (options_.sys_interval_ms > 0 && now >= sys_at_.load()) {
-    sys_at_ = now + options_.sys_interval_ms * 1'000'000;
+    sys_at_ = now + options_.sys_interval_ms * kNsPerMs;
     sys = true;
   }
   if (log_.state().accepting && checkpoint_failed_.exchange(false))
     post_.run_on_worker([this] { write_checkpoint(); });
   log_.post([this, now, sys] {
-    if (now - checkpoint_began_ >= options_.checkpoint_interval_ms * 1'000'000) begin_checkpoint();
+    if (now - checkpoint_began_ >= options_.checkpoint_interval_ms * kNsPerMs) begin_checkpoint();
     expire_retained();
     group_expiry_due_ = true;
     limit_groups();

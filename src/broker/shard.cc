@@ -200,7 +200,7 @@ MonoNs Shard::next_due() const {
   if (!deadlines_.empty() && acting_) {
     const WallMs wait = deadlines_.front().at - out_.clock.wall_ms();
     due = std::min(due,
-                   out_.clock.mono_ns() + std::max<WallMs>(0, std::min<WallMs>(wait, 3'600'000)) * 1'000'000);
+                   out_.clock.mono_ns() + std::max<WallMs>(0, std::min<WallMs>(wait, 3'600'000)) * kNsPerMs);
   }
   return due;
 }
@@ -254,7 +254,7 @@ void Shard::wait_for_ack_company(Client& client) {
   if (company > 1) return;  // is in the list
   acks_waiting_.push_back(client.session.id);
   if (acks_due_ == INT64_MAX)
-    acks_due_ = out_.clock.mono_ns() + int64_t{out_.limits.ack_linger_ms} * 1'000'000;
+    acks_due_ = out_.clock.mono_ns() + int64_t{out_.limits.ack_linger_ms} * kNsPerMs;
 }
 
 void Shard::flush_acks(Client& client) {

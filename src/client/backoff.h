@@ -25,7 +25,7 @@ using Random = std::mt19937_64;
 inline MonoNs backoff_delay(const Backoff& backoff, unsigned attempts, Random& random) {
   const int64_t grown =
       attempts >= 32 ? backoff.max_ms : std::min(backoff.max_ms, backoff.first_ms << std::min(attempts, 31u));
-  return std::uniform_int_distribution<MonoNs>(0, std::max<int64_t>(grown, 0) * 1'000'000)(random);
+  return std::uniform_int_distribution<MonoNs>(0, std::max<int64_t>(grown, 0) * kNsPerMs)(random);
 }
 
 }  // namespace courier::client

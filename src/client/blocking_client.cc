@@ -31,7 +31,7 @@ BlockingClient::~BlockingClient() = default;
 
 template <typename Condition>
 bool BlockingClient::run_until(Condition condition, int64_t timeout_ms) {
-  const MonoNs deadline = system_clock().mono_ns() + timeout_ms * 1'000'000;
+  const MonoNs deadline = system_clock().mono_ns() + timeout_ms * kNsPerMs;
   while (!condition()) {
     const MonoNs left = deadline - system_clock().mono_ns();
     if (left <= 0) return false;

@@ -12,7 +12,6 @@ namespace {
 
 // How long close() waits for the server to read to the end.
 constexpr int64_t kClosePatienceMs = 5'000;
-constexpr MonoNs kMs = 1'000'000;
 
 }  // namespace
 
@@ -404,13 +403,13 @@ void Client::settle() {
 
 void Client::lost(Ending ending) {
   if (state_ == State::closing) return finish_closing();
-  const bool stable = state_ == State::online && loop_.now() - online_since_ >= backoff_.stable_ms * kMs;
+  const bool stable = state_ == State::online && loop_.now() - online_since_ >= backoff_.stable_ms * kNsPerMs;
   drop_transport();
   ending_.reset();
   if (stable) attempts_ = 0;
   std::optional<int64_t> retry_in_ms;
   if (reconnect_) {
-    retry_in_ms = backoff_delay(backoff_, attempts_, loop_.random()) / kMs;
+    retry_in_ms = backoff_delay(backoff_, attempts_, loop_.random()) / kNsPerMs;
     if (attempts_ < 0xFFFF) ++attempts_;
     loop_.arm(timer_, *retry_in_ms);
   }

@@ -48,7 +48,7 @@ void ClientLoop::stop() {
 }
 
 void ClientLoop::arm(Timer& timer, int64_t delay_ms) {
-  timers_.arm(timer, clock_.mono_ns() + delay_ms * 1'000'000);
+  timers_.arm(timer, clock_.mono_ns() + delay_ms * kNsPerMs);
 }
 
 // A client that fails while flushing tells its handler, which may make others write: hence by index, and the

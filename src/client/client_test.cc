@@ -106,14 +106,14 @@ struct Script {
   }
 };
 
-const std::string kConnack("\x20\x03\x00\x00\x00", 5);
-const std::string kConnackPresent("\x20\x03\x01\x00\x00", 5);
+const std::string kConnackBytes("\x20\x03\x00\x00\x00", 5);
+const std::string kConnackPresentBytes("\x20\x03\x01\x00\x00", 5);
 
 TEST(Client, ConnectsPublishesAndClosesInGoodOrder) {
   Script script;
   Client client(*script.loop, {.server = script.server.endpoint(), .client_id = "c"}, script.on);
   ASSERT_TRUE(client.open());
-  net::Fd peer = script.greet(kConnack);
+  net::Fd peer = script.greet(kConnackBytes);
   ASSERT_TRUE(script.until([&] { return client.online(); }));
   ASSERT_TRUE(client.publish({.topic = "t", .payload = "x", .qos = Qos::at_least_once}));
   EXPECT_EQ(script.read(peer, 9), std::string("\x32\x07\x00\x01t\x00\x01\x00x", 9));
@@ -132,7 +132,7 @@ TEST(Client, WhatATurnPublishesArrivesTogetherAndInOrder) {
   Script script;
   Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
   ASSERT_TRUE(client.open());
-  net::Fd peer = script.greet(kConnack);
+  net::Fd peer = script.greet(kConnackBytes);
   ASSERT_TRUE(script.until([&] { return client.online(); }));
   for (char c : std::string("abc")) ASSERT_TRUE(client.publish({.topic = "t", .payload = std::string(1, c)}));
   script.loop->run_once(0);
@@ -154,12 +154,12 @@ TEST(Client, ReconnectsAndResendsAfterTheConnectionIsLost) {
                 {.server = script.server.endpoint(), .connect = options, .client_id = "c", .backoff = {1, 2}},
                 script.on);
   ASSERT_TRUE(client.open());
-  net::Fd peer = script.greet(kConnack);
+  net::Fd peer = script.greet(kConnackBytes);
   ASSERT_TRUE(script.until([&] { return client.online(); }));
   ASSERT_TRUE(client.publish({.topic = "t", .qos = Qos::at_least_once}));
   script.read(peer, 8);
   peer.reset();
-  net::Fd again = script.greet(kConnackPresent);
+  net::Fd again = script.greet(kConnackPresentBytes);
   EXPECT_EQ(script.read(again, 8), std::string("\x3a\x06\x00\x01t\x00\x01\x00", 8));
   EXPECT_THAT(script.said, ElementsAre("connected", "disconnected connection lost", "connected present"));
 }
@@ -185,7 +185,7 @@ TEST(Client, TriesTheNextAddressBeforeItFails) {
   gone.stop();
   Client client(*script.loop, {.server = endpoint, .reconnect = false}, script.on);
   ASSERT_TRUE(client.open());
-  net::Fd peer = script.greet(kConnack);
+  net::Fd peer = script.greet(kConnackBytes);
   ASSERT_TRUE(script.until([&] { return client.online(); }));
   EXPECT_THAT(script.said, ElementsAre("connected"));
 }
@@ -211,7 +211,7 @@ TEST(Client, ManyMegabytesToASlowReaderAllArrive) {
   Script script;
   Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
   ASSERT_TRUE(client.open());
-  net::Fd peer = script.greet(kConnack);
+  net::Fd peer = script.greet(kConnackBytes);
   ASSERT_TRUE(script.until([&] { return client.online(); }));
   const std::string payload(100'000, 'x');
   size_t sent = 0;
@@ -238,9 +238,9 @@ TEST(Client, CutFromWithinAHookStopsDelivery) {
   };
   Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
   ASSERT_TRUE(client.open());
-  net::Fd peer = script.greet(kConnack + std::string("\x32\x07\x00\x01t\x00\x01\x00x"
-                                                     "\x32\x07\x00\x01t\x00\x02\x00y",
-                                                     18));
+  net::Fd peer = script.greet(kConnackBytes + std::string("\x32\x07\x00\x01t\x00\x01\x00x"
+                                                          "\x32\x07\x00\x01t\x00\x02\x00y",
+                                                          18));
   ASSERT_TRUE(script.until([&] { return client.state() == Client::State::closed; }));
   EXPECT_EQ(script.read(peer, SIZE_MAX), "");  // no PUBACK, no DISCONNECT
   EXPECT_THAT(script.said, ElementsAre("connected", "message x", "still readable x"));
@@ -251,7 +251,7 @@ TEST(Client, CloseFromWithinAHookAnswersWhatWasDelivered) {
   script.on.message = [&](Client& client, const mqtt::Publish&) { client.close(); };
   Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
   ASSERT_TRUE(client.open());
-  net::Fd peer = script.greet(kConnack + std::string("\x32\x07\x00\x01t\x00\x09\x00x", 9));
+  net::Fd peer = script.greet(kConnackBytes + std::string("\x32\x07\x00\x01t\x00\x09\x00x", 9));
   EXPECT_EQ(script.read(peer, 6), std::string("\x40\x02\x00\x09\xe0\x00", 6));
   peer.reset();
   ASSERT_TRUE(script.until([&] { return client.state() == Client::State::closed; }));
@@ -263,7 +263,7 @@ TEST(Client, APacketInManyPiecesIsPutTogether) {
   Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
   ASSERT_TRUE(client.open());
   net::Fd peer = script.greet("");
-  for (char c : kConnack + std::string("\x30\x05\x00\x01t\x00x", 7)) {
+  for (char c : kConnackBytes + std::string("\x30\x05\x00\x01t\x00x", 7)) {
     script.write(peer, std::string(1, c));
     script.loop->run_once(1'000'000);
   }
@@ -275,7 +275,7 @@ TEST(Client, ViolationIsAnsweredBeforeTheConnectionEnds) {
   Script script;
   Client client(*script.loop, {.server = script.server.endpoint(), .reconnect = false}, script.on);
   ASSERT_TRUE(client.open());
-  net::Fd peer = script.greet(kConnack + std::string("\x36\x00", 2));
+  net::Fd peer = script.greet(kConnackBytes + std::string("\x36\x00", 2));
   EXPECT_EQ(script.read(peer, SIZE_MAX), std::string("\xe0\x01\x81", 3));
   EXPECT_THAT(script.said, ElementsAre("connected", "disconnected the server broke the protocol"));
 }
@@ -313,7 +313,7 @@ TEST(Client, PostedWorkRunsOnTheLoopAndMayDestroyAClient) {
   script.on.connected = [&](Client&, const mqtt::Connack&, bool) {
     script.loop->post([&] { client.reset(); });
   };
-  net::Fd peer = script.greet(kConnack);
+  net::Fd peer = script.greet(kConnackBytes);
   ASSERT_TRUE(script.until([&] { return client == nullptr; }));
   std::thread other([&] { script.loop->post([&] { script.loop->stop(); }); });
   script.loop->run();

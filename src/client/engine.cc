@@ -13,16 +13,6 @@
 namespace courier::client {
 namespace {
 
-constexpr MonoNs kMs = 1'000'000;
-constexpr MonoNs kSecond = 1'000 * kMs;
-
-mqtt::UserProperties view(const UserPropertyList& list) {
-  mqtt::UserProperties views;
-  views.reserve(list.size());
-  for (const auto& [name, value] : list) views.push_back({name, value});
-  return views;
-}
-
 Result<void> check_will(const WillMessage& will) {
   if (!mqtt::is_topic_name(will.topic) || !mqtt::is_utf8(will.topic)) {
     return fail(
@@ -130,7 +120,7 @@ void Engine::start(MonoNs now) {
     if (options.topic_alias_maximum > 0) connect.topic_alias_maximum = options.topic_alias_maximum;
     connect.request_response_information = options.request_response_information;
     connect.request_problem_information = options.request_problem_information;
-    connect.user_properties = view(options.user_properties);
+    connect.user_properties = views_of(options.user_properties);
     connect.authentication_method = options.authentication_method;
     connect.authentication_data = options.authentication_data;
   }
@@ -138,7 +128,7 @@ void Engine::start(MonoNs now) {
   server_ = ServerLimits{};
   server_.keep_alive_seconds = options.keep_alive_seconds;
   last_received_ = now;
-  answer_deadline_ = now + options.connect_timeout_ms * kMs;
+  answer_deadline_ = now + options.connect_timeout_ms * kNsPerMs;
   send(connect, now);
 }
 
@@ -270,7 +260,7 @@ void Engine::disconnect(MonoNs now, const Farewell& farewell) {
     if (options_->version == Version::v5) {
       send(mqtt::Disconnect{.reason = farewell.reason,
                             .session_expiry_seconds = farewell.session_expiry_seconds,
-                            .user_properties = view(farewell.user_properties)},
+                            .user_properties = views_of(farewell.user_properties)},
            now);
     } else if (farewell.reason == ReasonCode::success) {
       send(mqtt::Disconnect{}, now);
@@ -314,7 +304,7 @@ MonoNs Engine::next_deadline() const {
   }
   if (server_.keep_alive_seconds == 0) return kNever;
   if (answer_deadline_ != 0) return answer_deadline_;
-  return std::min(last_sent_, last_received_) + server_.keep_alive_seconds * kSecond;
+  return std::min(last_sent_, last_received_) + server_.keep_alive_seconds * kNsPerSecond;
 }
 
 void Engine::tick(MonoNs now) {
@@ -328,7 +318,7 @@ void Engine::tick(MonoNs now) {
   // Idle on one side for a whole keep-alive: the moment to ask, and to give memory back. [MQTT-3.1.2-20]
   send(mqtt::Pingreq{}, now);
   answer_deadline_ =
-      now + std::min<MonoNs>(options_->ping_timeout_ms * kMs, server_.keep_alive_seconds * kSecond);
+      now + std::min<MonoNs>(options_->ping_timeout_ms * kNsPerMs, server_.keep_alive_seconds * kNsPerSecond);
   last_received_ = now;  // the next ping is due one keep-alive after this one
   slots_.shrink();
   if (queue_.empty()) queue_.clear();

@@ -12,12 +12,6 @@
 namespace courier::client {
 namespace {
 
-mqtt::UserProperties view(const UserPropertyList& list) {
-  mqtt::UserProperties views;
-  for (const auto& [name, value] : list) views.push_back({name, value});
-  return views;
-}
-
 mqtt::Publish view(const HeldPublish& held) {
   return {.retain = held.retain,
           .qos = held.qos,
@@ -444,11 +438,12 @@ void Engine::ask(std::unique_ptr<HeldRequest> request, MonoNs now) {
     mqtt::Subscribe packet{.packet_id = id,
                            .entries = {},
                            .subscription_identifier = asked.subscription_identifier,
-                           .user_properties = view(asked.user_properties)};
+                           .user_properties = views_of(asked.user_properties)};
     for (const auto& [filter, options] : asked.entries) packet.entries.push_back({filter, options});
     send(packet, now);
   } else {
-    mqtt::Unsubscribe packet{.packet_id = id, .filters = {}, .user_properties = view(asked.user_properties)};
+    mqtt::Unsubscribe packet{
+        .packet_id = id, .filters = {}, .user_properties = views_of(asked.user_properties)};
     for (const auto& entry : asked.entries) packet.filters.push_back(entry.filter);
     send(packet, now);
   }

@@ -43,6 +43,13 @@ Result<void> check_text(const std::string& text, const char* what) {
 
 }  // namespace
 
+mqtt::UserProperties views_of(const UserPropertyList& list) {
+  mqtt::UserProperties views;
+  views.reserve(list.size());
+  for (const auto& [name, value] : list) views.push_back({name, value});
+  return views;
+}
+
 Result<void> check(const MessageProperties& properties) {
   if (properties.content_type) {
     if (auto ok = check_text(*properties.content_type, "content type"); !ok) return ok;

@@ -14,6 +14,9 @@ namespace courier::client {
 // Strings fit their length field and are UTF-8; the response topic has no wildcard. [MQTT-3.3.2-14]
 Result<void> check(const MessageProperties& properties);
 
+// As the encoder takes them. Shares the list's memory.
+mqtt::UserProperties views_of(const UserPropertyList& list);
+
 // Payload Format Indicator, Content Type, Response Topic, Correlation Data and User Property, without a
 // length in front. The message expiry is not among them. The caller has checked them.
 std::string encode_forwarded(const MessageProperties& properties);

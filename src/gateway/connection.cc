@@ -166,7 +166,7 @@ bool Connection::packet_is_late() {
   const MonoNs timeout = thread_->options().packet_timeout_ns, now = thread_->now();
   if (!rest_is_due() || now < input_->since + timeout) return false;
   const auto came = static_cast<MonoNs>(input_->bytes.size() - input_->before);
-  if (came < kPacketBytesPerSecondMin * (timeout / 1'000'000) / 1000) return true;
+  if (came < kPacketBytesPerSecondMin * (timeout / kNsPerMs) / 1000) return true;
   input_->since = now;
   input_->before = input_->bytes.size();
   return false;

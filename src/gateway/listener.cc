@@ -108,7 +108,7 @@ void Acceptor::on_events(uint32_t) {
         log::error(shortage_lines, "accepting pauses: out of resources",
                    {{"listener", listener_.options().name}, {"error", net::system_words(accepted.error)}});
         thread_.loop().modify(socket_.fd(), *this, 0);
-        stalled_until_ = thread_.now() + MonoNs{net::Listener::kStallPauseMs} * 1'000'000;
+        stalled_until_ = thread_.now() + MonoNs{net::Listener::kStallPauseMs} * kNsPerMs;
         thread_.acceptor_stalled();
         return;
     }

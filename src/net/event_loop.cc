@@ -12,12 +12,7 @@
 
 namespace courier::net {
 
-namespace {
-
-constexpr MonoNs kNsPerMs = 1'000'000;
-constexpr MonoNs kNsPerSecond = 1'000'000'000;
-
-}  // namespace
+namespace {}  // namespace
 
 Result<std::unique_ptr<EventLoop>> EventLoop::open() {
   Fd epoll(::epoll_create1(EPOLL_CLOEXEC));

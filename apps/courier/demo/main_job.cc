@@ -300,7 +300,7 @@ void MainJob::publish_due() {
     const MonoNs scheduled =
         publishing_since_ + static_cast<MonoNs>(static_cast<double>(next_order_) * interval);
     if (scheduled > now) {
-      loop_.arm(publisher_, (scheduled - now) / 1'000'000);
+      loop_.arm(publisher_, (scheduled - now) / kNsPerMs);
       return;
     }
     const Order& order = orders_.orders[next_order_];
@@ -324,7 +324,7 @@ void MainJob::watch() {
   advance();
   if (phase_ == Phase::over) return;
   look_for_stall(now);
-  if (now - told_at_ >= kToldEveryMs * 1'000'000) {
+  if (now - told_at_ >= kToldEveryMs * kNsPerMs) {
     told_at_ = now;
     narrator_.progress(progress());
   }
@@ -354,7 +354,7 @@ void MainJob::advance() {
     case Phase::recovering:
       if (crash_->first_puback && crash_->first_delivery) {
         narrator_.event(fmt::format("courierd serves again {} ms after the kill",
-                                    std::max(*crash_->first_puback, *crash_->first_delivery) / 1'000'000));
+                                    std::max(*crash_->first_puback, *crash_->first_delivery) / kNsPerMs));
         phase_ = Phase::finishing;
       } else if (ledger_.complete()) {
         phase_ = Phase::finishing;

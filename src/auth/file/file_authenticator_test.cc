@@ -1,4 +1,5 @@
 #include "auth/file/file_authenticator.h"
+#include "auth/file/cheap_cost.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -17,7 +18,6 @@ namespace {
 
 using mqtt::ReasonCode;
 
-constexpr Cost kCheap{.memory_kib = 8, .passes = 1, .lanes = 1};
 constexpr MonoNs kSecond = 1'000'000'000;
 
 class FakeClock final : public Clock {

@@ -1,4 +1,5 @@
 #include "auth/file/password_file.h"
+#include "auth/file/cheap_cost.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +22,6 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-constexpr Cost kCheap{.memory_kib = 8, .passes = 1, .lanes = 1};
 constexpr const char* kHash =
     "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
 

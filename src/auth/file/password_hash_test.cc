@@ -1,4 +1,5 @@
 #include "auth/file/password_hash.h"
+#include "auth/file/cheap_cost.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +7,6 @@
 
 namespace courier::auth::file {
 namespace {
-
-constexpr Cost kCheap{.memory_kib = 8, .passes = 1, .lanes = 1};
 
 // Made by the reference implementation's command line: echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1
 constexpr const char* kReference =
