@@ -306,18 +306,26 @@ void CrashRounds::free_disk() {
 
 // courierd may refuse to start without space, but only with the exit code that says "try again".
 void CrashRounds::start_on_full_disk() {
+  const size_t log_before = broker_.log_size();
   start_broker();
-  const int64_t until = now_ms() + 300 + static_cast<int64_t>(random_() % 700);
   std::optional<int> code;
-  while (!code && now_ms() < until) {
-    loop_->run_once(5'000'000);
-    code = broker_.ended();
+  const auto wait = [&](int64_t ms, auto condition) {
+    for (const int64_t until = now_ms() + ms; !code && !condition() && now_ms() < until;) {
+      loop_->run_once(5'000'000);
+      code = broker_.ended();
+    }
+  };
+  wait(300 + static_cast<int64_t>(random_() % 700), [] { return false; });
+  free_disk();
+  if (!code && stage_.chance(2)) kill_broker();
+  // What it found while the disk was full it may say only now.
+  if (broker_.running()) {
+    wait(kComeBackLimitMs,
+         [&] { return broker_.log_since(log_before).find("is ready") != std::string::npos; });
   }
   if (code && *code != kCannotUseStore) {
     ledger_.wrong(fmt::format("courierd ended on a full disk with exit code {}", *code));
   }
-  free_disk();
-  if (!code && stage_.chance(2)) kill_broker();
   if (!broker_.running()) start_broker();
 }
 

@@ -317,7 +317,8 @@ TEST(MemoryCeiling, RefusesNewWorkUntilThereIsRoomAgain) {
   }
   const std::string payload(20'000, 'x');
   auto deadline = std::chrono::steady_clock::now() + kPatience;
-  // Everything is refused, and goes on being refused: what the broker wrote to sockets meanwhile is room again.
+  // Everything is refused, and goes on being refused: what the broker wrote to sockets meanwhile is room
+  // again.
   for (int refused = 0; refused < 5;) {
     ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "it was never past its ceiling";
     if (backend.publish("t", "x", 1).reason == 0x97 &&
