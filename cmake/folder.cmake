@@ -71,3 +71,23 @@ function(courier_folder name)
     endif()
   endforeach()
 endfunction()
+
+# courier_text(FOLDER FILE NAME): a text file of the folder's, compiled in as a std::string_view that a header there
+# declares.
+function(courier_text name file variable)
+  set(path ${PROJECT_SOURCE_DIR}/src/${name}/${file})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+  file(READ ${path} text)
+  get_filename_component(stem ${file} NAME_WE)
+  set(source ${PROJECT_BINARY_DIR}/text/${name}_${stem}.cc)
+  file(CONFIGURE OUTPUT ${source} @ONLY CONTENT [==[
+#include "@name@/@stem@_page.h"
+
+namespace courier::@name@ {
+
+extern constinit const std::string_view @variable@ = R"courier_text(@text@)courier_text";
+
+}  // namespace courier::@name@
+]==])
+  target_sources(courier_${name} PRIVATE ${source})
+endfunction()

@@ -17,6 +17,7 @@ namespace {
 constexpr Command kCommands[] = {
     {"pub", "Messages", "Publish messages", set_up_pub},
     {"sub", "Messages", "Subscribe and print what arrives", set_up_sub},
+    {"load", "Messages", "Play a load scenario against any broker", set_up_load},
     {"client", "Server", "List, show, disconnect and trace clients", set_up_client},
     {"node", "Server", "Say how a running node is", set_up_node},
     {"backup", "Server", "Copy a running node's data", set_up_backup},

@@ -1,6 +1,7 @@
 #include "daemon.h"
 
 #include <malloc.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +26,7 @@
 #include "config/schema.h"
 #include "exit_code.h"
 #include "gateway/gateway.h"
+#include "net/open_files.h"
 #include "process.h"
 #include "store/errc.h"
 #include "store/rocksdb/rocks_store.h"
@@ -140,7 +142,7 @@ std::optional<ExitCode> Daemon::start() {
   }
   auto listeners = listeners_of(settings_);
   if (!listeners) return refuse(kUsage, listeners.error().message);
-  open_files_ = raise_open_files();
+  open_files_ = net::raise_open_files();
   // Before the recovery, which may take seconds: a taken port is a matter of a moment.
   for (const gateway::ListenerOptions& listener : *listeners) {
     if (auto free = gateway::Listener::probe(listener.bind); !free) {
@@ -161,7 +163,13 @@ std::optional<ExitCode> Daemon::start() {
 
   registry_.gauge("courier_build_info", "Always 1; the labels say what runs.", {{"version", COURIER_VERSION}})
       .set(1);
-  memory_ = &registry_.gauge("courier_memory_bytes", "Memory that is resident.");
+  memory_ = &registry_.gauge("process_resident_memory_bytes", "Memory that is resident.");
+  registry_.counter_callback(
+      "process_cpu_seconds_total", "CPU time of all threads, user and system.", {}, [] {
+        timespec spent{};
+        ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+        return static_cast<double>(spent.tv_sec) + static_cast<double>(spent.tv_nsec) * 1e-9;
+      });
   std::vector<std::string> doors;
   for (size_t i = 0; i < settings_.listeners.size(); ++i) {
     doors.push_back(settings_.listeners[i].name + "=" + gateway_->addresses()[i].to_string());

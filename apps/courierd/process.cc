@@ -1,7 +1,6 @@
 #include "process.h"
 
 #include <signal.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -45,17 +44,6 @@ Signal next_signal(std::chrono::nanoseconds timeout) {
     default:
       return Signal::none;
   }
-}
-
-uint64_t raise_open_files() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
-  if (limit.rlim_cur < limit.rlim_max) {
-    rlimit wanted = limit;
-    wanted.rlim_cur = limit.rlim_max;
-    if (::setrlimit(RLIMIT_NOFILE, &wanted) == 0) limit = wanted;
-  }
-  return limit.rlim_cur;
 }
 
 struct Deadline::Waiter {

@@ -1,4 +1,4 @@
-// What the process as a whole asks of the kernel: signals and the limit of open files.
+// What the process as a whole asks of the kernel: signals, and an end in time.
 #pragma once
 
 #include <chrono>
@@ -13,9 +13,6 @@ void take_signals();
 enum class Signal : uint8_t { none, stop, hang_up };
 // Waits for a signal, at most `timeout`.
 Signal next_signal(std::chrono::nanoseconds timeout);
-
-// Raises the soft limit of open files to the hard one; returns the limit now in force.
-uint64_t raise_open_files();
 
 // Ends the process after `limit` whatever the other threads do; for a drain that the disk does not let
 // finish. Nothing acknowledged is lost by that. `done` by destruction.

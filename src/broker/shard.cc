@@ -109,6 +109,8 @@ void Shard::on_mail(Mail mail) {
         InLog mine = std::move(self.in_log_.front());
         self.in_log_.pop_front();
         self.in_log_bytes_ -= mine.bytes;
+        self.metrics_.commit_seconds.observe(static_cast<double>(self.out_.clock.mono_ns() - mine.appended) *
+                                             1e-9);
         for (Pending& pending : mine.pending) self.run(pending, back);
       }
       for (; at < feed.items.size(); ++at) self.fold(feed.items[at]);
@@ -173,7 +175,7 @@ void Shard::end_turn() {
   if (!batch_.empty()) {
     const uint64_t ticket = next_ticket_++;
     const size_t bytes = batch_bytes();
-    in_log_.push_back({ticket, bytes, std::exchange(batch_pending_, {})});
+    in_log_.push_back({ticket, bytes, out_.clock.mono_ns(), std::exchange(batch_pending_, {})});
     in_log_bytes_ += bytes;
     out_.log.append({index_, ticket, std::exchange(batch_, {}), std::exchange(batch_encoded_, {})});
   }

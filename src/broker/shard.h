@@ -168,6 +168,7 @@ class Shard {
   struct InLog {
     uint64_t ticket = 0;
     size_t bytes = 0;
+    MonoNs appended = 0;
     std::vector<Pending> pending;
   };
 

@@ -44,6 +44,8 @@ ShardMetrics::ShardMetrics(Registry& r)
       wills_published(r.counter("courier_wills_published_total", "Wills that were published.")),
       sessions_expired(r.counter("courier_sessions_expired_total", "Sessions that ended by their expiry.")),
       connack_seconds(r.histogram("courier_connack_seconds", "From CONNECT to CONNACK.")),
+      commit_seconds(r.histogram("courier_commit_seconds",
+                                 "From handing a batch of records to the log until they are safe and back.")),
       registry_(r) {
   for (size_t cause = 0; cause < kEndCauseCount; ++cause) {
     ended[cause] = &r.counter("courier_disconnects_total", "Connections that ended, by cause.",

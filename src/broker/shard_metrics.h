@@ -42,6 +42,7 @@ struct ShardMetrics {
   Counter& wills_published;
   Counter& sessions_expired;
   Histogram& connack_seconds;
+  Histogram& commit_seconds;
 
  private:
   Registry& registry_;

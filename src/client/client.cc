@@ -91,8 +91,8 @@ void Client::close(const Farewell& farewell) {
   state_ = State::closing;
 }
 
-void Client::cut(bool reset) {
-  cut_resets_ = reset;
+void Client::cut(Cut how) {
+  cut_how_ = how;
   if (in_engine_) {
     cut_asked_ = true;
     engine_.disconnect(loop_.now());  // nothing more is delivered; what it writes is not sent
@@ -100,6 +100,12 @@ void Client::cut(bool reset) {
   }
   drop_transport();
   state_ = State::closed;
+}
+
+void Client::set_reading(bool on) {
+  if (reading_ == on) return;
+  reading_ = on;
+  touch();  // flush() tells the loop what to wait for
 }
 
 void Client::abandon() {
@@ -209,9 +215,11 @@ void Client::address_failed(std::error_code cause, std::string message) {
 
 void Client::transport_up() {
   ending_.reset();
+  reading_ = true;
   net::set_no_delay(fd_.get());
   want(net::kReadable);
   state_ = State::greeting;
+  handler_.on_transport(*this);
   if (origin_) output_.append(origin_->preamble);
   borrow_buffer();
   engine_.start(loop_.now());
@@ -329,6 +337,7 @@ void Client::arm_for_engine() {
 void Client::on_connected(const mqtt::Connack& connack, bool session_present) {
   state_ = State::online;
   online_since_ = loop_.now();
+  ghost_.reset();  // only now: the server is to see the take-over before the end
   handler_.on_connected(*this, connack, session_present);
 }
 
@@ -372,7 +381,8 @@ void Client::flush() {
     }
   }
   if (state_ == State::closing) loop_.arm(timer_, kClosePatienceMs);
-  want(output_.empty() ? net::kReadable : net::kReadable | net::kWritable);
+  want((reading_ || state_ == State::closing ? net::kReadable : 0u) |
+       (output_.empty() ? 0u : net::kWritable));
   if (state_ == State::closing && output_.empty()) net::shut_sending(fd_.get());
 }
 
@@ -390,7 +400,7 @@ void Client::settle() {
   if (cut_asked_) {
     cut_asked_ = false;
     ending_.reset();
-    return cut(cut_resets_);
+    return cut(cut_how_);
   }
   if (state_ == State::closing) {
     ending_.reset();
@@ -409,7 +419,13 @@ void Client::lost(Ending ending) {
   if (stable) attempts_ = 0;
   std::optional<int64_t> retry_in_ms;
   if (reconnect_) {
-    retry_in_ms = backoff_delay(backoff_, attempts_, loop_.random()) / kNsPerMs;
+    if (backoff_.seed == 0) {
+      retry_in_ms = backoff_delay(backoff_, attempts_, loop_.random()) / kNsPerMs;
+    } else {
+      Random own(backoff_.seed);
+      retry_in_ms = backoff_delay(backoff_, attempts_, own) / kNsPerMs;
+      backoff_.seed = own() | 1;
+    }
     if (attempts_ < 0xFFFF) ++attempts_;
     loop_.arm(timer_, *retry_in_ms);
   }
@@ -431,11 +447,17 @@ void Client::drop_transport() {
     flush_place_ = kNoPlace;
   }
   if (fd_) {
-    if (cut_resets_) net::set_reset_on_close(fd_.get());
-    loop_.events_->forget(*this);
+    if (cut_how_ == Cut::silent) {
+      loop_.events_->remove(fd_.get(),
+                            *this);  // it stays open: what comes there is not for the next connection
+      ghost_ = std::move(fd_);
+    } else {
+      if (cut_how_ == Cut::reset) net::set_reset_on_close(fd_.get());
+      loop_.events_->forget(*this);
+    }
     fd_.reset();
   }
-  cut_resets_ = false;
+  cut_how_ = Cut::close;
   output_.clear();
   partial_ = std::string();
   engine_.transport_closed();

@@ -73,9 +73,19 @@ struct ClientSetup {
 std::string proxy_preamble(int version, const net::SocketAddress& source,
                            const net::SocketAddress& destination);
 
+// How a connection goes that is cut.
+enum class Cut : uint8_t {
+  close,   // FIN, as when a process ends
+  reset,   // RST
+  silent,  // nothing at all is sent: the server may think that the client is there until its keep-alive is
+           // over, or the client is back. The socket stays open until then, or until the Client goes
+};
+
 // What an application hears. Views hold for the call. One handler may serve any number of clients.
 class ClientHandler {
  public:
+  // The TCP connection stands and CONNECT leaves now. Not the place to end it.
+  virtual void on_transport(Client&) {}
   virtual void on_connected(Client&, const mqtt::Connack&, bool /*session_present*/) {}
   // A connection ended or could not be made. Unless close(), cut() or open() is called here, the next attempt
   // follows in `retry_in_ms`, which is empty when ClientSetup::reconnect is off.
@@ -107,9 +117,11 @@ class Client final : private EngineHandler, private net::Handler {
   Result<void> open();
   // In good order: what was written is sent, then DISCONNECT; on_closed() follows within a few seconds.
   void close(const Farewell& farewell = {});
-  // As if the network had gone: no DISCONNECT, bytes not yet sent are lost. No hook is called. `reset` ends
-  // the TCP connection with RST.
-  void cut(bool reset = false);
+  // As if the network had gone: no DISCONNECT, bytes not yet sent are lost. No hook is called.
+  void cut(Cut how = Cut::close);
+  // Off: the server's bytes wait in the kernel, and then at the server, as with an application that is slow.
+  // Keep-alive goes on. Every connection begins with reading on.
+  void set_reading(bool on);
   // Completes everything that is unfinished with errc::closed. The session is not continued by this client.
   void abandon();
 
@@ -181,11 +193,13 @@ class Client final : private EngineHandler, private net::Handler {
   Engine engine_;
   Timer timer_;
   net::Fd fd_;
+  net::Fd ghost_;  // of a silent cut
   State state_ = State::closed;
   bool reconnect_;
   bool in_engine_ = false;  // the engine is calling us: the transport must stay until it returns
   bool cut_asked_ = false;  // by a handler meanwhile
-  bool cut_resets_ = false;
+  Cut cut_how_ = Cut::close;
+  bool reading_ = true;
   uint8_t interest_ = 0;
   uint16_t attempts_ = 0;            // failures in a row
   uint16_t address_ = 0;             // of the endpoint's, tried now

@@ -246,6 +246,65 @@ TEST(Client, CutFromWithinAHookStopsDelivery) {
   EXPECT_THAT(script.said, ElementsAre("connected", "message x", "still readable x"));
 }
 
+// The server sees nothing at all until the client is back: then the take-over first, the old end after it.
+TEST(Client, ASilentCutLeavesTheServerWaiting) {
+  Script script;
+  Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
+  ASSERT_TRUE(client.open());
+  const net::Fd first = script.greet(kConnackBytes);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  client.cut(Cut::silent);
+  EXPECT_EQ(client.state(), Client::State::closed);
+  script.loop->run_once(0);
+  char room[64];
+  const auto gone = [&] { return ::recv(first.get(), room, sizeof room, MSG_DONTWAIT) == 0; };
+  while (::recv(first.get(), room, sizeof room, MSG_DONTWAIT) > 0) continue;
+  EXPECT_FALSE(gone());
+  ASSERT_TRUE(client.open());
+  const net::Fd second = script.accept();
+  EXPECT_EQ(script.read(second, 2).substr(0, 1), "\x10");
+  EXPECT_FALSE(gone());
+  script.write(second, kConnackBytes);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  EXPECT_TRUE(script.until(gone));
+}
+
+TEST(Client, WhatComesOnASilentlyCutConnectionIsNotForTheNext) {
+  Script script;
+  Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
+  ASSERT_TRUE(client.open());
+  net::Fd first = script.greet(kConnackBytes);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  client.cut(Cut::silent);
+  script.write(first, std::string("\x30\x05\x00\x01t\x00x", 7));
+  first.reset();
+  for (int turn = 0; turn < 20; ++turn) script.loop->run_once(0);
+  EXPECT_EQ(client.state(), Client::State::closed);
+  ASSERT_TRUE(client.open());
+  const net::Fd second = script.greet(kConnackBytes);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  EXPECT_THAT(script.said, ElementsAre("connected", "connected"));
+}
+
+TEST(Client, ReadsNothingWhileItIsToldNotTo) {
+  Script script;
+  script.on.message = [&](Client& client, const mqtt::Publish& publish) {
+    script.said.push_back("message " + std::string(publish.payload));
+    client.set_reading(false);
+  };
+  Client client(*script.loop, {.server = script.server.endpoint()}, script.on);
+  ASSERT_TRUE(client.open());
+  const net::Fd peer = script.greet(kConnackBytes);
+  script.write(peer, std::string("\x30\x05\x00\x01t\x00x", 7));
+  ASSERT_TRUE(script.until([&] { return script.said.size() == 2; }));
+  script.write(peer, std::string("\x30\x05\x00\x01t\x00y", 7));
+  for (int turn = 0; turn < 20; ++turn) script.loop->run_once(0);
+  EXPECT_THAT(script.said, ElementsAre("connected", "message x"));
+  client.set_reading(true);
+  ASSERT_TRUE(script.until([&] { return script.said.size() == 3; }));
+  EXPECT_EQ(script.said.back(), "message y");
+}
+
 TEST(Client, CloseFromWithinAHookAnswersWhatWasDelivered) {
   Script script;
   script.on.message = [&](Client& client, const mqtt::Publish&) { client.close(); };
@@ -323,6 +382,26 @@ TEST(Client, PostedWorkRunsOnTheLoopAndMayDestroyAClient) {
 
 TEST(Client, AnIdleClientIsSmall) {
   EXPECT_LE(sizeof(Client), 600u);
+}
+
+TEST(Client, ItsReconnectsFollowFromASeed) {
+  const auto delays = [](uint64_t seed) {
+    Script script;
+    std::vector<int64_t> waited;
+    script.on.disconnected = [&](Client&, const Ending&, std::optional<int64_t> retry_in_ms) {
+      waited.push_back(retry_in_ms.value_or(-1));
+    };
+    const auto endpoint = script.server.endpoint();
+    script.server.stop();
+    Client client(*script.loop, {.server = endpoint, .backoff = {.first_ms = 8, .max_ms = 8, .seed = seed}},
+                  script.on);
+    EXPECT_TRUE(client.open());
+    EXPECT_TRUE(script.until([&] { return waited.size() >= 6; }));
+    waited.resize(6);
+    return waited;
+  };
+  EXPECT_EQ(delays(5), delays(5));
+  EXPECT_NE(delays(5), delays(7));
 }
 
 TEST(Backoff, GrowsToItsMaximumAndIsFullyJittered) {

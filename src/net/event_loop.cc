@@ -12,8 +12,6 @@
 
 namespace courier::net {
 
-namespace {}  // namespace
-
 Result<std::unique_ptr<EventLoop>> EventLoop::open() {
   Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll) return fail(system_error("cannot create an epoll instance", errno));

@@ -41,7 +41,7 @@ class Actor : public client::ClientHandler {
   // As if the network had failed; come back with open().
   void cut() {
     up_ = false;  // no connection that the broker lost
-    client_.cut(stage_.chance(2));
+    client_.cut(stage_.chance(2) ? client::Cut::reset : client::Cut::close);
   }
   bool online() const { return client_.online(); }
   bool closed() const { return client_.state() == client::Client::State::closed; }

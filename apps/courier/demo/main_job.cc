@@ -159,9 +159,9 @@ void MainJob::Phone::leave() {
     case 0:
       return client->close();  // with a DISCONNECT
     case 1:
-      return client->cut(false);
+      return client->cut();
     default:
-      return client->cut(true);  // a tunnel
+      return client->cut(client::Cut::reset);  // a tunnel
   }
 }
 
