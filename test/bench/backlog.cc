@@ -77,7 +77,8 @@ Result<void> Backlog::make(const std::string& data_dir, const std::function<void
     });
     put(Table::session, record::session_key(session.id), record::encode_session(session));
     put(Table::subscription, record::session_key(session.id),
-        record::encode_subscriptions({"", {{topic(i), {.qos = mqtt::Qos::at_least_once}, 0}}}));
+        record::encode_subscriptions(
+            {"", {{filter.empty() ? topic(i) : filter, {.qos = mqtt::Qos::at_least_once}, 0}}}));
     if (bytes < kBatchBytes) continue;
     if (auto written = write(); !written) return written;
     progress(i + 1);

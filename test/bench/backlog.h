@@ -2,8 +2,8 @@
 // them. For measuring how long a start takes. Written through the store's own ports, row by row as
 // checkpoints do.
 //
-// Session number i is the client `client_id(i)`, subscribed with QoS 1 to `topic(i)`; its messages lie in its
-// inbox, numbered from 0 in their payloads.
+// Session number i is the client `client_id(i)`, subscribed with QoS 1 to `topic(i)` or to a filter that all
+// have; its messages lie in its inbox, numbered from 0 in their payloads.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@ struct Backlog {
   uint64_t sessions = 1'000'000;
   uint64_t messages = 10'000'000;  // spread evenly
   size_t payload_bytes = 200;
+  std::string filter;  // everybody's, if there is one
 
   uint64_t messages_of_each() const { return messages / sessions; }
   static std::string client_id(uint64_t session);

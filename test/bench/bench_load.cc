@@ -1,9 +1,9 @@
 // bench_load MODE --port=N [--pid=BROKER] [options]: one run of load on a broker; prints one line of JSON.
 //
 // Modes: pairs (publisher i to subscriber i), all (every publisher to every subscriber: fan-out and fan-in),
-// shared (every publisher to a shared subscription of all subscribers), offline, idle, storm. Options are
-// those of load_options.h; tools/bench is the usual caller. A message that is lost, comes twice or out of
-// order ends the run with "valid": false and no figures.
+// shared (every publisher to a shared subscription of all subscribers), offline, broadcast (to sessions that
+// are away), idle, storm. Options are those of load_options.h; tools/bench is the usual caller. A message
+// that is lost, comes twice or out of order ends the run with "valid": false and no figures.
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -41,7 +41,8 @@ bool parse(std::string_view argument, LoadOptions& options) {
 
 int usage() {
   std::fputs(
-      "usage: bench_load pairs|all|shared|offline|idle|storm --port=N [--pid=BROKER] [--publishers=N]\n"
+      "usage: bench_load pairs|all|shared|offline|broadcast|idle|storm --port=N [--pid=BROKER] "
+      "[--publishers=N]\n"
       "       [--subscribers=N] [--qos=0|1|2] [--window=N | --rate=PER_SECOND] [--persistent] "
       "[--payload=BYTES]\n"
       "       [--seconds=S] [--warmup=S] [--messages=N] [--connections=N]\n",
@@ -67,6 +68,9 @@ int main(int argc, char** argv) {
     } else {
       flow.run_offline();
     }
+  } else if (options.mode == "broadcast") {
+    options.subscribers = 0;
+    Flow(options, Shape::all).run_broadcast();
   } else if (options.mode == "all") {
     Flow(options, Shape::all).run();
   } else if (options.mode == "shared") {

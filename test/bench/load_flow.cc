@@ -7,6 +7,9 @@ namespace courier::bench {
 namespace {
 
 constexpr uint64_t kDrainNsMax = 15'000'000'000;
+constexpr uint64_t kQuietNsMax = 120'000'000'000;
+constexpr double kQuietS = 1.2;  // longer than what brokers do now and then is apart
+constexpr double kQuietCpuUs = 30'000;
 
 // The first bytes of a payload.
 struct Stamp {
@@ -196,9 +199,36 @@ void Flow::drain(const char* what) {
   if (!done()) fail("more came than was sent");
 }
 
-void Flow::wait_until_quiet() {
-  // What a broker puts off (its checkpoint, its acknowledgements' records) belongs to the messages before.
-  turns_for(1.2);
+void Flow::on_closed(Peer& peer) {
+  if (!away_ || !peer.subscriber) return Load::on_closed(peer);
+  close_peer(peer);
+}
+
+void Flow::leave() {
+  away_ = true;
+  for (Subscriber& subscriber : subscribers_) write(subscriber.peer, {"\xe0\0", 2});
+  const uint64_t until = now_ns() + kDrainNsMax;
+  const auto gone = [&] {
+    return std::all_of(subscribers_.begin(), subscribers_.end(),
+                       [](const Subscriber& one) { return one.peer.fd < 0; });
+  };
+  while (!gone()) {
+    if (now_ > until) fail("a subscriber that took its leave was not closed");
+    turn(10);
+  }
+}
+
+// What a broker puts off (its checkpoint, records of acknowledgements) belongs to the messages before. Gives
+// the CPU time up to when it rested.
+double Flow::wait_until_quiet() {
+  double used = broker_use(options_.broker_pid).cpu_us;
+  for (const uint64_t until = now_ns() + kQuietNsMax; now_ < until;) {
+    turns_for(kQuietS);
+    const double now_used = broker_use(options_.broker_pid).cpu_us;
+    if (now_used - used < kQuietCpuUs) return now_used;
+    used = now_used;
+  }
+  fail("the broker does not come to rest");
 }
 
 void Flow::run() {
@@ -231,17 +261,12 @@ void Flow::run() {
 
 void Flow::run_offline() {
   arrive_all();
-  for (Subscriber& subscriber : subscribers_) {
-    write(subscriber.peer, {"\xe0\0", 2});
-    turn(0);
-    close_peer(subscriber.peer);
-  }
+  leave();
   wait_until_quiet();
 
   const double messages = static_cast<double>(options_.messages * publishers_.size());
   const BrokerUse before = broker_use(options_.broker_pid);
   const uint64_t began = now_ns();
-  away_ = true;
   for (Publisher& publisher : publishers_) send_window(publisher);
   for (bool more = true; more;) {
     turn(10);
@@ -272,6 +297,23 @@ void Flow::run_offline() {
       "\"store_seconds\": %.3f, \"drain_seconds\": %.3f, \"connections\": %zu, \"rss_mb\": %.1f}\n",
       messages, (stored.cpu_us - before.cpu_us) / messages, (drained.cpu_us - stored.cpu_us) / messages,
       store_s, drain_s, publishers_.size() + subscribers_.size(), drained.rss_bytes / 1e6);
+}
+
+void Flow::run_broadcast() {
+  arrive_all();
+  away_ = true;
+  const double before = wait_until_quiet();
+  const uint64_t began = now_ns();
+  for (Publisher& publisher : publishers_) {
+    for (size_t i = 0; i < options_.messages; ++i) send_one(publisher, began);
+  }
+  drain("a broadcast's acknowledgement");
+  const double seconds = static_cast<double>(now_ns() - began) / 1e9;
+  const double after = wait_until_quiet();
+  std::printf(
+      "{\"valid\": true, \"messages\": %zu, \"cpu_us_all\": %.0f, \"seconds\": %.3f, \"rss_mb\": %.1f}\n",
+      options_.messages * publishers_.size(), after - before, seconds,
+      broker_use(options_.broker_pid).rss_bytes / 1e6);
 }
 
 }  // namespace courier::bench

@@ -24,6 +24,9 @@ class Flow : public Load {
   void run();
   // Subscribers leave, get their messages stored, and come back for them; prints the figures of both halves.
   void run_offline();
+  // Messages for sessions that are away and stay away; prints what one costs, all that follows from it
+  // included.
+  void run_broadcast();
 
  private:
   struct Publisher {
@@ -40,6 +43,7 @@ class Flow : public Load {
   };
 
   void on_frame(Peer& peer, const Frame& frame) override;
+  void on_closed(Peer& peer) override;
   void on_delivery(Peer& peer, const Frame& frame);
   void on_acknowledged(Publisher& publisher);
   void send_one(Publisher& publisher, uint64_t as_of);
@@ -51,7 +55,8 @@ class Flow : public Load {
   void arrive_all();
   void arrive_subscribers(bool clean, bool subscribe);
   std::string filter_of(uint32_t subscriber) const;
-  void wait_until_quiet();
+  void leave();
+  double wait_until_quiet();
 
   const Shape shape_;
   const uint64_t copies_;  // deliveries of one message

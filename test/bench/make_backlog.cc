@@ -1,4 +1,4 @@
-// make_backlog DATA_DIR [--sessions=N] [--messages=N] [--payload=BYTES]
+// make_backlog DATA_DIR [--sessions=N] [--messages=N] [--payload=BYTES] [--filter=EVERYBODYS]
 // Makes a data directory of sleeping sessions and waiting messages; see backlog.h.
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +18,8 @@ int main(int argc, char** argv) {
       backlog.messages = std::strtoull(argv[i] + 11, nullptr, 10);
     } else if (arg.starts_with("--payload=")) {
       backlog.payload_bytes = std::strtoull(argv[i] + 10, nullptr, 10);
+    } else if (arg.starts_with("--filter=")) {
+      backlog.filter = arg.substr(9);
     } else if (!arg.starts_with("-") && data_dir.empty()) {
       data_dir = arg;
     } else {
@@ -26,7 +28,8 @@ int main(int argc, char** argv) {
     }
   }
   if (data_dir.empty() || backlog.sessions == 0) {
-    std::fputs("usage: make_backlog DATA_DIR [--sessions=N] [--messages=N] [--payload=BYTES]\n", stderr);
+    std::fputs("usage: make_backlog DATA_DIR [--sessions=N] [--messages=N] [--payload=BYTES] [--filter=F]\n",
+               stderr);
     return 2;
   }
   const courier::MonoNs began = courier::system_clock().mono_ns();
