@@ -151,11 +151,13 @@ void Load::read(Peer& peer) {
   }
 }
 
-void Load::turn(int timeout_ms) {
+void Load::turn(uint64_t timeout_ns) {
   for (Peer* peer : dirty_) flush(*peer);
   dirty_.clear();
   std::array<epoll_event, kEventsMax> events;
-  const int ready = epoll_wait(epoll_, events.data(), kEventsMax, timeout_ms);
+  const timespec timeout{.tv_sec = static_cast<time_t>(timeout_ns / 1'000'000'000),
+                         .tv_nsec = static_cast<long>(timeout_ns % 1'000'000'000)};
+  const int ready = epoll_pwait2(epoll_, events.data(), kEventsMax, &timeout, nullptr);
   now_ = now_ns();
   for (int i = 0; i < ready; ++i) {
     auto& peer = *static_cast<Peer*>(events[static_cast<size_t>(i)].data.ptr);
@@ -169,7 +171,7 @@ void Load::turn(int timeout_ms) {
 
 void Load::turns_for(double seconds) {
   const uint64_t until = now_ns() + static_cast<uint64_t>(seconds * 1e9);
-  while (now_ < until) turn(static_cast<int>((until - now_) / 1'000'000) + 1);
+  while (now_ < until) turn(until - now_);
 }
 
 void Load::arrive(const std::vector<Arrival>& arrivals, bool clean, unsigned qos) {
@@ -181,13 +183,13 @@ void Load::arrive(const std::vector<Arrival>& arrivals, bool clean, unsigned qos
       write(*arrivals[i].peer, connect_packet(arrivals[i].client_id, clean, kKeepAliveS));
       ++answers_missing_;
     }
-    while (answers_missing_ > 0 && now_ < until) turn(100);
+    while (answers_missing_ > 0 && now_ < until) turn(100 * kMillisecond);
     for (size_t i = begin; i < end; ++i) {
       if (arrivals[i].filter.empty()) continue;
       write(*arrivals[i].peer, subscribe_packet(arrivals[i].filter, qos));
       ++answers_missing_;
     }
-    while (answers_missing_ > 0 && now_ < until) turn(100);
+    while (answers_missing_ > 0 && now_ < until) turn(100 * kMillisecond);
     if (answers_missing_ > 0) fail("CONNECT or SUBSCRIBE was not answered");
   }
 }

@@ -28,6 +28,8 @@ struct Peer {
 // Says what is wrong and ends the process: a run that went wrong has no figures.
 [[noreturn]] void fail(const std::string& what);
 
+inline constexpr uint64_t kMillisecond = 1'000'000;  // in nanoseconds
+
 uint64_t now_ns();
 
 // What the broker's process used of the machine, all threads that ever were.
@@ -54,7 +56,7 @@ class Load {
   void write(Peer& peer, std::string_view bytes);
   void will_write(Peer& peer);
   // Waits for sockets, hears what came, writes what is due. now_ is the time of its packets.
-  void turn(int timeout_ms);
+  void turn(uint64_t timeout_ns);
   void turns_for(double seconds);
 
   // A whole connect: opened, CONNECT, and with a filter SUBSCRIBE, answered. 64 of them go in step.

@@ -32,14 +32,14 @@ void Idle::run() {
   turns_for(1.2);
   const BrokerUse first = broker_use(options_.broker_pid);
   arrive_some(options_.connections - kFirst);
-  turns_for(1.2);
+  turns_for(3);
   const BrokerUse all = broker_use(options_.broker_pid);
   const double bytes = (all.rss_bytes - first.rss_bytes) / static_cast<double>(options_.connections - kFirst);
 
   const uint64_t began = now_ns();
   const auto until = began + static_cast<uint64_t>(options_.seconds * 1e9);
   uint64_t pings = 0;
-  for (now_ = began; now_ < until; turn(1)) {
+  for (now_ = began; now_ < until; turn(kMillisecond)) {
     const uint64_t due = (now_ - began) * peers_.size() / kKeepAliveNs;
     for (; pings < due; ++pings) write(peers_[pings % peers_.size()], {"\xc0\0", 2});
   }
@@ -99,7 +99,7 @@ void Storm::run() {
   going_ = false;
   for (const uint64_t until = now_ns() + 5'000'000'000; connects_ < begun_;) {
     if (now_ > until) fail("a connect was not answered");
-    turn(10);
+    turn(10 * kMillisecond);
   }
   if (connects == 0) fail("nobody was connected");
   std::printf(

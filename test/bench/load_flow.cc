@@ -8,6 +8,7 @@ namespace {
 
 constexpr uint64_t kDrainNsMax = 15'000'000'000;
 constexpr uint64_t kQuietNsMax = 120'000'000'000;
+constexpr uint64_t kTickNs = 200'000;
 constexpr double kQuietS = 1.2;  // longer than what brokers do now and then is apart
 constexpr double kQuietCpuUs = 30'000;
 
@@ -160,16 +161,18 @@ void Flow::on_frame(Peer& peer, const Frame& frame) {
   fail("an unexpected packet, type " + std::to_string(*frame.begin >> 4));
 }
 
-void Flow::send_due(uint64_t began) {
-  const double per_ns = options_.rate / 1e9;
-  const auto due = static_cast<uint64_t>(static_cast<double>(now_ - began) * per_ns);
-  while (due_sent_ < due) {
-    // As of when it should have left: a generator that comes late does not hide a broker that keeps it
-    // waiting.
-    const uint64_t as_of = began + static_cast<uint64_t>(static_cast<double>(due_sent_) / per_ns);
-    send_one(publishers_[due_sent_ % publishers_.size()], as_of);
-    ++due_sent_;
+// Sends what is due and says how long nothing will be. Not less than a tick: often enough to be on time,
+// seldom enough to leave the cores to the broker.
+uint64_t Flow::send_due(uint64_t began) {
+  const double spacing_ns = 1e9 / options_.rate;
+  const auto due_at = [&](uint64_t message) {
+    return began + static_cast<uint64_t>(static_cast<double>(message) * spacing_ns);
+  };
+  // As of when it should have left: a generator that comes late does not hide a broker that keeps it waiting.
+  for (; due_at(due_sent_) <= now_; ++due_sent_) {
+    send_one(publishers_[due_sent_ % publishers_.size()], due_at(due_sent_));
   }
+  return std::max(due_at(due_sent_) - now_, kTickNs);
 }
 
 void Flow::measure(double seconds, bool counted) {
@@ -179,8 +182,7 @@ void Flow::measure(double seconds, bool counted) {
   due_sent_ = 0;
   if (counted) latencies_.clear();
   while (now_ < until) {
-    if (options_.rate > 0) send_due(began);
-    turn(options_.rate > 0 ? 1 : 10);
+    turn(options_.rate > 0 ? send_due(began) : 10 * kMillisecond);
   }
 }
 
@@ -193,7 +195,7 @@ void Flow::drain(const char* what) {
   };
   while (!done()) {
     if (now_ > until) fail(std::string("not everything was delivered and acknowledged: ") + what);
-    turn(10);
+    turn(10 * kMillisecond);
   }
   turns_for(0.1);  // one that comes twice comes now
   if (!done()) fail("more came than was sent");
@@ -214,7 +216,7 @@ void Flow::leave() {
   };
   while (!gone()) {
     if (now_ > until) fail("a subscriber that took its leave was not closed");
-    turn(10);
+    turn(10 * kMillisecond);
   }
 }
 
@@ -269,7 +271,7 @@ void Flow::run_offline() {
   const uint64_t began = now_ns();
   for (Publisher& publisher : publishers_) send_window(publisher);
   for (bool more = true; more;) {
-    turn(10);
+    turn(10 * kMillisecond);
     more = false;
     for (Publisher& publisher : publishers_) {
       if (complete(publisher) && publisher.sent < options_.messages) send_window(publisher);
@@ -285,7 +287,7 @@ void Flow::run_offline() {
   const uint64_t back = now_ns();
   arrive_subscribers(false, false);
   while (delivered_ < static_cast<uint64_t>(messages)) {
-    turn(10);
+    turn(10 * kMillisecond);
     if (now_ - back > kDrainNsMax * 4) fail("not everything that was stored came");
   }
   const double drain_s = static_cast<double>(now_ns() - back) / 1e9;

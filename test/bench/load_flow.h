@@ -49,7 +49,7 @@ class Flow : public Load {
   void send_one(Publisher& publisher, uint64_t as_of);
   void send_window(Publisher& publisher);
   bool complete(const Publisher& publisher) const;
-  void send_due(uint64_t began);
+  uint64_t send_due(uint64_t began);
   void measure(double seconds, bool counted);
   void drain(const char* what);
   void arrive_all();
