@@ -35,7 +35,7 @@ bool parse(std::string_view argument, LoadOptions& options) {
          number(argument, "--window", options.window) || number(argument, "--rate", options.rate) ||
          number(argument, "--payload", options.payload_bytes) ||
          number(argument, "--seconds", options.seconds) || number(argument, "--warmup", options.warmup_s) ||
-         number(argument, "--messages", options.messages) ||
+         number(argument, "--messages", options.messages) || number(argument, "--wait", options.wait_s) ||
          number(argument, "--connections", options.connections);
 }
 
@@ -45,7 +45,7 @@ int usage() {
       "[--publishers=N]\n"
       "       [--subscribers=N] [--qos=0|1|2] [--window=N | --rate=PER_SECOND] [--persistent] "
       "[--payload=BYTES]\n"
-      "       [--seconds=S] [--warmup=S] [--messages=N] [--connections=N]\n",
+      "       [--seconds=S] [--warmup=S] [--wait=S] [--messages=N] [--connections=N]\n",
       stderr);
   return 2;
 }

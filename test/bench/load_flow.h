@@ -56,6 +56,7 @@ class Flow : public Load {
   void arrive_subscribers(bool clean, bool subscribe);
   std::string filter_of(uint32_t subscriber) const;
   void leave();
+  uint64_t patience_ends() const;
   double wait_until_quiet();
 
   const Shape shape_;

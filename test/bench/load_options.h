@@ -20,6 +20,7 @@ struct LoadOptions {
   size_t payload_bytes = 64;
   double seconds = 2;
   double warmup_s = 0.5;
+  double wait_s = 15;      // for what is under way, before it counts as lost
   size_t messages = 100;   // offline: for each session
   size_t connections = 0;  // idle and storm: how many; a storm's are open at the same time
 };

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""tools/bench judges rightly, shows no figure for an invalid row, and its generator and forwarder work together.
+
+Usage: bench_test.py BIN
+"""
+import argparse
+import importlib.machinery
+import importlib.util
+import pathlib
+import sys
+import unittest
+
+TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "bench"
+LOADER = importlib.machinery.SourceFileLoader("bench", str(TOOL))
+bench = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench", LOADER))
+sys.modules["bench"] = bench  # dataclasses look their module up
+LOADER.exec_module(bench)
+BIN = None
+
+
+def row(*targets):
+    return bench.Row("row", "what", ["pairs"], list(targets))
+
+
+def results(**figures):
+    return {"row": {1: {broker: {"figures": some} for broker, some in figures.items()}}}
+
+
+class Judging(unittest.TestCase):
+    def test_a_target_against_another_broker_is_a_ratio(self):
+        target = bench.Target("cpu_us", 1.5, "forwarder")
+        met, _ = bench.judge(target, results(courier={"cpu_us": 15}, forwarder={"cpu_us": 10}), row(target), 1)
+        self.assertTrue(met)
+        met, text = bench.judge(target, results(courier={"cpu_us": 30}, forwarder={"cpu_us": 10}), row(target), 1)
+        self.assertFalse(met)
+        self.assertIn("missed 2.00", text)
+
+    def test_a_rate_must_be_at_least_its_target(self):
+        target = bench.Target("per_second", 0.9, "forwarder", at_least=True)
+        slow = results(courier={"per_second": 45}, forwarder={"per_second": 100})
+        met, text = bench.judge(target, slow, row(target), 1)
+        self.assertFalse(met)
+        self.assertIn("missed 2.00", text)
+
+    def test_a_target_against_a_row_that_did_not_run_is_neither_met_nor_missed(self):
+        target = bench.Target("cpu_us", 2, row="another")
+        met, text = bench.judge(target, results(courier={"cpu_us": 1}), row(target), 1)
+        self.assertIsNone(met)
+        self.assertIn("not measured", text)
+
+    def test_an_invalid_run_leaves_no_figure(self):
+        target = bench.Target("cpu_us", 2)
+        one = row(target)
+        wrong = {"row": {1: {"courier": {"invalid": "a message came twice"}, "forwarder": {"figures": {"cpu_us": 9}}}}}
+        args = argparse.Namespace(runs=1, seconds=1)
+        line = bench.table(wrong, [one], args).splitlines()[-1]
+        self.assertIn("invalid: a message came twice", line)
+        self.assertIn("**invalid**", line)
+        self.assertNotIn("met", line)
+
+    def test_every_row_that_a_target_names_exists(self):
+        names = {one.name for one in bench.ROWS}
+        for one in bench.ROWS:
+            for target in one.targets:
+                self.assertIn(target.figure, bench.FIGURES)
+                self.assertTrue(not target.row or target.row in names, target.row)
+
+
+class Running(unittest.TestCase):
+    def setUp(self):
+        args = argparse.Namespace(bin=BIN, seconds=0.2, mosquitto="")
+        self.bench = bench.Bench(args)
+        self.addCleanup(self.bench.scratch.rmdir)
+
+    def run_on_forwarder(self, load, threads):
+        with self.bench.broker("forwarder", threads, False) as (process, port):
+            return self.bench.finish(self.bench.load(load, port, process.pid, False))
+
+    def test_every_shape_of_load_runs_on_the_forwarder(self):
+        for load in (bench.pairs(20, 0, 1), bench.pairs(20, 1, 16), bench.pairs(20, 2, 4),
+                     bench.pairs(20, 1, 1, "--rate=500"), bench.many("all", 2, 20, 1, 1),
+                     bench.many("shared", 10, 4, 1, 4), ["storm", "--connections=8"]):
+            for threads in (1, 2):
+                with self.subTest(load=load, threads=threads):
+                    figures = self.run_on_forwarder(load, threads)
+                    self.assertGreater(figures["messages"], 0)
+                    self.assertGreater(figures["cpu_us"], 0)
+
+    def test_a_broker_that_stores_nothing_is_not_given_a_figure_for_it(self):
+        with self.assertRaises(bench.Invalid):
+            load = ["offline", "--publishers=2", "--qos=1", "--messages=2", "--window=2", "--wait=1"]
+            self.run_on_forwarder(load, 1)
+
+
+if __name__ == "__main__":
+    BIN = pathlib.Path(sys.argv.pop(1)).resolve()
+    unittest.main()
