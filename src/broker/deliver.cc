@@ -48,7 +48,7 @@ AliasesOut::Use AliasesOut::use(const std::string& topic, uint16_t maximum) {
 
 void Shard::send_qos0(Connection& connection, const mqtt::MessagePtr& message, bool retain,
                       const std::vector<uint32_t>& identifiers) {
-  const WallMs now = out_.clock.wall_ms();
+  const WallMs now = this->now();
   const auto dropped = [&](Counter& reason) {
     ++connection.dropped;
     reason.add();
@@ -97,7 +97,7 @@ bool Shard::transmit(Connection& connection, uint64_t seq, session::Entry& entry
   delivery.dup = seq < connection.client->session.sent_before;  // [MQTT-3.3.1-1]
   delivery.retain = entry.retain;
   delivery.packet_id = session::packet_id_of(seq);
-  delivery.message_expiry_seconds = seconds_left(message, out_.clock.wall_ms());
+  delivery.message_expiry_seconds = seconds_left(message, now());
   if (entry.extras) {
     delivery.subscription_identifiers = entry.extras->subscription_identifiers.data();
     delivery.subscription_identifier_count = entry.extras->subscription_identifiers.size();
@@ -139,7 +139,7 @@ void Shard::pump_all() {
 void Shard::pump(Connection& connection) {
   Client& client = *connection.client;
   session::Inbox& inbox = client.session.inbox;
-  const WallMs now = out_.clock.wall_ms();
+  const WallMs now = this->now();
   while (connection.in_flight < connection.window) {
     if (connection.link->unsent_bytes() > output_room() / 2) {
       connection.blocked = true;

@@ -111,7 +111,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
 
   // 4.
   bool retain = packet.retain;
-  mqtt::MessagePtr message = own(connection, topic, packet, retain, out_.clock.wall_ms());
+  mqtt::MessagePtr message = own(connection, topic, packet, retain, now());
   if (retain && !may_retain(connection.identity.mountpoint, *message)) {
     if (connection.v5() && packet.qos != Qos::at_most_once) {
       refuse_publish(connection, packet, ReasonCode::quota_exceeded, "no room for more retained messages");
@@ -226,14 +226,13 @@ bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& messa
     if (!match_.groups().empty()) return false;
   }
   // One mail a shard; the own one's is handled at once.
-  std::vector<record::Delivery> by_shard(shard_count_);
   const auto add = [&](SessionId session, Qos granted, bool retain, std::span<const uint32_t> identifiers) {
-    by_shard[session.hash() % shard_count_].to.push_back({session,
-                                                          mqtt::lower(message->qos, granted),
-                                                          retain,
-                                                          false,
-                                                          {},
-                                                          {identifiers.begin(), identifiers.end()}});
+    direct_[session.hash() % shard_count_].to.push_back({session,
+                                                         mqtt::lower(message->qos, granted),
+                                                         retain,
+                                                         false,
+                                                         {},
+                                                         {identifiers.begin(), identifiers.end()}});
   };
   for (const auto& receiver : match_.receivers()) {
     add(receiver.session, receiver.qos, receiver.retain_as_published && message->retain,
@@ -247,11 +246,13 @@ bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& messa
         {identifier, *identifier != 0 ? 1u : 0u});
   }
   for (uint32_t shard = 0; shard < shard_count_; ++shard) {
-    record::Delivery& delivery = by_shard[shard];
+    record::Delivery& delivery = direct_[shard];
     if (delivery.to.empty()) continue;
     delivery.message = message;
     if (shard == index_) {
       receive(delivery);
+      delivery.to.clear();
+      delivery.message = {};
     } else {
       const uint64_t bytes = sizeof(delivery) + cost(delivery);
       out_.shared.backlog.posted(shard, bytes);

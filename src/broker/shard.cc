@@ -26,7 +26,8 @@ Shard::Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings s
       shard_count_(shard_count),
       out_(surroundings),
       metrics_(surroundings.shared.metrics),
-      random_(seed) {}
+      random_(seed),
+      direct_(shard_count) {}
 
 Shard::~Shard() = default;
 
@@ -194,6 +195,7 @@ void Shard::end_turn() {
   const size_t connected = std::min(connections_.size(), clients_.size());
   metrics_.sessions_connected.set(static_cast<int64_t>(connected));
   metrics_.sessions_offline.set(static_cast<int64_t>(clients_.size() - connected));
+  turn_now_ = 0;
 }
 
 MonoNs Shard::next_due() const {

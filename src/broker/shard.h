@@ -286,6 +286,11 @@ class Shard {
   void after_fold(Client& client, bool was_dirty);
 
   // --- sending ---
+  // The wall clock, read once a Turn.
+  WallMs now() {
+    if (turn_now_ == 0) turn_now_ = out_.clock.wall_ms();
+    return turn_now_;
+  }
   void send(Connection& connection, const mqtt::Packet& packet);
   uint64_t output_room() const;
   Connection* find(ConnectionId id);
@@ -305,6 +310,8 @@ class Shard {
   boost::unordered_flat_set<SessionId, std::hash<SessionId>> connected_;  // as the log knows it; stored ones
   std::unordered_map<std::string, NameChange> changing_;                  // key: name_key()
   std::unordered_map<std::string, std::shared_ptr<Tracer>> tracers_;
+
+  WallMs turn_now_ = 0;  // now(); 0: not read yet
 
   // The batch of this Turn.
   std::vector<record::Record> batch_;
@@ -341,6 +348,7 @@ class Shard {
   std::vector<SessionId> written_;  // by the checkpoint in flight
   uint64_t next_ephemeral_ = 1;
   routing::MatchResult match_;
+  std::vector<record::Delivery> direct_;  // by shard, empty between messages: what route_directly() gathers
 };
 
 }  // namespace courier::broker
