@@ -295,8 +295,8 @@ int session(const Inspection& store, const InspectFlags& flags) {
                                 {"expires_at", expires}});
     messages.add({std::to_string(row.seq), std::to_string(id), std::to_string(row.position.value),
                   std::to_string(static_cast<int>(row.qos)), std::string(name(row.step)),
-                  row.retain ? "yes" : "", row.message->topic, byte_count(row.message->payload.size()),
-                  expires});
+                  row.retain ? "yes" : "", std::string(row.message->topic),
+                  byte_count(row.message->payload.size()), expires});
   }
   if (flags.output != "table") {
     fmt::print("{}\n",
@@ -341,14 +341,15 @@ int retained(const Inspection& store, const InspectFlags& flags) {
     if (!row) return fail(row.error());
     const mqtt::Message& message = *row->message;
     const std::string expires = message.expires_at == 0 ? "" : log::iso8601(message.expires_at);
-    return listing.add({{"mountpoint", row->mountpoint},
-                        {"topic", message.topic},
-                        {"qos", static_cast<int>(message.qos)},
-                        {"payload_bytes", message.payload.size()},
-                        {"position", row->position.value},
-                        {"expires_at", expires}},
-                       {row->mountpoint, message.topic, std::to_string(static_cast<int>(message.qos)),
-                        byte_count(message.payload.size()), std::to_string(row->position.value), expires});
+    return listing.add(
+        {{"mountpoint", row->mountpoint},
+         {"topic", message.topic},
+         {"qos", static_cast<int>(message.qos)},
+         {"payload_bytes", message.payload.size()},
+         {"position", row->position.value},
+         {"expires_at", expires}},
+        {row->mountpoint, std::string(message.topic), std::to_string(static_cast<int>(message.qos)),
+         byte_count(message.payload.size()), std::to_string(row->position.value), expires});
   });
   if (!done) return failure("inspect", done.error());
   listing.end();

@@ -70,7 +70,7 @@ ClientDetail detail_of(const broker::Client& client) {
   detail.qos2_unreleased = static_cast<uint32_t>(session.taken.size());
   if (session.will) {
     const mqtt::Message& message = *session.will->message;
-    detail.will = WillFacts{.topic = message.topic,
+    detail.will = WillFacts{.topic = std::string(message.topic),
                             .qos = static_cast<int>(message.qos),
                             .retain = message.retain,
                             .delay_seconds = session.will->delay_seconds,

@@ -39,9 +39,7 @@ TEST(Backlog, WakesWhoWaitsOnceWhenNoneIsTooLongAnyMore) {
 }
 
 TEST(Backlog, CountsWhatIsLongInAMail) {
-  mqtt::Message* message = new mqtt::Message;
-  const mqtt::MessagePtr held(message);
-  message->payload = std::string(1000, 'x');
+  const mqtt::MessagePtr held(mqtt::Message::make("t", std::string(1000, 'x')));
   const auto cost_of = [](record::FeedItem item) {
     std::vector<record::FeedItem> items;
     items.push_back(std::move(item));

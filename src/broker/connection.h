@@ -53,10 +53,14 @@ class AliasesOut {
     uint16_t alias = 0;  // 0: send the topic, no alias
     bool known = false;  // the client has it already
   };
-  Use use(const std::string& topic, uint16_t maximum);
+  Use use(std::string_view topic, uint16_t maximum);
 
  private:
-  std::unordered_map<std::string, uint16_t> by_topic_;
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view topic) const { return std::hash<std::string_view>()(topic); }
+  };
+  std::unordered_map<std::string, uint16_t, Hash, std::equal_to<>> by_topic_;
   std::vector<std::string> topics_;  // index: alias - 1
   uint16_t next_victim_ = 0;
 };

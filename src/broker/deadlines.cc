@@ -86,11 +86,8 @@ void Shard::publish_will(Client& client) {
   if (client.will_settled == session.attach) return;
   client.will_settled = session.attach;
   const session::Will& will = *session.will;
-  auto message = new mqtt::Message;
+  auto message = mqtt::Message::make(will.message->topic, will.message->payload, will.message->properties);
   mqtt::MessagePtr held(message);
-  message->topic = will.message->topic;
-  message->payload = will.message->payload;
-  message->properties = will.message->properties;
   message->qos = will.message->qos;
   message->retain = will.message->retain;
   if (message->retain && !may_retain(session.mountpoint, *message)) {

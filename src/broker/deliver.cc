@@ -28,12 +28,12 @@ constexpr size_t kAliasBytes = 3;
 
 }  // namespace
 
-AliasesOut::Use AliasesOut::use(const std::string& topic, uint16_t maximum) {
+AliasesOut::Use AliasesOut::use(std::string_view topic, uint16_t maximum) {
   if (maximum == 0) return {};
   if (const auto it = by_topic_.find(topic); it != by_topic_.end()) return {it->second, true};
   uint16_t alias = 0;
   if (topics_.size() < maximum) {
-    topics_.push_back(topic);
+    topics_.emplace_back(topic);
     alias = static_cast<uint16_t>(topics_.size());
   } else {
     // Round robin: cheap, and good enough where topics repeat at all.

@@ -30,11 +30,8 @@ std::string new_client_id(std::mt19937_64& random) {
 }
 
 std::unique_ptr<session::Will> own(const mqtt::Will& will) {
-  auto message = new mqtt::Message;
+  auto message = mqtt::Message::make(will.topic, will.payload, will.forwarded_properties);
   mqtt::MessagePtr held(message);
-  message->topic = will.topic;
-  message->payload = will.payload;
-  message->properties = will.forwarded_properties;
   message->qos = will.qos;
   message->retain = will.retain;
   return std::make_unique<session::Will>(

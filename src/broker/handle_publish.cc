@@ -22,11 +22,8 @@ namespace {
 
 mqtt::MessagePtr own(const Connection& connection, std::string_view topic, const mqtt::Publish& packet,
                      bool retain, WallMs now) {
-  auto message = new mqtt::Message;
+  auto message = mqtt::Message::make(topic, packet.payload, packet.forwarded_properties);
   mqtt::MessagePtr held(message);
-  message->topic = topic;
-  message->payload = packet.payload;
-  message->properties = packet.forwarded_properties;
   message->publisher = connection.client->session.id;
   message->received_at = now;
   if (packet.message_expiry_seconds) {

@@ -338,10 +338,8 @@ void Node::publish_sys() {
       {"$SYS/broker/retained messages/count", std::to_string(directory_.retained_count())},
   };
   for (const auto& [topic, payload] : values) {
-    auto message = new mqtt::Message;
+    auto message = mqtt::Message::make(topic, payload);
     mqtt::MessagePtr held(message);
-    message->topic = topic;
-    message->payload = payload;
     message->retain = true;
     message->received_at = clock_.wall_ms();
     directory_.set_volatile("", std::move(held), items_);

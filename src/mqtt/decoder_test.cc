@@ -158,11 +158,8 @@ TEST(Cost, OfAPublishWithoutSubscriptionIdentifiersIsNoAllocation) {
 
 TEST(Cost, OfADeliveryIsNoAllocationOnceTheBufferHasRoom) {
   const MessagePtr message = [] {
-    auto* made = new Message;
-    made->topic = "merchant/1/orders";
-    made->payload.assign(500, 'x');
-    made->properties = hex("01 01 26 0001 6B 0001 76");
-    return MessagePtr(made);
+    return MessagePtr(
+        Message::make("merchant/1/orders", std::string(500, 'x'), hex("01 01 26 0001 6B 0001 76")));
   }();
   const uint32_t identifiers[] = {1, 2};
   const Delivery delivery{.qos = Qos::at_least_once,
@@ -179,10 +176,7 @@ TEST(Cost, OfADeliveryIsNoAllocationOnceTheBufferHasRoom) {
 
 // Growth must stay geometric: a Turn appends thousands of deliveries to one buffer.
 TEST(Cost, OfManyDeliveriesIsAFewGrowthsOfTheBuffer) {
-  auto* made = new Message;
-  made->topic = "a";
-  made->payload.assign(100, 'x');
-  const MessagePtr message(made);
+  const MessagePtr message(Message::make("a", std::string(100, 'x')));
   std::string out;
   const size_t before = allocation_count;
   for (int i = 0; i < 10'000; ++i) encode_delivery(out, *message, {}, Version::v3_1_1);

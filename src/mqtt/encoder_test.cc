@@ -9,12 +9,8 @@
 namespace courier::mqtt {
 namespace {
 
-MessagePtr message(std::string topic, std::string payload, std::string properties = {}) {
-  auto* made = new Message;
-  made->topic = std::move(topic);
-  made->payload = std::move(payload);
-  made->properties = std::move(properties);
-  return MessagePtr(made);
+MessagePtr message(std::string_view topic, std::string_view payload, std::string_view properties = {}) {
+  return MessagePtr(Message::make(topic, payload, properties));
 }
 
 std::string delivered(const Message& message, const Delivery& delivery, Version version) {

@@ -1,11 +1,11 @@
 // An application message: what one publisher said once, shared unchanged by all who receive it.
 //
-// Immutable after make(); any thread may hold it. What differs by receiver (QoS, packet id, RETAIN, DUP,
-// subscription identifiers, alias, remaining expiry) is not here.
+// One allocation: topic, payload and properties stand behind the object, so that passing a message on touches
+// little memory. Immutable once shared; any thread may hold it. What differs by receiver (QoS, packet id,
+// RETAIN, DUP, subscription identifiers, alias, remaining expiry) is not here.
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 #include "base/clock.h"
@@ -15,21 +15,31 @@
 
 namespace courier::mqtt {
 
-struct Message : RefCounted<Message> {
-  std::string topic;
-  std::string payload;
+class Message : public RefCounted<Message> {
+ public:
+  // Copies what it is given. The caller fills in the rest and holds it by MessagePtr.
+  static Message* make(std::string_view topic, std::string_view payload, std::string_view properties = {});
+  void operator delete(void* memory) { ::operator delete(memory); }
+
+  const std::string_view topic, payload;
   // The 5.0 properties that are passed on unaltered, as they stood on the wire and in their order
   // (without the length in front): Payload Format Indicator, Content Type, Response Topic,
   // Correlation Data, User Property. [MQTT-3.3.2-17], [MQTT-3.3.2-18]
-  std::string properties;
+  const std::string_view properties;
   SessionId publisher;    // for No Local; 0 when the publisher is not a session (the node itself)
   WallMs expires_at = 0;  // when the message expiry interval ends; 0 = never
   WallMs received_at = 0;
   Qos qos = Qos::at_most_once;  // as published
   bool retain = false;          // the RETAIN flag as published
 
-  // What this message costs in memory, in bytes; the unit of every byte limit on queues.
-  size_t cost() const { return sizeof(Message) + topic.size() + payload.size() + properties.size(); }
+  // What this message counts for, in bytes; the unit of every byte limit on queues. Stored with inboxes, so
+  // kOverhead stays what it is.
+  static constexpr size_t kOverhead = 136;
+  size_t cost() const { return kOverhead + topic.size() + payload.size() + properties.size(); }
+
+ private:
+  Message(std::string_view topic, std::string_view payload, std::string_view properties)
+      : topic(topic), payload(payload), properties(properties) {}
 };
 using MessagePtr = Intrusive<const Message>;
 

@@ -51,11 +51,7 @@ void check_maximum(const Packet& packet, const Reading& reading, uint32_t maximu
 
 // A PUBLISH delivered by the hot path is the PUBLISH that the general path writes.
 void check_delivery(const Publish& publish, Version version) {
-  auto* made = new Message;
-  const MessagePtr message(made);
-  made->topic = publish.topic;
-  made->payload = publish.payload;
-  made->properties = publish.forwarded_properties;
+  const MessagePtr message(Message::make(publish.topic, publish.payload, publish.forwarded_properties));
   CHECK(is_forwarded_block(publish.forwarded_properties));
   const Delivery delivery{.qos = publish.qos,
                           .dup = publish.dup,

@@ -363,13 +363,12 @@ class Reader {
     const uint8_t flags = byte_to(0x3F);
     if ((flags & kQosMask) == 3) fail_with(errc::out_of_range);
     if (failed()) return {};
-    auto* message = new mqtt::Message;
+    const std::string_view topic = text(), payload = text();
+    auto* message =
+        mqtt::Message::make(topic, payload, (flags & kHasProperties) != 0 ? text() : std::string_view());
     const mqtt::MessagePtr owner(message);
     message->qos = static_cast<mqtt::Qos>(flags & kQosMask);
     message->retain = (flags & kRetain) != 0;
-    message->topic = text();
-    message->payload = text();
-    if (flags & kHasProperties) message->properties = text();
     if (flags & kHasPublisher) message->publisher = session();
     message->received_at = unzigzag(varint());
     if (flags & kHasExpiry) {

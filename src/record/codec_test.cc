@@ -87,8 +87,7 @@ TEST(Codec, RandomRecordsComeBackAsTheyWere) {
 TEST(Codec, LargePayloadsComeBackWhateverTheirLengthsLength) {
   for (const size_t size :
        {0u, 80u, 100u, 120u, 127u, 128u, 16'300u, 16'383u, 16'384u, 70'000u, 2'097'152u}) {
-    auto* message = new mqtt::Message;
-    message->payload.assign(size, 'x');
+    auto* message = mqtt::Message::make("", std::string(size, 'x'));
     const Record record = Publish{mqtt::MessagePtr(message), "", {}};
     std::string bytes = "before";
     encode(bytes, record);

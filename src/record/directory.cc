@@ -70,7 +70,7 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
         self.items_of(r.will_of.session, out).push_back(WillFired{r.will_of.session, r.will_of.attach});
       }
       if (r.message->retain) {
-        self.volatile_.erase({r.mountpoint, r.message->topic});
+        self.volatile_.erase({r.mountpoint, std::string(r.message->topic)});
         self.retained_.set(r.mountpoint, r.message, position);
         self.note_retained(r.mountpoint, r.message->topic);
         self.count();

@@ -41,13 +41,10 @@ inline bool same(const Record& a, const Record& b) {
 }
 
 inline mqtt::MessagePtr specimen_message() {
-  auto* message = new mqtt::Message;
-  message->topic = "merchant/4711/orders";
-  message->payload = R"({"order":"A-1009","items":2})";
-  message->properties = std::string(
-      "\x01\x01\x03\x00\x10"
-      "application/json",
-      21);
+  auto* message = mqtt::Message::make("merchant/4711/orders", R"({"order":"A-1009","items":2})",
+                                      std::string_view("\x01\x01\x03\x00\x10"
+                                                       "application/json",
+                                                       21));
   message->publisher = SessionId((uint64_t{1234} << 16) | 0xBEEF);
   message->received_at = 1'700'000'000'123;
   message->expires_at = message->received_at + 60'000;
@@ -75,9 +72,7 @@ inline std::vector<std::pair<std::string, Record>> specimens() {
     record.messages = messages;
     return record;
   };
-  auto* will_message = new mqtt::Message;
-  will_message->topic = "status/phone-1";
-  will_message->payload = "gone";
+  auto* will_message = mqtt::Message::make("status/phone-1", "gone");
   will_message->retain = true;
   Attach attach{.resume = by.session,
                 .ends = {},
@@ -159,10 +154,8 @@ class RecordMaker {
     return value;
   }
   mqtt::MessagePtr message(size_t payload_max = 300) {
-    auto* message = new mqtt::Message;
-    message->topic = text();
-    message->payload = text(payload_max);
-    if (flip()) message->properties = text();
+    const std::string topic = text(), payload = text(payload_max), properties = flip() ? text() : "";
+    auto* message = mqtt::Message::make(topic, payload, properties);
     if (flip()) message->publisher = SessionId(number());
     message->received_at = static_cast<WallMs>(number());
     if (flip()) message->expires_at = static_cast<WallMs>(number());

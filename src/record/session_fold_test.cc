@@ -5,12 +5,8 @@
 namespace courier::record {
 namespace {
 
-mqtt::MessagePtr message(std::string payload) {
-  auto* made = new mqtt::Message;
-  mqtt::MessagePtr held(made);
-  made->topic = "t";
-  made->payload = std::move(payload);
-  return held;
+mqtt::MessagePtr message(std::string_view payload) {
+  return mqtt::MessagePtr(mqtt::Message::make("t", payload));
 }
 
 class Fold : public ::testing::Test {

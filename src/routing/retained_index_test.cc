@@ -27,7 +27,7 @@ class Retain : public testing::Test {
   std::vector<std::string> match(std::string_view filter, std::string_view mountpoint = "") {
     std::vector<std::string> topics;
     const auto rest = index_.match(mountpoint, filter, [&](const Retained& retained) {
-      topics.push_back(retained.message->topic);
+      topics.emplace_back(retained.message->topic);
       return true;
     });
     EXPECT_FALSE(rest.has_value());
@@ -105,7 +105,7 @@ TEST_F(Retain, WalkStopsWhereItIsToldAndGoesOnFromThere) {
     after = index_.match(
         "", "t/+",
         [&](const Retained& retained) {
-          topics.push_back(retained.message->topic);
+          topics.emplace_back(retained.message->topic);
           return --left > 0;
         },
         *after);
@@ -128,7 +128,7 @@ TEST_F(Retain, WalkEndsAfterItsStepsThoughNothingMatched) {
     after = index_.match(
         "", "t/+/wanted",
         [&](const Retained& retained) {
-          topics.push_back(retained.message->topic);
+          topics.emplace_back(retained.message->topic);
           return true;
         },
         *after, steps);
@@ -236,7 +236,7 @@ TEST_F(Retain, AgreesWithTheModelUnderRandomChanges) {
         after = index.match(
             "m", filter,
             [&](const Retained& retained) {
-              got.push_back(retained.message->topic);
+              got.emplace_back(retained.message->topic);
               return --left > 0;
             },
             *after);
@@ -255,7 +255,7 @@ TEST_F(Retain, AgreesWithTheModelUnderRandomChanges) {
     }
     std::map<std::string, std::pair<uint64_t, WallMs>> all;
     index.for_each([&](std::string_view, const Retained& retained) {
-      all[retained.message->topic] = {retained.position.value, retained.message->expires_at};
+      all[std::string(retained.message->topic)] = {retained.position.value, retained.message->expires_at};
     });
     EXPECT_EQ(all, model);
     while (!model.empty()) {

@@ -37,9 +37,7 @@ inline bool matches(std::string_view filter, std::string_view topic) {
 
 inline mqtt::MessagePtr message(std::string_view topic, mqtt::Qos qos = mqtt::Qos::at_least_once,
                                 std::string_view payload = "x", WallMs expires_at = 0) {
-  auto* made = new mqtt::Message;
-  made->topic = topic;
-  made->payload = payload;
+  auto* made = mqtt::Message::make(topic, payload);
   made->qos = qos;
   made->expires_at = expires_at;
   return mqtt::MessagePtr(made);

@@ -9,12 +9,8 @@
 namespace courier::session {
 namespace {
 
-mqtt::MessagePtr message(std::string payload) {
-  auto* made = new mqtt::Message;
-  mqtt::MessagePtr held(made);
-  made->topic = "t";
-  made->payload = std::move(payload);
-  return held;
+mqtt::MessagePtr message(std::string_view payload) {
+  return mqtt::MessagePtr(mqtt::Message::make("t", payload));
 }
 
 Entry entry(uint64_t number) {

@@ -102,11 +102,8 @@ inline Batch numbered_batch(uint32_t origin, uint64_t ticket, size_t count = 1) 
   return batch_of(std::move(records), origin, ticket);
 }
 
-inline mqtt::MessagePtr message_of(std::string payload) {
-  auto* message = new mqtt::Message;
-  message->topic = "t";
-  message->payload = std::move(payload);
-  return mqtt::MessagePtr(message);
+inline mqtt::MessagePtr message_of(std::string_view payload) {
+  return mqtt::MessagePtr(mqtt::Message::make("t", payload));
 }
 
 inline bool same(const std::vector<record::Record>& a, const std::vector<record::Record>& b) {

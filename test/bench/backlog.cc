@@ -60,9 +60,7 @@ Result<void> Backlog::make(const std::string& data_dir, const std::function<void
     session.expiry_seconds = session::kNeverExpires;
     session.detached_at = now;
     for (uint64_t n = 0; n < messages_of_each(); ++n) {
-      auto* message = new mqtt::Message;
-      message->topic = topic(i);
-      message->payload = payload(n);
+      auto* message = mqtt::Message::make(topic(i), payload(n));
       message->received_at = now;
       message->qos = mqtt::Qos::at_least_once;
       session::Entry entry;

@@ -192,10 +192,8 @@ BENCHMARK_CAPTURE(Memory, mixed, 0, 20)->Iterations(1)->Unit(benchmark::kMillise
 BENCHMARK_CAPTURE(Memory, exact, 2, 20)->Iterations(1)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(Memory, wildcard, 0, 2)->Iterations(1)->Unit(benchmark::kMillisecond);
 
-mqtt::MessagePtr message(std::string topic) {
-  auto* made = new mqtt::Message;
-  made->topic = std::move(topic);
-  made->payload.assign(100, 'x');
+mqtt::MessagePtr message(std::string_view topic) {
+  auto* made = mqtt::Message::make(topic, std::string(100, 'x'));
   made->qos = mqtt::Qos::at_least_once;
   return mqtt::MessagePtr(made);
 }

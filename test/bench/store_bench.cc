@@ -50,9 +50,7 @@ std::unique_ptr<RocksStore> must_open(const std::string& path) {
 }
 
 record::Record publish_of(size_t payload) {
-  auto* message = new mqtt::Message;
-  message->topic = "merchant/4711/orders";
-  message->payload.assign(payload, 'x');
+  auto* message = mqtt::Message::make("merchant/4711/orders", std::string(payload, 'x'));
   message->qos = mqtt::Qos::at_least_once;
   message->received_at = 1'700'000'000'000;
   return record::Publish{mqtt::MessagePtr(message), "", {}};
