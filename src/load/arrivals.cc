@@ -44,6 +44,14 @@ uint64_t derived(uint64_t seed, uint64_t a, uint64_t b) {
   return mixed(mixed(mixed(seed) ^ a) ^ b);
 }
 
+uint64_t part_of_count(uint64_t count, uint64_t before, uint64_t size, uint64_t all) {
+  const auto up_to = [&](uint64_t part) {
+    const long double share = static_cast<long double>(count) * static_cast<long double>(part);
+    return static_cast<uint64_t>(std::ceil(share / static_cast<long double>(all)));
+  };
+  return up_to(before + size) - up_to(before);
+}
+
 double connect_time_ms(const ConnectStep& step, uint64_t rank, uint64_t count, uint64_t seed) {
   const auto over = static_cast<double>(step.over_ms);
   const double part = count == 0 ? 0 : static_cast<double>(rank) / static_cast<double>(count);

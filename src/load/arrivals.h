@@ -17,6 +17,10 @@ inline double derived_part(uint64_t seed, uint64_t a, uint64_t b = 0) {  // in [
 // When the client in place `rank` of `count` is to connect, in milliseconds from the step's start.
 double connect_time_ms(const ConnectStep& step, uint64_t rank, uint64_t count, uint64_t seed);
 
+// A count is shared by parts of one whole, each as it is large: what falls to the part of `size` of `all`
+// that stands behind `before`. Together it is the count exactly.
+uint64_t part_of_count(uint64_t count, uint64_t before, uint64_t size, uint64_t all);
+
 // Numbers of a group's clients by a distribution. Workers take turns: what they pick together is what one
 // would have picked alone.
 class Picker {

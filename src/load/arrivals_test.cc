@@ -29,6 +29,24 @@ TEST(Connects, FollowTheirShape) {
   EXPECT_NEAR(sum / 10'000, 500, 10);
 }
 
+TEST(Counts, AreSharedByPartsAndComeToExactlyAll) {
+  for (const uint64_t count : {1ul, 2ul, 200ul, 201ul, 202ul, 1'000'003ul}) {
+    for (const std::vector<uint64_t>& sizes :
+         {std::vector<uint64_t>{4}, {2, 1, 1}, {1, 1, 1}, {334, 333, 333}, {1, 0, 7}}) {
+      uint64_t all = 0, before = 0, sum = 0;
+      for (const uint64_t size : sizes) all += size;
+      for (const uint64_t size : sizes) {
+        const uint64_t part = part_of_count(count, before, size, all);
+        EXPECT_NEAR(static_cast<double>(part), static_cast<double>(count * size) / static_cast<double>(all),
+                    1);
+        sum += part;
+        before += size;
+      }
+      EXPECT_EQ(sum, count);
+    }
+  }
+}
+
 TEST(Picks, OfZipfHaveItsFrequencies) {
   constexpr uint64_t kCount = 100, kDraws = 200'000;
   for (const double exponent : {0.8, 1.0, 1.5}) {

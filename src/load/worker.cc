@@ -186,6 +186,17 @@ void Worker::begin_stage(size_t stage, int64_t began_us) {
       publishing.share = static_cast<double>(group.locals.size()) /
                          static_cast<double>(scenario_.groups[publish->group].count);
       publishing.first = static_cast<double>(part_.index + 1) / part_.count;
+      if (publish->count) {
+        const uint64_t first = audience_.first_of(publish->group);
+        const uint64_t all = scenario_.groups[publish->group].count;
+        uint64_t before = 0;  // of the group's clients, those of the workers before this one
+        for (uint32_t worker = 0; worker < part_.index; ++worker) {
+          const uint64_t rest = part_.count - 1 - worker;
+          before += (first + all + rest) / part_.count - (first + rest) / part_.count;
+        }
+        publishing.sent_max = part_of_count(*publish->count, before, group.locals.size(), all);
+        publishing.done = publishing.sent_max == 0;
+      }
       if (publish->pick) {
         publishing.picker.emplace(*publish->pick, scenario_.groups[publish->pick->group].count, seed + place,
                                   part_.index, part_.count);
@@ -219,9 +230,8 @@ void Worker::end_stage() {
   // How many messages were due before now, by a millisecond at least, and have not been looked at.
   const auto left_behind = [&](const Publishing& p) -> uint64_t {
     if (p.done) return 0;
-    double due = p.step->rate.events_until((static_cast<double>(now) - p.started_us) / 1e6 - 0.001);
-    if (p.step->count) due = std::min(due, static_cast<double>(*p.step->count));
-    const double of_ours = std::floor(due * p.share - p.first) + 1;
+    const double due = p.step->rate.events_until((static_cast<double>(now) - p.started_us) / 1e6 - 0.001);
+    const double of_ours = std::min(std::floor(due * p.share - p.first) + 1, static_cast<double>(p.sent_max));
     return of_ours <= static_cast<double>(p.sent) ? 0 : static_cast<uint64_t>(of_ours) - p.sent;
   };
   for (Publishing& publishing : publishing_) {
@@ -319,7 +329,7 @@ bool Worker::run_publishing(Publishing& p, int64_t now) {
   const GroupPart& group = groups_[step.group];
   for (size_t left = kMessagesPerTurn; !p.done && left > 0; --left) {
     const double n = (static_cast<double>(p.sent) + p.first) / p.share;
-    if (step.count && n >= static_cast<double>(*step.count) + 1) {
+    if (p.sent >= p.sent_max) {
       p.done = true;
       break;
     }

@@ -156,6 +156,7 @@ class Worker final : private client::ClientHandler {
     const PublishStep* step = nullptr;
     double started_us = 0, share = 0, first = 0;
     uint64_t sent = 0, turn = 0;
+    uint64_t sent_max = UINT64_MAX;  // of what the step sends at most, this worker's part
     std::optional<Picker> picker;
     std::string payload;
     bool done = false;
