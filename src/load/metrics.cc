@@ -30,7 +30,7 @@ constexpr std::array<CountInfo, kCounts> kCountInfo = {{
      "messages that were due while no publisher was connected, or whose publisher had too many unanswered, "
      "or that the generator did not get round to",
      Count::publish_sent},
-    {"publish.unanswered", "messages with QoS 1 and 2 that the broker had not acknowledged at the end",
+    {"publish.unanswered", "messages with QoS 1 and 2 that the broker never acknowledged",
      Count::publish_sent},
     {"delivery.expected", "messages owed to subscribers", Count::publish_sent},
     {"delivery.excused",

@@ -87,7 +87,8 @@ void Worker::on_published(client::Client& client, const client::Completion& comp
   published_.erase(it);
   Tally& tally = this->tally(published.due_us);
   if (!completion.ok()) {
-    ++tally[Count::publish_refused];
+    // An error is not the broker's word, but what became of the connection.
+    ++tally[completion.error ? Count::publish_unanswered : Count::publish_refused];
     tally.add_reason("publish: " + (completion.error ? completion.error.message()
                                                      : std::string(mqtt::name(completion.reason))));
     return;
