@@ -62,15 +62,40 @@ void Audience::of(std::string_view topic, std::vector<Receivers>& out, std::stri
     entry.filter.append_to(scratch, {.number = number});
     if (!mqtt::matches(scratch, topic)) continue;
     if (entry.share != Receivers::kNoShare) {
-      const bool known = std::any_of(out.begin(), out.end(),
-                                     [&](const Receivers& each) { return each.share == entry.share; });
-      if (!known) out.push_back({0, 0, entry.qos, entry.share});
+      const auto known = std::find_if(out.begin(), out.end(),
+                                      [&](const Receivers& each) { return each.share == entry.share; });
+      if (known == out.end()) {
+        out.push_back({0, 0, entry.qos, entry.share});
+      } else {
+        known->qos = mqtt::lower(known->qos, entry.qos);  // whichever member gets it
+      }
     } else if (entry.numbered) {
-      out.push_back({first_[entry.group] + static_cast<ClientNumber>(number), 1, entry.qos});
+      cover(out, {first_[entry.group] + static_cast<ClientNumber>(number), 1, entry.qos});
     } else {
-      out.push_back({first_[entry.group], static_cast<uint32_t>(count), entry.qos});
+      cover(out, {first_[entry.group], static_cast<uint32_t>(count), entry.qos});
     }
   }
+}
+
+// Adds a row of clients. Where it overlaps with another there is one row for both, with the higher QoS.
+void Audience::cover(std::vector<Receivers>& out, Receivers added) {
+  for (size_t i = 0; i < out.size(); ++i) {
+    const Receivers known = out[i];
+    const ClientNumber from = std::max(known.first, added.first);
+    const ClientNumber to = std::min(known.first + known.count, added.first + added.count);
+    if (known.share != Receivers::kNoShare || from >= to) continue;
+    out[i] = {from, to - from, std::max(known.qos, added.qos), known.share, known.matching + 1};
+    for (const Receivers& whole : {known, added}) {
+      Receivers rest = whole;
+      rest.count = from - rest.first;
+      if (rest.count > 0) cover(out, rest);
+      rest.first = to;
+      rest.count = whole.first + whole.count - to;
+      if (rest.count > 0) cover(out, rest);
+    }
+    return;
+  }
+  out.push_back(added);
 }
 
 uint32_t Audience::share_of(size_t group, size_t subscription) const {

@@ -26,10 +26,11 @@ class Audience {
     static constexpr uint32_t kNoShare = 0xFFFFFFFF;
     ClientNumber first = 0;
     uint32_t count = 0;         // a row of clients
-    mqtt::Qos qos{};            // the subscription's
+    mqtt::Qos qos{};            // the subscription's; the highest of several
     uint32_t share = kNoShare;  // or one shared subscription, by its number
+    uint32_t matching = 1;      // how many subscriptions of each match: a server may send a copy for each
   };
-  // Appends what matches; `scratch` is for reuse.
+  // What matches, each client and each shared subscription once; `scratch` is for reuse.
   void of(std::string_view topic, std::vector<Receivers>& out, std::string& scratch) const;
 
   uint32_t shares() const { return static_cast<uint32_t>(share_names_.size()); }
@@ -48,6 +49,8 @@ class Audience {
   Member member(ClientNumber client) const;
 
  private:
+  static void cover(std::vector<Receivers>& out, Receivers added);
+
   struct Entry {
     size_t group = 0, subscription = 0;
     TextTemplate filter;  // without $share/NAME/

@@ -64,6 +64,31 @@ TEST_F(Topics, OfASharedSubscriptionHaveOneReceiverAcrossGroups) {
   EXPECT_EQ(audience.share_of(0, 0), Audience::Receivers::kNoShare);
 }
 
+TEST_F(Topics, AClientWithSeveralThatMatchIsOneReceiverWithTheHighestQos) {
+  Group& drivers = scenario.groups[0];
+  drivers.subscribe = {{text("a/{n}"), mqtt::Qos::at_most_once},
+                       {text("a/#"), mqtt::Qos::at_least_once},
+                       {text("+/17"), mqtt::Qos::exactly_once}};
+  std::vector<uint32_t> matching(drivers.count);
+  std::vector<mqtt::Qos> qos(drivers.count);
+  for (const auto& each : of("a/17")) {
+    for (uint32_t client = each.first; client < each.first + each.count; ++client) {
+      ASSERT_EQ(matching.at(client), 0u) << client << " is there twice";
+      matching.at(client) = each.matching;
+      qos.at(client) = each.qos;
+    }
+  }
+  for (uint32_t client = 0; client < drivers.count; ++client) {
+    EXPECT_EQ(matching[client], client == 17 ? 3u : 2u) << client;
+    EXPECT_EQ(qos[client], mqtt::Qos::exactly_once) << client;
+  }
+}
+
+TEST_F(Topics, OfASharedSubscriptionAreOwedTheLowestQosOfItsMembers) {
+  scenario.groups[2].subscribe[0].qos = mqtt::Qos::at_least_once;
+  EXPECT_EQ(of("driver/3/ack").at(0).qos, mqtt::Qos::at_least_once);
+}
+
 TEST_F(Topics, ClientsAreNumberedThroughTheGroups) {
   const Audience audience(scenario);
   EXPECT_EQ(audience.clients(), 1040u);

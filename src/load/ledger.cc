@@ -16,7 +16,7 @@ constexpr uint64_t mixed(uint64_t a, uint64_t b) {
 }  // namespace
 
 size_t Ledger::Hash::operator()(const StreamKey& key) const {
-  return mixed(mixed(key.receiver, key.publisher), key.stream);
+  return mixed(mixed(key.receiver, key.publisher), key.stream ^ uint64_t{key.copy} << 32);
 }
 size_t Ledger::Hash::operator()(const MessageKey& key) const {
   return mixed((*this)(key.stream), key.sequence);
@@ -27,7 +27,6 @@ void Ledger::subscribed(uint32_t receiver, int64_t now_us) {
   if (!r.connected) {
     r.connected = true;
     r.connected_at_us = now_us;
-    for (uint32_t& connection : r.connection) ++connection;
   }
   // What a stored session is owed stays owed, also when the server has lost the session: that is what the
   // count of lost messages is for.
@@ -39,17 +38,45 @@ void Ledger::gone(uint32_t receiver) {
   if (!r.connected) return;
   r.connected = false;
   if (!r.terms.stored) r.owed_since_us = INT64_MAX;
-  for (size_t of : {0, 1}) end_connection(r, of);
+  happened(r, member_leaves);
+  happened(r, connection_ends);
 }
 
-void Ledger::member_left(uint32_t receiver) {
-  end_connection(receivers_[receiver], 0);
+void Ledger::member_left(uint32_t receiver, int64_t now_us) {
+  Receiver& r = receivers_[receiver];
+  r.member_left_us = now_us;
+  happened(r, member_leaves);
 }
 
-// That one's promises are void; the next has a number of its own.
-void Ledger::end_connection(Receiver& r, size_t of) {
-  awaited_ -= std::exchange(r.awaited_by_connection[of], 0);
-  ++r.connection[of];
+void Ledger::session_ended(uint32_t receiver) {
+  Receiver& r = receivers_[receiver];
+  r.owed_since_us = INT64_MAX;
+  happened(r, session_ends);
+}
+
+void Ledger::happened(Receiver& r, Until what) {
+  awaited_ -= std::exchange(r.awaited[what], 0);
+  ++r.instance[what];
+}
+
+bool Ledger::Stream::has(uint32_t sequence) const {
+  if (sequence > highest) return false;
+  const uint32_t behind = highest - sequence;
+  return behind == 0 || (behind <= 64 && (below >> (behind - 1) & 1) != 0);
+}
+
+void Ledger::Stream::add(uint32_t sequence) {
+  if (sequence > highest) {
+    const uint32_t ahead = sequence - highest;
+    if (highest == 0 || ahead > 64) {
+      below = 0;
+    } else {
+      below = (ahead == 64 ? 0 : below << ahead) | uint64_t{1} << (ahead - 1);
+    }
+    highest = sequence;
+  } else if (const uint32_t behind = highest - sequence; behind >= 1 && behind <= 64) {
+    below |= uint64_t{1} << (behind - 1);
+  }
 }
 
 Ledger::Promise Ledger::promise(uint32_t receiver, const MessageId& id, mqtt::Qos qos, int64_t sent_us) {
@@ -60,28 +87,33 @@ Ledger::Promise Ledger::promise(uint32_t receiver, const MessageId& id, mqtt::Qo
     if (arrived) messages_.erase(early);
     return arrived ? Promise::kept : Promise::owed;
   }
-  const bool stored = r.terms.stored && qos != mqtt::Qos::at_most_once;
-  const bool there = stored ? sent_us >= r.owed_since_us
-                            : r.connected && sent_us >= r.connected_at_us && sent_us >= r.owed_since_us;
-  if (!there) return Promise::not_owed;
+  Until until = session_ends;
+  if (qos == mqtt::Qos::at_most_once || (qos == mqtt::Qos::exactly_once && r.terms.members_end)) {
+    until = member_leaves;
+  } else if (!r.terms.stored) {
+    until = connection_ends;
+  }
+  const bool there = until == session_ends
+                         ? sent_us >= r.owed_since_us
+                         : r.connected && sent_us >= r.connected_at_us && sent_us >= r.owed_since_us;
+  // A promise is made some time after sending; whoever has left since may have had the message.
+  if (!there || (until == member_leaves && sent_us <= r.member_left_us)) return Promise::not_owed;
   // Beyond the window of what is remembered, an arrival that came first was forgotten with it; it is not
   // lost.
-  if (const auto stream = streams_.find(key.stream);
-      stream != streams_.end() && id.sequence <= stream->second.highest) {
-    const uint32_t behind = stream->second.highest - id.sequence;
-    if (behind == 0 || (behind <= 64 && (stream->second.below >> (behind - 1) & 1))) return Promise::kept;
-  }
-  const bool at_most_once = qos == mqtt::Qos::at_most_once;
-  messages_.emplace(key, Message{.at_us = sent_us,
-                                 .due_us = id.due_us,
-                                 .at_most_once = at_most_once,
-                                 .connection = stored ? 0 : r.connection[!at_most_once]});
-  if (!stored) ++r.awaited_by_connection[!at_most_once];
+  if (has_arrived(receiver, id)) return Promise::kept;
+  messages_.emplace(
+      key, Message{.at_us = sent_us, .due_us = id.due_us, .until = until, .instance = r.instance[until]});
+  ++r.awaited[until];
   ++awaited_;
   return Promise::owed;
 }
 
-Ledger::Arrival Ledger::arrived(uint32_t receiver, const MessageId& id, int64_t now_us) {
+bool Ledger::has_arrived(uint32_t receiver, const MessageId& id) const {
+  const auto stream = streams_.find({receiver, id.publisher, id.stream});
+  return stream != streams_.end() && stream->second.has(id.sequence);
+}
+
+Ledger::Arrival Ledger::arrived(uint32_t receiver, const MessageId& id, int64_t now_us, uint32_t copies) {
   Receiver& r = receivers_[receiver];
   const MessageKey key{{receiver, id.publisher, id.stream}, id.sequence};
   Stream& stream = streams_[key.stream];
@@ -93,25 +125,24 @@ Ledger::Arrival Ledger::arrived(uint32_t receiver, const MessageId& id, int64_t 
     arrival.excused = true;
   }
   const bool awaited = known != messages_.end() && !known->second.early;
-  if (id.sequence > stream.highest) {
-    const uint32_t ahead = id.sequence - stream.highest;
-    if (stream.highest == 0 || ahead > 64) {
-      stream.below = 0;
-    } else {
-      stream.below = (ahead == 64 ? 0 : stream.below << ahead) | uint64_t{1} << (ahead - 1);
-    }
-    stream.highest = id.sequence;
-  } else {
-    const uint32_t behind = stream.highest - id.sequence;
-    const bool seen = behind == 0 || (behind <= 64 ? (stream.below >> (behind - 1) & 1) != 0 : !awaited);
+  if (id.sequence <= stream.highest) {
+    const bool seen = stream.highest - id.sequence <= 64 ? stream.has(id.sequence) : !awaited;
     arrival.duplicate = seen;
     arrival.out_of_order = !seen && r.terms.ordered;
-    if (behind >= 1 && behind <= 64) stream.below |= uint64_t{1} << (behind - 1);
   }
-  if (arrival.duplicate) return arrival;
+  stream.add(id.sequence);
+  if (arrival.duplicate) {
+    for (uint32_t copy = 1; copy < copies && !arrival.copy; ++copy) {
+      Stream& further = streams_[{receiver, id.publisher, id.stream, copy}];
+      arrival.copy = !further.has(id.sequence);
+      if (arrival.copy) further.add(id.sequence);
+    }
+    arrival.duplicate = !arrival.copy;
+    return arrival;
+  }
   if (awaited) {
     arrival.kept = true;
-    if (known->second.connection != 0) --r.awaited_by_connection[!known->second.at_most_once];
+    --r.awaited[known->second.until];
     messages_.erase(known);
     --awaited_;
   } else if (known == messages_.end()) {

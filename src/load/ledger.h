@@ -4,12 +4,14 @@
 // A promise stands from the moment at which the publisher has its acknowledgement (QoS 0: a moment after
 // sending, if its connection still stands); the message may arrive before. What is owed:
 //
-//   stored session, QoS 1 and 2     from SUBACK on, whoever is connected when
+//   stored session, QoS 1 and 2     from SUBACK on, whoever is connected when, until the session ends
 //   other sessions, or QoS 0        while connected, from SUBACK to the end of the connection
 //
 // A receiver is a client, or a shared subscription as a whole: then any of its members receives for it, and
 // order is not asked of it. It is connected while one of its members is; and when one leaves, what was sent
-// at QoS 0 may have gone to that one and is owed no longer. Owned by the worker's thread.
+// at QoS 0 may have gone to that one and is owed no longer. So it is with QoS 2 when the member's session
+// ends with it: what was on its way to one may not be given to another (5.0, 4.8.2). Owned by the worker's
+// thread.
 #pragma once
 
 #include <array>
@@ -35,6 +37,8 @@ class Ledger {
   struct Terms {
     bool stored = false;  // its session outlives connections; of a shared subscription: one member's does
     bool ordered = true;  // false: a shared subscription
+    // Of a shared subscription: sessions of members end, when they leave or some time later.
+    bool members_end = false;
   };
   void set_terms(uint32_t receiver, Terms terms) { receivers_[receiver].terms = terms; }
   // Its connection stands, and its subscriptions do.
@@ -42,7 +46,9 @@ class Ledger {
   // Its connection ended. What is owed to connections only is owed no longer.
   void gone(uint32_t receiver);
   // A member of a shared subscription left, and others stay.
-  void member_left(uint32_t receiver);
+  void member_left(uint32_t receiver, int64_t now_us);
+  // Its stored session has expired while it was away, and with it all that it was owed.
+  void session_ended(uint32_t receiver);
 
   // --- promises and arrivals ---
   enum class Promise : uint8_t {
@@ -55,11 +61,16 @@ class Ledger {
 
   struct Arrival {
     bool duplicate = false;
+    bool copy = false;  // for another of its subscriptions; the first has been counted
     bool out_of_order = false;
     bool kept = false;     // it was awaited
     bool excused = false;  // it had been promised to a connection that has ended
   };
-  Arrival arrived(uint32_t receiver, const MessageId& id, int64_t now_us);
+  // A server may send a client one copy for each of its subscriptions that match (5.0, 3.3.4): `copies`
+  // of them are no duplicates.
+  Arrival arrived(uint32_t receiver, const MessageId& id, int64_t now_us, uint32_t copies = 1);
+  // Whether it has arrived, as far back as that is remembered.
+  bool has_arrived(uint32_t receiver, const MessageId& id) const;
 
   // --- looking back ---
   size_t awaited() const { return awaited_; }
@@ -85,6 +96,7 @@ class Ledger {
  private:
   struct StreamKey {
     uint32_t receiver = 0, publisher = 0, stream = 0;
+    uint32_t copy = 0;  // of those for overlapping subscriptions
     bool operator==(const StreamKey&) const = default;
   };
   struct MessageKey {
@@ -100,30 +112,34 @@ class Ledger {
   struct Stream {
     uint32_t highest = 0;
     uint64_t below = 0;
+    bool has(uint32_t sequence) const;
+    void add(uint32_t sequence);
   };
+  // What ends an obligation.
+  enum Until : uint8_t { member_leaves, connection_ends, session_ends };
   struct Message {
     int64_t at_us = 0;  // sent, or, when early, arrived
     int64_t due_us = 0;
-    bool early = false;  // arrived and not promised yet
-    bool at_most_once = false;
-    uint32_t connection = 0;  // owed to that one only; 0: to the session
+    bool early = false;     // arrived and not promised yet
+    Until until{};          // it is owed until this happens
+    uint32_t instance = 0;  // of the receiver's, of that kind
   };
   struct Receiver {
     Terms terms;
     bool connected = false;
-    // Of what QoS 0 is owed to [0], and QoS 1 and 2 [1]: which connection this is, counted from 1, and how
-    // much only this one may ask for. They differ when members of a shared subscription leave.
-    std::array<uint32_t, 2> connection{}, awaited_by_connection{};
+    // By Until: how often that has happened, and how much is owed until it happens again.
+    std::array<uint32_t, 3> instance{}, awaited{};
     int64_t owed_since_us = INT64_MAX;  // other sessions than stored ones: while connected
     int64_t connected_at_us = 0;
+    int64_t member_left_us = INT64_MIN;
   };
 
-  // Of an ended connection: nobody asks for it any more, and it goes when somebody comes by.
+  // What it was owed until has happened: nobody asks for it any more, and it goes when somebody comes by.
   bool is_void(const Receiver& r, const Message& m) const {
-    return !m.early && m.connection != 0 && m.connection != r.connection[!m.at_most_once];
+    return !m.early && m.instance != r.instance[m.until];
   }
-
-  void end_connection(Receiver& r, size_t of);
+  // What is owed until then is owed no longer.
+  void happened(Receiver& r, Until what);
   static void count(std::vector<uint32_t>& counts, std::span<const int64_t> began_us, int64_t due_us);
 
   std::vector<Receiver> receivers_;

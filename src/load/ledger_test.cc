@@ -49,6 +49,60 @@ TEST_F(Books, AMessageMayArriveBeforeItsPublisherHasTheAck) {
   EXPECT_TRUE(ledger.arrived(kStored, message(1), 40).duplicate);
 }
 
+TEST_F(Books, ASessionThatExpiredIsOwedNothingOfBefore) {
+  ledger.subscribed(kStored, 10);
+  EXPECT_EQ(ledger.promise(kStored, message(1), at_least_once, 20), Promise::owed);
+  ledger.gone(kStored);
+  EXPECT_EQ(ledger.promise(kStored, message(2), at_least_once, 30), Promise::owed)
+      << "it may come back in time";
+  ledger.session_ended(kStored);
+  ledger.subscribed(kStored, 2'000);
+  EXPECT_EQ(ledger.awaited(), 0u);
+  EXPECT_EQ(overdue(INT64_MAX), 0u);
+  EXPECT_EQ(ledger.promise(kStored, message(3), at_least_once, 40), Promise::not_owed) << "sent before";
+  EXPECT_EQ(ledger.promise(kStored, message(4), at_least_once, 2'010), Promise::owed);
+  EXPECT_TRUE(ledger.arrived(kStored, message(1), 2'020).excused);
+  EXPECT_EQ(ledger.tidy(0).size(), 1u);
+  EXPECT_EQ(ledger.awaited(), 1u);
+}
+
+TEST_F(Books, ACopyForEachOfItsSubscriptionsIsNoDuplicate) {
+  ledger.subscribed(kStored, 10);
+  for (uint32_t n = 1; n <= 3; ++n) {
+    EXPECT_EQ(ledger.promise(kStored, message(n), at_least_once, 20), Promise::owed);
+    EXPECT_FALSE(ledger.has_arrived(kStored, message(n)));
+    EXPECT_TRUE(ledger.arrived(kStored, message(n), 30, 2).kept);
+    EXPECT_TRUE(ledger.has_arrived(kStored, message(n)));
+  }
+  for (uint32_t n = 1; n <= 3; ++n) {
+    const auto second = ledger.arrived(kStored, message(n), 40, 2);
+    EXPECT_TRUE(second.copy && !second.duplicate && !second.out_of_order);
+    const auto third = ledger.arrived(kStored, message(n), 50, 2);
+    EXPECT_TRUE(third.duplicate && !third.copy);
+  }
+}
+
+TEST_F(Books, WhatWasSentBeforeAMemberLeftMayHaveGoneToThatOne) {
+  ledger.subscribed(kShare, 10);
+  ledger.member_left(kShare, 30);  // between sending and promising
+  EXPECT_EQ(ledger.promise(kShare, message(1), at_most_once, 20), Promise::not_owed);
+  EXPECT_EQ(ledger.promise(kShare, message(2), at_most_once, 31), Promise::owed);
+  EXPECT_EQ(ledger.promise(kShare, message(3), at_least_once, 20), Promise::owed) << "it moves on to another";
+}
+
+TEST_F(Books, Qos2OfAMemberWhoseSessionEndsMayNotMoveOn) {
+  for (const bool end : {false, true}) {
+    Ledger books(1);
+    books.set_terms(0, {.stored = true, .ordered = false, .members_end = end});
+    books.subscribed(0, 10);
+    EXPECT_EQ(books.promise(0, message(1), exactly_once, 20), Promise::owed);
+    EXPECT_EQ(books.promise(0, message(2), at_least_once, 20), Promise::owed);
+    books.member_left(0, 30);
+    EXPECT_EQ(books.awaited(), end ? 1u : 2u);
+    EXPECT_EQ(books.promise(0, message(3), exactly_once, 25), end ? Promise::not_owed : Promise::owed);
+  }
+}
+
 TEST_F(Books, AStoredSessionIsOwedWhatIsSentWhileItIsAway) {
   EXPECT_EQ(ledger.promise(kStored, message(1), at_least_once, 5), Promise::not_owed);
   ledger.subscribed(kStored, 10);
@@ -192,7 +246,7 @@ TEST_F(Books, AShareOfCleanSessionsIsOwedNothingOnceAllMembersLeft) {
   ledger.subscribed(kShare, 10);
   EXPECT_EQ(ledger.promise(kShare, message(2), at_least_once, 20), Promise::owed);
   EXPECT_EQ(ledger.promise(kShare, message(3), at_most_once, 20), Promise::owed);
-  ledger.member_left(kShare);
+  ledger.member_left(kShare, 0);
   EXPECT_EQ(ledger.awaited(), 1u) << "QoS 1 goes to another member; QoS 0 may have gone with this one";
   EXPECT_EQ(overdue(INT64_MAX), 1u);
   EXPECT_EQ(ledger.promise(kShare, message(4), at_most_once, 30), Promise::owed);

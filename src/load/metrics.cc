@@ -34,7 +34,8 @@ constexpr std::array<CountInfo, kCounts> kCountInfo = {{
      Count::publish_sent},
     {"delivery.expected", "messages owed to subscribers", Count::publish_sent},
     {"delivery.excused",
-     "of these, owed no longer: to a connection that ended, with QoS 0 or without a stored session",
+     "of these, owed no longer: to a connection that ended, with QoS 0 or without a stored session, or to a "
+     "session that has expired",
      Count::delivery_expected},
     {"delivery.received", "messages owed that arrived, each once per subscriber", Count::delivery_expected},
     {"delivery.lost", "messages owed and not arrived by the end of the drain, or given up before",

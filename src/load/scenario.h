@@ -58,6 +58,10 @@ struct MqttOptions {
     return !clean_session &&
            (version != mqtt::Version::v5 || !session_expiry_given || session_expiry_seconds > 0);
   }
+  // Whether that has an end by itself.
+  bool expires() const {
+    return version == mqtt::Version::v5 && session_expiry_given && session_expiry_seconds != UINT32_MAX;
+  }
 };
 
 struct Reconnect {

@@ -136,13 +136,15 @@ std::vector<uint32_t> take_numbers(Reader& in) {
 }
 
 void put(std::string& out, const ShareMembers& members) {
-  for (const uint32_t n : {members.now, members.departures, members.emptied}) put_varint(out, n);
+  for (const uint32_t n : {members.now, members.departures, members.emptied, members.expired})
+    put_varint(out, n);
 }
 ShareMembers take_members(Reader& in) {
   ShareMembers members;
   members.now = in.small();
   members.departures = in.small();
   members.emptied = in.small();
+  members.expired = in.small();
   return members;
 }
 

@@ -32,7 +32,7 @@ WorkerReport report() {
   report.overdue_by_stage = {2};
   report.cpu_us = 12'345;
   report.steps_done = true;
-  report.shares = {{.now = 2, .departures = 5, .emptied = 1}};
+  report.shares = {{.now = 2, .departures = 5, .emptied = 1, .expired = 3}};
   return report;
 }
 

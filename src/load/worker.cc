@@ -67,12 +67,14 @@ Worker::Worker(const Scenario& scenario, Part part, client::ClientLoop& loop)
       letters_(part.count),
       timer_([this] { tick(); }),
       cpu_us_(process_cpu_us()) {
-  std::vector<bool> share_stored(audience_.shares());
+  std::vector<Ledger::Terms> share_terms(audience_.shares(), {.ordered = false});
   for (size_t g = 0; g < scenario.groups.size(); ++g) {
+    const MqttOptions& mqtt = scenario.groups[g].mqtt;
     for (size_t s = 0; s < scenario.groups[g].subscribe.size(); ++s) {
       const uint32_t share = audience_.share_of(g, s);
-      if (share != Audience::Receivers::kNoShare && scenario.groups[g].mqtt.stored())
-        share_stored[share] = true;
+      if (share == Audience::Receivers::kNoShare) continue;
+      share_terms[share].stored |= mqtt.stored();
+      share_terms[share].members_end |= !mqtt.stored() || mqtt.expires();
     }
   }
   for (uint32_t local = 0; local < players_.size(); ++local) {
@@ -81,7 +83,7 @@ Worker::Worker(const Scenario& scenario, Part part, client::ClientLoop& loop)
     ledger_.set_terms(local, {.stored = scenario.groups[member.group].mqtt.stored(), .ordered = true});
   }
   for (uint32_t share = 0; share < audience_.shares(); ++share) {
-    ledger_.set_terms(share_receiver(share), {.stored = share_stored[share], .ordered = false});
+    ledger_.set_terms(share_receiver(share), share_terms[share]);
   }
 }
 
@@ -505,8 +507,9 @@ void Worker::share_changed(uint32_t share, const ShareMembers& before, const Sha
   if (now.emptied != before.emptied || now.now == 0) {
     ledger_.gone(receiver);
   } else if (now.departures != before.departures) {
-    ledger_.member_left(receiver);
+    ledger_.member_left(receiver, now_us());
   }
+  if (now.expired != before.expired) ledger_.session_ended(receiver);
   if (now.now > 0) ledger_.subscribed(receiver, now_us());
 }
 
@@ -515,6 +518,20 @@ void Worker::set_share_members(uint32_t share, const ShareMembers& elsewhere) {
   const ShareMembers before = shares_here_[share] + shares_elsewhere_[share];
   shares_elsewhere_[share] = elsewhere;
   share_changed(share, before, shares_here_[share] + elsewhere);
+}
+
+// It was away for longer than its session was to be kept, and is kept no longer.
+void Worker::session_expired(uint32_t local) {
+  ledger_.session_ended(local);
+  const size_t group = audience_.member(number_of(local)).group;
+  for (size_t s = 0; s < scenario_.groups[group].subscribe.size(); ++s) {
+    const uint32_t share = audience_.share_of(group, s);
+    if (share == Audience::Receivers::kNoShare) continue;
+    const ShareMembers before = shares_here_[share] + shares_elsewhere_[share];
+    if (before.now > 0) continue;  // the others have what it was to get
+    ++shares_here_[share].expired;
+    share_changed(share, before, shares_here_[share] + shares_elsewhere_[share]);
+  }
 }
 
 // A client comes to its shared subscriptions, or leaves them.

@@ -52,12 +52,12 @@ struct Letters {
 };
 
 // Who holds a shared subscription: how many clients do now, how often one of them left, and how often the
-// last one did.
+// last one did; and how often one came to find nobody there, and its own session expired.
 struct ShareMembers {
-  uint32_t now = 0, departures = 0, emptied = 0;
+  uint32_t now = 0, departures = 0, emptied = 0, expired = 0;
   bool operator==(const ShareMembers&) const = default;
   ShareMembers operator+(const ShareMembers& other) const {
-    return {now + other.now, departures + other.departures, emptied + other.emptied};
+    return {now + other.now, departures + other.departures, emptied + other.emptied, expired + other.expired};
   }
 };
 
@@ -123,7 +123,9 @@ class Worker final : private client::ClientHandler {
     bool connected = false, ready = false;
     bool subscribed = false;  // in its session, as far as we know
     int64_t subscribe_us = 0;
-    int64_t back_us = 0;  // since when it is ready
+    int64_t back_us = 0;             // since when it is ready
+    int64_t gone_us = 0;             // when it went last
+    int64_t session_us = INT64_MAX;  // how long the server keeps its session after that
     bool flaps = false, down = false;
     const FlapStep* flap = nullptr;
   };
@@ -204,6 +206,7 @@ class Worker final : private client::ClientHandler {
   // `back_us`: since when the receiver is there.
   void note(const Ledger::Arrival& arrival, const MessageId& id, int64_t at_us, int64_t back_us = 0);
   void count_members(uint32_t local, bool comes);
+  void session_expired(uint32_t local);
   void share_changed(uint32_t share, const ShareMembers& before, const ShareMembers& now);
   void replied(const MessageId& id, int64_t at_us);
   void react(uint32_t local, const mqtt::Publish& publish, const std::optional<Stamp>& stamp, int64_t now);

@@ -129,7 +129,10 @@ void Worker::leave(uint32_t local, FlapHow how) {
 void Worker::went(uint32_t local) {
   Player& player = players_[local];
   const size_t group = audience_.member(number_of(local)).group;
-  if (player.connected) --connected_[group];
+  if (player.connected) {
+    --connected_[group];
+    player.gone_us = now_us();
+  }
   player.connected = false;
   if (player.ready) {
     --ready_[group];
@@ -144,7 +147,7 @@ void Worker::on_transport(client::Client& client) {
   tally(player.due_us)[Latency::connect_tcp].record((now_us() - player.due_us) * 1000);
 }
 
-void Worker::on_connected(client::Client& client, const mqtt::Connack&, bool session_present) {
+void Worker::on_connected(client::Client& client, const mqtt::Connack& connack, bool session_present) {
   const uint32_t local = local_of(client);
   Player& player = players_[local];
   const auto member = audience_.member(number_of(local));
@@ -156,6 +159,14 @@ void Worker::on_connected(client::Client& client, const mqtt::Connack&, bool ses
   ++tally[Count::connect_ok];
   tally[Latency::connect_connack].record((now_us() - player.due_us) * 1000);
   const Group& group = scenario_.groups[member.group];
+  if (player.connections > 1 && !session_present && player.session_us < now_us() - player.gone_us) {
+    session_expired(local);
+  }
+  // A server may keep it for less time than it was asked to.
+  const uint32_t kept_seconds = connack.session_expiry_seconds.value_or(
+      group.mqtt.expires() ? group.mqtt.session_expiry_seconds : client::kSessionNeverExpires);
+  player.session_us =
+      kept_seconds == client::kSessionNeverExpires ? INT64_MAX : int64_t{kept_seconds} * 1'000'000;
   if (group.subscribe.empty() || (session_present && player.subscribed)) return is_ready(local);
   std::vector<client::Subscription> subscriptions;
   for (const LoadSubscription& each : group.subscribe) {

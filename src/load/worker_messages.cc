@@ -159,29 +159,36 @@ void Worker::arrived(uint32_t local, const mqtt::Publish& publish, const Stamp& 
   const auto member = audience_.member(number);
   receivers_.clear();
   audience_.of(publish.topic, receivers_, scratch_);
+  // A client with a subscription of its own and a share in another gets a copy for each; which is for which
+  // it does not hear, and it makes no difference: the first goes to that which has none yet.
+  const uint32_t home = worker_of(stamp.id.publisher);
+  std::optional<Audience::Receivers> own, share;
   for (const Audience::Receivers& each : receivers_) {
     if (each.share == Audience::Receivers::kNoShare) {
-      if (number < each.first || number >= each.first + each.count) continue;
-      return note(ledger_.arrived(local, stamp.id, now), stamp.id, now, players_[local].back_us);
+      if (number >= each.first && number < each.first + each.count) own = each;
+      continue;
     }
-    bool holds = false;
-    for (size_t s = 0; s < scenario_.groups[member.group].subscribe.size() && !holds; ++s) {
-      holds = audience_.share_of(member.group, s) == each.share;
+    if (share && (home != part_.index || !ledger_.has_arrived(share_receiver(share->share), stamp.id)))
+      continue;
+    for (size_t s = 0; s < scenario_.groups[member.group].subscribe.size(); ++s) {
+      if (audience_.share_of(member.group, s) == each.share) share = each;
     }
-    if (!holds) continue;
-    const uint32_t home = worker_of(stamp.id.publisher);
-    if (home == part_.index) {
-      return note(ledger_.arrived(share_receiver(each.share), stamp.id, now), stamp.id, now);
-    }
-    letters_[home].arrivals.push_back({each.share, stamp.id, now});
-    return;
   }
-  ++tally(stamp.id.due_us)[Count::delivery_unexpected];
+  if (own && (!share || !ledger_.has_arrived(local, stamp.id))) {
+    note(ledger_.arrived(local, stamp.id, now, own->matching), stamp.id, now, players_[local].back_us);
+  } else if (share && home == part_.index) {
+    note(ledger_.arrived(share_receiver(share->share), stamp.id, now), stamp.id, now);
+  } else if (share) {
+    letters_[home].arrivals.push_back({share->share, stamp.id, now});
+  } else {
+    ++tally(stamp.id.due_us)[Count::delivery_unexpected];
+  }
 }
 
 void Worker::note(const Ledger::Arrival& arrival, const MessageId& id, int64_t at_us, int64_t back_us) {
   Tally& tally = this->tally(id.due_us);
   if (arrival.excused) ++tally[Count::delivery_excused];
+  if (arrival.copy) return;
   if (arrival.duplicate) {
     ++tally[Count::delivery_duplicates];
     return;

@@ -276,6 +276,74 @@ drain: 1s
         counts = self.counts(self.play(str(path)))
         self.assertEqual((counts["delivery.expected"], counts["delivery.received"]), (400, 400))
 
+    def test_overlapping_subscriptions_are_owed_one_message(self):
+        for workers in (1, 3):
+            for own, receivers in (("a/b", 5), ("$share/g/both/b", 6)):
+                with self.subTest(workers=workers, own=own):
+                    topic = "both/b" if "share" in own else "a/b"
+                    result = self.play(self.write(f"""
+courier_load: 1
+name: overlap
+target: {{ brokers: [ "mqtt://127.0.0.1:{self.port}" ] }}
+groups:
+  p: {{ count: 4, client_id: "op-{{n}}" }}
+  r: {{ count: 5, client_id: "or-{{n}}", subscribe: [ {{ topic: "{topic[:-1]}#", qos: 1 }}, {{ topic: "{own}", qos: 1 }} ] }}
+stages:
+  - {{ name: come, timeout: 20s, steps: [ {{ connect: {{ group: [r, p], over: 100ms }} }} ], until: {{ connected: 100% }} }}
+  - {{ name: go, steps: [ {{ publish: {{ group: p, rate: 400/s, count: 202, topic: "{topic}", qos: 1 }} }} ] }}
+"""), "--workers", str(workers))
+                    counts = self.counts(result)
+                    self.assertEqual(counts["publish.sent"], 202, "exactly, also when workers have unequal parts")
+                    self.assertEqual((counts["delivery.expected"], counts["delivery.received"]), (202 * receivers,) * 2)
+                    self.assertEqual((counts["delivery.lost"], counts["delivery.duplicates"], counts["delivery.unexpected"]), (0, 0, 0))
+
+    def test_what_an_expired_session_was_owed_is_not_lost(self):
+        result = self.play(self.write(f"""
+courier_load: 1
+name: expiry
+target: {{ brokers: [ "mqtt://127.0.0.1:{self.port}" ] }}
+groups:
+  p: {{ count: 4, client_id: "ep-{{n}}" }}
+  r: {{ count: 20, client_id: "er-{{n}}", mqtt: {{ version: 5, clean_session: false, session_expiry: 1s }}, subscribe: [ {{ topic: "expiry/{{n}}", qos: 1 }} ] }}
+stages:
+  - {{ name: come, timeout: 20s, steps: [ {{ connect: {{ group: [r, p], over: 100ms }} }} ], until: {{ connected: 100% }} }}
+  - name: go
+    duration: 5s
+    steps:
+      - publish: {{ group: p, rate: 300/s, topic: "expiry/{{pick}}", pick: {{ from: r }}, qos: 1 }}
+      - flap: {{ group: r, share: 60%, up: 300ms..900ms, down: 1500ms..3s, how: [disconnect] }}
+  - {{ name: back, timeout: 20s, until: {{ connected: 100% }} }}
+drain: 4s
+"""))
+        counts = self.counts(result)
+        excused = result["total"]["counts"]["delivery.excused"]
+        self.assertGreater(excused, 50)
+        self.assertEqual((counts["delivery.lost"], result["lost_unknown"]), (0, 0))
+        self.assertEqual(counts["delivery.expected"], counts["delivery.received"] + excused)
+
+    def test_a_share_whose_members_come_and_go_loses_nothing_it_was_owed(self):
+        for workers in (1, 3):
+            for qos in (0, 1, 2):
+                with self.subTest(workers=workers, qos=qos):
+                    result = self.play(self.write(f"""
+courier_load: 1
+name: share
+target: {{ brokers: [ "mqtt://127.0.0.1:{self.port}" ] }}
+groups:
+  p: {{ count: 4, client_id: "sp-{{n}}" }}
+  r: {{ count: 6, client_id: "sr-{{n}}", subscribe: [ {{ topic: "$share/come-and-go/share/#", qos: {qos} }} ] }}
+stages:
+  - {{ name: come, timeout: 20s, steps: [ {{ connect: {{ group: [r, p], over: 100ms }} }} ], until: {{ connected: 100% }} }}
+  - name: go
+    duration: 3s
+    steps:
+      - publish: {{ group: p, rate: 800/s, topic: "share/{{n}}", qos: {qos} }}
+      - flap: {{ group: r, share: 70%, up: 100ms..700ms, down: 50ms..400ms, how: [tcp_reset, disconnect] }}
+"""), "--workers", str(workers))
+                    counts = self.counts(result)
+                    self.assertGreater(counts["delivery.received"], 1000)
+                    self.assertEqual(counts["delivery.lost"], 0)
+
     def test_flapping_twice_is_not_twice_the_flapping(self):
         flap = "steps: [ { flap: { group: phones, share: 100%, up: 400ms, down: 100ms, how: [disconnect] } } ] }\n"
         text = PUSH.format(port=self.port, thresholds="  - all: connect.failed == 0")
