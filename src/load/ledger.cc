@@ -96,8 +96,10 @@ Ledger::Promise Ledger::promise(uint32_t receiver, const MessageId& id, mqtt::Qo
   const bool there = until == session_ends
                          ? sent_us >= r.owed_since_us
                          : r.connected && sent_us >= r.connected_at_us && sent_us >= r.owed_since_us;
-  // A promise is made some time after sending; whoever has left since may have had the message.
-  if (!there || (until == member_leaves && sent_us <= r.member_left_us)) return Promise::not_owed;
+  // A promise is made some time after sending; whoever has left since may have had the message. So may one
+  // that had left before, and the server had not heard.
+  if (!there || (until == member_leaves && sent_us <= r.member_left_us + r.terms.lingers_us))
+    return Promise::not_owed;
   // Beyond the window of what is remembered, an arrival that came first was forgotten with it; it is not
   // lost.
   if (has_arrived(receiver, id)) return Promise::kept;

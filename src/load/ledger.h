@@ -39,6 +39,8 @@ class Ledger {
     bool ordered = true;  // false: a shared subscription
     // Of a shared subscription: sessions of members end, when they leave or some time later.
     bool members_end = false;
+    // Of a shared subscription: for how long the server may still send to a member that has left.
+    int64_t lingers_us = 0;
   };
   void set_terms(uint32_t receiver, Terms terms) { receivers_[receiver].terms = terms; }
   // Its connection stands, and its subscriptions do.
@@ -131,7 +133,7 @@ class Ledger {
     std::array<uint32_t, 3> instance{}, awaited{};
     int64_t owed_since_us = INT64_MAX;  // other sessions than stored ones: while connected
     int64_t connected_at_us = 0;
-    int64_t member_left_us = INT64_MIN;
+    int64_t member_left_us = INT64_MIN / 2;
   };
 
   // What it was owed until has happened: nobody asks for it any more, and it goes when somebody comes by.

@@ -88,6 +88,9 @@ TEST_F(Books, WhatWasSentBeforeAMemberLeftMayHaveGoneToThatOne) {
   EXPECT_EQ(ledger.promise(kShare, message(1), at_most_once, 20), Promise::not_owed);
   EXPECT_EQ(ledger.promise(kShare, message(2), at_most_once, 31), Promise::owed);
   EXPECT_EQ(ledger.promise(kShare, message(3), at_least_once, 20), Promise::owed) << "it moves on to another";
+  ledger.set_terms(kShare, {.stored = true, .ordered = false, .lingers_us = 1'000});
+  EXPECT_EQ(ledger.promise(kShare, message(4), at_most_once, 1'030), Promise::not_owed) << "not heard of yet";
+  EXPECT_EQ(ledger.promise(kShare, message(5), at_most_once, 1'031), Promise::owed);
 }
 
 TEST_F(Books, Qos2OfAMemberWhoseSessionEndsMayNotMoveOn) {

@@ -67,6 +67,19 @@ Worker::Worker(const Scenario& scenario, Part part, client::ClientLoop& loop)
       letters_(part.count),
       timer_([this] { tick(); }),
       cpu_us_(process_cpu_us()) {
+  std::vector<int64_t> lingers_us(scenario.groups.size(), kUnacknowledgedUs);
+  for (const Stage& stage : scenario.stages) {
+    for (const Step& step : stage.steps) {
+      const auto* flap = std::get_if<FlapStep>(&step.what);
+      if (flap == nullptr ||
+          std::find(flap->how.begin(), flap->how.end(), FlapHow::silent) == flap->how.end())
+        continue;
+      // The server hears of it by the keep alive, if it does.
+      const int64_t seconds = scenario.groups[flap->group].mqtt.keep_alive_seconds;
+      const int64_t noticed_us = seconds > 0 ? seconds * 1'500'000 : kDurationMsMax * 1000;
+      lingers_us[flap->group] = std::max(lingers_us[flap->group], noticed_us);
+    }
+  }
   std::vector<Ledger::Terms> share_terms(audience_.shares(), {.ordered = false});
   for (size_t g = 0; g < scenario.groups.size(); ++g) {
     const MqttOptions& mqtt = scenario.groups[g].mqtt;
@@ -75,6 +88,7 @@ Worker::Worker(const Scenario& scenario, Part part, client::ClientLoop& loop)
       if (share == Audience::Receivers::kNoShare) continue;
       share_terms[share].stored |= mqtt.stored();
       share_terms[share].members_end |= !mqtt.stored() || mqtt.expires();
+      share_terms[share].lingers_us = std::max(share_terms[share].lingers_us, lingers_us[g]);
     }
   }
   for (uint32_t local = 0; local < players_.size(); ++local) {
