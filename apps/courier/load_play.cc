@@ -1,3 +1,4 @@
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,21 +18,46 @@
 namespace courier::cli {
 namespace {
 
+constexpr size_t kColumnsWide = 106;  // of a whole line of progress
+constexpr size_t kColumnsWithoutTerminal = 80;
+
 volatile std::sig_atomic_t interrupts = 0;
 
-std::string progress(const load::Second& second, const load::Conductor& conductor) {
+// Of the terminal; what does not fit into a line that is written over itself would fill the screen.
+size_t columns() {
+  winsize size{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kColumnsWithoutTerminal;
+  return size.ws_col;
+}
+
+// To stderr, whatever has become of it: fmt::print would throw.
+template <typename... Args>
+void say(fmt::format_string<Args...> format, Args&&... args) {
+  const std::string text = fmt::format(format, std::forward<Args>(args)...);
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+std::string progress(const load::Second& second, const load::Conductor& conductor, bool narrow) {
   const auto& stages = conductor.scenario().stages;
   const bool playing =
       conductor.phase() == load::Conductor::Phase::playing && conductor.stage() < stages.size();
   const load::Tally& tally = second.tally;
   const load::Histogram& delivery = tally[load::Latency::delivery_e2e];
   const load::Histogram& lag = tally[load::Latency::generator_lag];
+  const auto milliseconds = [](const load::Histogram& histogram) {
+    return histogram.count() == 0 ? "-" : fmt::format("{:.1f} ms", histogram.quantile(0.99) * 1e3);
+  };
+  if (narrow) {
+    return fmt::format("{:.0f} s {:.9}  {} up  {}/s sent  {}/s arrived  p99 {}  lag {}", second.at,
+                       playing ? stages[conductor.stage()].name : "the end", second.connected,
+                       tally[load::Count::publish_sent], tally[load::Count::delivery_received],
+                       milliseconds(delivery), milliseconds(lag));
+  }
   return fmt::format(
       "{:>5.0f} s  {:<14.14}  {:>7} connected  {:>7}/s sent  {:>7}/s arrived  p99 {:>8}  lag {:>8}",
       second.at, playing ? stages[conductor.stage()].name : "the end", second.connected,
-      tally[load::Count::publish_sent], tally[load::Count::delivery_received],
-      delivery.count() == 0 ? "-" : fmt::format("{:.1f} ms", delivery.quantile(0.99) * 1e3),
-      lag.count() == 0 ? "-" : fmt::format("{:.1f} ms", lag.quantile(0.99) * 1e3));
+      tally[load::Count::publish_sent], tally[load::Count::delivery_received], milliseconds(delivery),
+      milliseconds(lag));
 }
 
 }  // namespace
@@ -138,6 +164,10 @@ int play(const std::string& name, const std::string& text, const Play& flags) {
   const load::Scenario& scenario = read->scenario;
   const std::string json = flags.json.empty() ? scenario.output.json : flags.json;
   const std::string html = flags.html.empty() ? scenario.output.html : flags.html;
+  if (!json.empty() && json == html) {
+    note("load", fmt::format("{} cannot be both the figures and the report", json));
+    return kScenarioInvalid;
+  }
   // Before the run: nobody wants to hear after an hour that its result cannot be kept.
   for (const std::string& output : {json, html}) {
     if (!output.empty() && !can_be_written("load", output)) return kScenarioInvalid;
@@ -153,33 +183,41 @@ int play(const std::string& name, const std::string& text, const Play& flags) {
   const bool live = !flags.quiet && ::isatty(STDERR_FILENO) == 1;
   if (!flags.quiet) {
     options.on_second = [&](const load::Second& second, const load::Conductor& conductor) {
-      fmt::print(stderr, "{}{}{}", live ? "\r\x1b[K" : "", progress(second, conductor), live ? "" : "\n");
+      if (live) {
+        const size_t fit = columns();
+        say("\r\x1b[K{:.{}}", progress(second, conductor, fit < kColumnsWide), fit - 1);
+      } else {
+        say("{}\n", progress(second, conductor, false));
+      }
       std::fflush(stderr);
     };
     options.on_stage = [&](const load::StageResult& stage) {
-      fmt::print(stderr, "{}stage {}: {}\n", live ? "\r\x1b[K" : "", stage.name,
-                 stage.trouble.empty() ? fmt::format("{:.1f} s", stage.ended - stage.began) : stage.trouble);
+      say("{}stage {}: {}\n", live ? "\r\x1b[K" : "", stage.name,
+          stage.trouble.empty() ? fmt::format("{:.1f} s", stage.ended - stage.began) : stage.trouble);
     };
   }
   watch_interrupts();
+  // Whoever reads our output may have gone long before the end; the files are written all the same.
+  ::signal(SIGPIPE, SIG_IGN);
   options.interrupted = interrupted;
   const auto result = load::run(scenario, options);
-  if (live) fmt::print(stderr, "\r\x1b[K");
+  if (live) say("\r\x1b[K");
   if (!result) {
     note("load", result.error().message);
     if (interrupted()) return load::exit_code(load::Outcome::interrupted);
     return result.error().code == load::make_error_code(load::errc::invalid_scenario) ? kScenarioInvalid
                                                                                       : kTargetUnreachable;
   }
-  fmt::print("{}", load::summary(*result));
-  std::fflush(stdout);
   bool written = true;
   if (!json.empty() && (written = write_text_file("load", json, load::to_json(*result)))) {
-    fmt::print(stderr, "figures: {}\n", json);
+    say("figures: {}\n", json);
   }
   if (!html.empty() && (written = write_text_file("load", html, load::to_html(*result)) && written)) {
-    fmt::print(stderr, "report: {}\n", html);
+    say("report: {}\n", html);
   }
+  // The files first: whoever reads the summary may be gone.
+  const std::string summary = load::summary(*result);
+  std::fwrite(summary.data(), 1, summary.size(), stdout);
   const int code = load::exit_code(result->outcome);
   return code == 0 && !written ? kFailure : code;
 }

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """courier load as its users run it, against a real courierd.   load_test.py COURIERD COURIER [unittest arguments…]"""
+import fcntl
 import json
 import os
 import pathlib
+import pty
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -415,6 +419,34 @@ stages:
         self.assertGreater(written["total"]["counts"]["publish.sent"], 0)
         self.assertIn('"outcome":"interrupted"', page.read_text())
 
+    def test_a_reader_that_goes_early_costs_no_result(self):
+        for closed, code in (("stdout", 1), ("stderr", 0)):  # 1: the summary could not be written
+            with self.subTest(closed=closed):
+                result = self.folder / f"{closed}.json"
+                process = self.start("run", self.push(), "--json", str(result))
+                getattr(process, closed).close()
+                # The other is read to its end.
+                (process.stderr if closed == "stdout" else process.stdout).read()
+                self.assertEqual(process.wait(timeout=WAIT), code)
+                self.assertEqual(json.loads(result.read_text())["outcome"], "passed")
+
+    def test_progress_fits_into_the_terminal(self):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        process = subprocess.Popen([COURIER, "load", "run", self.push()], stdout=subprocess.DEVNULL, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        try:
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+        except OSError:  # how Linux says that nobody holds the other side
+            pass
+        os.close(ours)
+        self.assertEqual(process.wait(timeout=WAIT), 0)
+        lines = re.sub(rb"\x1b\[K", b"", shown).decode().replace("\n", "\r").split("\r")
+        self.assertTrue(any("p99" in line and "lag" in line for line in lines), lines)
+        self.assertLess(max(map(len, lines)), 80, lines)
+
     def test_an_interrupt_is_heard_while_agents_are_silent(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             process = self.start("run", self.push(), "--agent", f"127.0.0.1:{silent.getsockname()[1]}")
@@ -433,6 +465,8 @@ stages:
             with self.subTest(file=file):
                 _, err = self.run_load("run", file, code=2)
                 self.assertIn(words, err)
+        _, err = self.run_load("run", self.push(port=1), "--json", "both", "--html", "both", code=2)
+        self.assertIn("both cannot be both the figures and the report", err)
         nowhere = self.folder / "nowhere" / "result.json"
         _, err = self.run_load("run", self.push(port=1), "--json", str(nowhere), code=2)
         self.assertIn(f"{nowhere} cannot be written: No such file or directory", err)
