@@ -225,5 +225,20 @@ stages:
   EXPECT_THAT(cost, HasSubstr("70 s, 720 messages, 120600 deliveries"));
 }
 
+TEST(Summary, OfAllThatIsCountedFitsAScreenOf80Columns) {
+  RunResult all = result();
+  for (uint64_t& count : all.total.counts) count = 1'234'567;
+  all.total[Count::delivery_excused] = 99;
+  const std::string text = summary(all);
+  EXPECT_THAT(text, HasSubstr("owed no longer 99"));
+  const size_t delivered = text.find("delivered ");
+  ASSERT_NE(delivered, std::string::npos);
+  for (size_t at = text.find("connections "); at < text.find("replies ");) {
+    const size_t end = text.find('\n', at);
+    EXPECT_LE(end - at, 80u) << text.substr(at, end - at);
+    at = end + 1;
+  }
+}
+
 }  // namespace
 }  // namespace courier::load

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -38,6 +39,7 @@ Json json_of(const Histogram& histogram) {
 // What no run can come to: more than these is refused, so that sums of them do not overflow.
 constexpr uint64_t kTimesMax = 1'000'000'000'000'000;
 constexpr double kSecondsMax = 1e11;
+constexpr size_t kColumns = 80;  // of a summary
 constexpr size_t kSeriesMax = 40'000'000;
 constexpr size_t kLinesMax = 10'000;
 constexpr size_t kBucketsMax = 10'000;
@@ -307,13 +309,15 @@ std::string summary(const RunResult& result) {
   line("");
   const auto counts = [&](std::string_view title,
                           std::initializer_list<std::pair<std::string_view, uint64_t>> all) {
-    std::string text = fmt::format("{:<12}", title);
-    bool any = false;
-    for (const auto& [words, value] : all) {
-      any = any || value > 0;
-      text += fmt::format("{}{} {}", text.size() > 12 ? ", " : "", words, value);
+    if (std::all_of(all.begin(), all.end(), [](const auto& each) { return each.second == 0; })) return;
+    std::string text = fmt::format("{:<11}", title);
+    for (auto each = all.begin(); each != all.end(); ++each) {
+      const std::string piece =
+          fmt::format(" {} {}{}", each->first, each->second, each + 1 == all.end() ? "" : ",");
+      if (text.size() + piece.size() > kColumns) line(std::exchange(text, std::string(11, ' ')));
+      text += piece;
     }
-    if (any) line(text);
+    line(text);
   };
   counts("connections", {{"made", total[Count::connect_ok]},
                          {"refused", total[Count::connect_refused]},
@@ -327,10 +331,12 @@ std::string summary(const RunResult& result) {
   counts("delivered", {{"owed", total.whole(Ratio::delivery_ratio)},
                        {"arrived", total[Count::delivery_received]},
                        {"lost", total[Count::delivery_lost]},
+                       {"owed no longer", total[Count::delivery_excused]},
                        {"duplicates", total[Count::delivery_duplicates]},
                        {"out of order", total[Count::delivery_out_of_order]},
                        {"damaged", total[Count::delivery_damaged]},
-                       {"not owed", total[Count::delivery_unexpected]}});
+                       {"not owed", total[Count::delivery_unexpected]},
+                       {"of others", total[Count::delivery_foreign]}});
   counts("replies", {{"awaited", total[Count::reply_expected]},
                      {"in time", total[Count::reply_received]},
                      {"missing", total[Count::reply_missing]}});
