@@ -51,7 +51,9 @@ Run set_up_load_quick(CLI::App& app) {
     const bool publishes = info.kind != load::QuickKind::conn && info.kind != load::QuickKind::sub;
     command->parse_complete_callback([chosen, kind = info.kind] { chosen->options.kind = kind; });
     command->add_option("-h,--host", flags.host, "The broker's name or address")->capture_default_str();
-    command->add_option("-p,--port", flags.port, "Its port")->capture_default_str();
+    command->add_option("-p,--port", flags.port, "Its port")
+        ->capture_default_str()
+        ->check(between(1, 65'535));
     command->add_option("-c,--count", o.count, "How many clients")
         ->capture_default_str()
         ->check(between(1, 10'000'000));

@@ -148,7 +148,10 @@ std::string estimate(const Scenario& scenario) {
   line("ports", fmt::format("{:.0f} of the {:.0f} that each source address has{}", per_broker, ports,
                             per_broker > ports ? ": too few; name more addresses under target.sources" : ""));
   line("generator",
-       fmt::format("about {:.2g} cores in the busiest stage, {} of memory", busiest_cpu,
+       fmt::format("about {:.{}f} cores in the busiest stage, {} of memory", busiest_cpu,
+                   busiest_cpu < 1    ? 2
+                   : busiest_cpu < 10 ? 1
+                                      : 0,
                    bytes(clients * kBytesPerClient + all.delivered * 0.01 * kBytesPerAwaited + 20e6)));
   return out;
 }
