@@ -36,7 +36,7 @@ ClientSummary summary_of(const broker::Client& client) {
   summary.inbox_bytes = session.inbox.bytes();
   if (const broker::Connection* connection = client.connection) {
     summary.protocol = protocol_of(connection->version);
-    summary.connection = ConnectionFacts{.peer = connection->peer.address,
+    summary.connection = ConnectionFacts{.peer = connection->peer.address.str(),
                                          .listener = connection->peer.listener,
                                          .connected_at = connection->connected_at,
                                          .keep_alive_seconds = connection->keep_alive_seconds,

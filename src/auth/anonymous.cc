@@ -9,7 +9,7 @@ void Anonymous::authenticate(Credentials credentials, std::function<void(Decisio
   if (!credentials.username || names_ == Names::unchecked) {
     decision.verdict = Verdict::allow;
     decision.identity.username = std::move(credentials.username).value_or("");
-    decision.identity.mountpoint = std::move(credentials.mountpoint);
+    decision.identity.mountpoint = credentials.mountpoint;
     decision.identity.anonymous = true;
   }
   done(std::move(decision));

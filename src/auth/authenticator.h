@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/name.h"
+#include "base/text.h"
 #include "mqtt/protocol.h"
 
 namespace courier::auth {
@@ -24,8 +26,8 @@ struct Credentials {
 };
 
 struct Identity {
-  std::string username;    // "" for an anonymous client that gave none
-  std::string mountpoint;  // the tenant; the listener's unless the authenticator knows better
+  Text username;    // "" for an anonymous client that gave none
+  Name mountpoint;  // the tenant; the listener's unless the authenticator knows better
   bool anonymous = true;
 };
 

@@ -2,6 +2,9 @@
 //
 // Owned by the shard that has it (on its way between two shards, by the mail). Everything here ends with the
 // connection; what outlives it is in session::Session.
+//
+// There are as many of these as clients, most of them idle: what only some ever need is in Extra, and a
+// test holds the size.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +18,9 @@
 #include "auth/authenticator.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/lazy.h"
+#include "base/name.h"
+#include "base/text.h"
 #include "broker/end_cause.h"
 #include "broker/link.h"
 #include "mqtt/packet.h"
@@ -26,9 +32,9 @@ struct Client;
 
 // Where a connection came from and by which door; fixed before CONNECT.
 struct Peer {
-  std::string address;     // "192.0.2.7:51234"; what a PROXY header said, else the socket's
-  std::string listener;    // its name
-  std::string mountpoint;  // of the listener
+  BasicText<24> address;  // "192.0.2.7:51234"; what a PROXY header said, else the socket's
+  Name listener;          // its name
+  Name mountpoint;        // of the listener
 };
 
 // What a CONNECT asked for, kept (owned) until its CONNACK is out.
@@ -79,28 +85,29 @@ class Connection {
 
   ConnectionId id;
   Link* link = nullptr;
+  Client* client = nullptr;  // from attaching on
+  Position attach;           // of its ATTACH; 0 for ephemeral sessions
   Peer peer;
+  auth::Identity identity;
+  Text client_id;
+  std::unique_ptr<ConnectRequest> request;  // until CONNACK
+
   State state = State::authenticating;
   mqtt::Version version{};
-  auth::Identity identity;
-  std::string client_id;
   bool client_id_assigned = false;
-  std::unique_ptr<ConnectRequest> request;  // until CONNACK
-  Client* client = nullptr;                 // from attaching on
-  Position attach;                          // of its ATTACH; 0 for ephemeral sessions
+  bool problem_information = true;
+  bool blocked = false;  // output full; on_writable() goes on
 
   // --- what the client allows ---
   uint16_t window = 0;  // most QoS ≥ 1 messages in flight to it: min(its Receive Maximum, inflight_max)
-  uint32_t maximum_packet_size = 0xFFFFFFFF;
   uint16_t topic_alias_maximum = 0;
-  bool problem_information = true;
   uint16_t keep_alive_seconds = 0;
+  uint32_t maximum_packet_size = 0xFFFFFFFF;
   uint32_t expiry_seconds = 0;  // session expiry, as last stated
 
   // --- to the client ---
-  uint64_t cursor = 0;     // next inbox sequence to look at
   uint32_t in_flight = 0;  // transmitted, not answered
-  AliasesOut aliases_out;
+  uint64_t cursor = 0;     // next inbox sequence to look at
   uint32_t subacks_pending = 0;
   uint32_t filters_pending = 0;  // new ones, in SUBSCRIBEs that are not back
   // QoS 0 messages that came while a SUBACK is pending: they follow it.
@@ -109,25 +116,32 @@ class Connection {
     bool retain = false;
     std::vector<uint32_t> subscription_identifiers;
   };
-  std::vector<Held> held;
-  size_t held_bytes = 0;
-  std::vector<std::vector<mqtt::ReasonCode>> unsubscribed;  // for the UNSUBACKs, in order
-  bool blocked = false;                                     // output full; on_writable() goes on
 
   // --- from the client ---
-  std::vector<std::string> aliases_in;  // index: alias - 1
-  std::vector<uint16_t> taking;         // QoS 2 ids whose QOS2_IN is not back
-  uint32_t unanswered = 0;              // QoS ≥ 1 PUBLISHes that count against our Receive Maximum
-  uint32_t logged[3] = {0, 0, 0};       // PUBLISHes by QoS on their way through the log
-  uint64_t order_after = 0;             // the batch that may hold the last of its earlier connection
-  uint64_t order_burst = 0;             // the burst in which the last of all these came back
+  uint32_t unanswered = 0;         // QoS ≥ 1 PUBLISHes that count against our Receive Maximum
+  uint32_t logged[3] = {0, 0, 0};  // PUBLISHes by QoS on their way through the log
+  uint64_t order_after = 0;        // the batch that may hold the last of its earlier connection
+  uint64_t order_burst = 0;        // the burst in which the last of all these came back
 
   // --- the log line at its end ---
   MonoNs opened_at = 0;
   WallMs connected_at = 0;
   uint64_t messages_in = 0, messages_out = 0, bytes_in = 0, bytes_out = 0, dropped = 0;
-  std::shared_ptr<Tracer> tracer;  // shared with whoever watches; it may stop at any time
 
+  // What most connections never have. Once made it stays.
+  struct Extra {
+    AliasesOut aliases_out;
+    std::vector<std::string> aliases_in;  // index: alias - 1
+    std::vector<uint16_t> taking;         // QoS 2 ids whose QOS2_IN is not back
+    std::vector<Held> held;
+    size_t held_bytes = 0;
+    std::vector<std::vector<mqtt::ReasonCode>> unsubscribed;  // for the UNSUBACKs, in order
+    std::shared_ptr<Tracer> tracer;  // shared with whoever watches; it may stop at any time
+  };
+  Lazy<Extra> extra;
+
+  // Null: nobody watches.
+  Tracer* tracer() { return extra ? extra->tracer.get() : nullptr; }
   bool v5() const { return version == mqtt::Version::v5; }
 };
 

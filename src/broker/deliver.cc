@@ -63,29 +63,33 @@ void Shard::send_qos0(Connection& connection, const mqtt::MessagePtr& message, b
   const size_t size = mqtt::encoded_size(*message, delivery, connection.version);
   if (size > connection.maximum_packet_size) return dropped(metrics_.dropped.too_large);  // [MQTT-3.1.2-25]
   if (connection.topic_alias_maximum > 0 && size + kAliasBytes <= connection.maximum_packet_size) {
-    const auto alias = connection.aliases_out.use(message->topic, connection.topic_alias_maximum);
+    const auto alias =
+        connection.extra.make().aliases_out.use(message->topic, connection.topic_alias_maximum);
     delivery.topic_alias = alias.alias;
     delivery.topic_known_by_alias = alias.known;
   }
-  if (connection.tracer) (*connection.tracer)(false, trace_line(*message, delivery));
+  if (Tracer* tracer = connection.tracer()) (*tracer)(false, trace_line(*message, delivery));
   mqtt::encode_delivery(connection.link->output(), *message, delivery, connection.version);
   ++connection.messages_out;
   metrics_.delivered[0]->add();
 }
 
 void Shard::hold(Connection& connection, Connection::Held held) {
-  if (connection.held_bytes > output_room()) {
+  Connection::Extra& extra = connection.extra.make();
+  if (extra.held_bytes > output_room()) {
     ++connection.dropped;
     metrics_.dropped.output_full.add();
     return;
   }
-  connection.held_bytes += held.message->cost();
-  connection.held.push_back(std::move(held));
+  extra.held_bytes += held.message->cost();
+  extra.held.push_back(std::move(held));
 }
 
 void Shard::release_held(Connection& connection) {
-  connection.held_bytes = 0;
-  for (const Connection::Held& held : std::exchange(connection.held, {})) {
+  Connection::Extra* extra = connection.extra.get();
+  if (!extra) return;
+  extra->held_bytes = 0;
+  for (const Connection::Held& held : std::exchange(extra->held, {})) {
     send_qos0(connection, held.message, held.retain, held.subscription_identifiers);
   }
 }
@@ -105,11 +109,11 @@ bool Shard::transmit(Connection& connection, uint64_t seq, session::Entry& entry
   const size_t size = mqtt::encoded_size(message, delivery, connection.version);
   if (size > connection.maximum_packet_size) return false;
   if (connection.topic_alias_maximum > 0 && size + kAliasBytes <= connection.maximum_packet_size) {
-    const auto alias = connection.aliases_out.use(message.topic, connection.topic_alias_maximum);
+    const auto alias = connection.extra.make().aliases_out.use(message.topic, connection.topic_alias_maximum);
     delivery.topic_alias = alias.alias;
     delivery.topic_known_by_alias = alias.known;
   }
-  if (connection.tracer) (*connection.tracer)(false, trace_line(message, delivery));
+  if (Tracer* tracer = connection.tracer()) (*tracer)(false, trace_line(message, delivery));
   mqtt::encode_delivery(connection.link->output(), message, delivery, connection.version);
   entry.transmitted = true;
   ++connection.in_flight;

@@ -131,7 +131,7 @@ struct Shard::RecordFold {
       for (const bool existed : item.existed) {
         reasons.push_back(existed ? ReasonCode::success : ReasonCode::no_subscription_existed);
       }
-      c.connection->unsubscribed.push_back(std::move(reasons));
+      c.connection->extra.make().unsubscribed.push_back(std::move(reasons));
     });
   }
   void operator()(record::Acked& r) const {
@@ -261,7 +261,7 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
       if (on_their_way > 0) --on_their_way;
       connection->order_burst = self.burst_;
       if (p.qos == mqtt::Qos::exactly_once) {
-        std::erase(connection->taking, p.packet_id.value);
+        std::erase(connection->extra.make().taking, p.packet_id.value);
         session::Session& session = connection->client->session;
         if (session.id.ephemeral()) session.taken.insert(p.packet_id);
       }
@@ -288,10 +288,10 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
     }
     void operator()(ToUnsuback& p) const {
       Connection* connection = self.find(p.connection);
-      if (!connection || connection->unsubscribed.empty()) return;
-      self.send(*connection,
-                mqtt::Unsuback{p.packet_id, std::move(connection->unsubscribed.front()), {}, {}});
-      connection->unsubscribed.erase(connection->unsubscribed.begin());
+      if (!connection || connection->extra->unsubscribed.empty()) return;
+      auto& unsubscribed = connection->extra.make().unsubscribed;
+      self.send(*connection, mqtt::Unsuback{p.packet_id, std::move(unsubscribed.front()), {}, {}});
+      unsubscribed.erase(unsubscribed.begin());
     }
     void operator()(Uncount& p) const {
       Connection* connection = self.find(p.connection);

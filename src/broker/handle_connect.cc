@@ -100,8 +100,8 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
     request->request_response_information = packet.request_response_information;
 
     auth::Credentials credentials{
-        connection.peer.mountpoint, connection.client_id,     request->username, request->password,
-        connection.peer.address,    connection.peer.listener, packet.version};
+        connection.peer.mountpoint,    connection.client_id.str(), request->username, request->password,
+        connection.peer.address.str(), connection.peer.listener,   packet.version};
     connection.request = std::move(request);
     out_.authenticator.authenticate(std::move(credentials),
                                     [post = &out_.post, shard = index_, id](auth::Decision d) {
@@ -144,7 +144,8 @@ void Shard::adopt(Link& link, std::unique_ptr<Connection> owned) {
 
 void Shard::attach(Connection& connection) {
   const std::string key = name_key(connection.identity.mountpoint, connection.client_id);
-  if (const auto tracer = tracers_.find(key); tracer != tracers_.end()) connection.tracer = tracer->second;
+  if (const auto tracer = tracers_.find(key); tracer != tracers_.end())
+    connection.extra.make().tracer = tracer->second;
   if (const auto change = changing_.find(key); change != changing_.end()) {
     // Whoever waits or attaches now has lost to this one. [MQTT-3.1.4-3]
     const ConnectionId losers[] = {std::exchange(change->second.waiting, connection.id),
@@ -294,7 +295,7 @@ void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::strin
   log::info(refusals, "connect refused",
             {{"client_id", connection.client_id},
              {"peer", connection.peer.address},
-             {"listener", connection.peer.listener},
+             {"listener", connection.peer.listener.str()},
              {"reason", mqtt::name(reason)},
              {"why", why}});
   mqtt::Connack connack;

@@ -89,7 +89,7 @@ void Shard::forget(Connection& connection, EndCause cause, bool drops_will, std:
               {{"client_id", connection.client_id},
                {"username", connection.identity.username},
                {"peer", connection.peer.address},
-               {"listener", connection.peer.listener},
+               {"listener", connection.peer.listener.str()},
                {"cause", name(cause)},
                {"why", why},
                {"version", mqtt::name(connection.version)},

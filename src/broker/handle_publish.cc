@@ -50,8 +50,9 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
                  "the topic alias is 0 or above the maximum");
       return;
     }
-    if (connection.aliases_in.size() < alias) connection.aliases_in.resize(alias);
-    std::string& known = connection.aliases_in[alias - 1];
+    auto& aliases = connection.extra.make().aliases_in;
+    if (aliases.size() < alias) aliases.resize(alias);
+    std::string& known = aliases[alias - 1];
     if (!topic.empty()) known = topic;
     topic = known;
   }
@@ -69,7 +70,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
                        ReasonCode::success);  // [MQTT-4.3.3-10]
       return;
     }
-    const auto& taking = connection.taking;
+    const auto& taking = connection.extra->taking;
     if (std::find(taking.begin(), taking.end(), packet.packet_id.value) != taking.end())
       return;  // answer is coming
   }
@@ -161,7 +162,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
   }
   const auto index = static_cast<uint32_t>(batch_.size());
   if (packet.qos == Qos::exactly_once) {
-    connection.taking.push_back(packet.packet_id.value);
+    connection.extra.make().taking.push_back(packet.packet_id.value);
     append(std::move(record));
     if (!session.id.ephemeral()) {
       append(record::Qos2In{{session.id, connection.attach}, packet.packet_id},

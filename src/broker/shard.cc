@@ -32,7 +32,7 @@ Shard::Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings s
 Shard::~Shard() = default;
 
 void Shard::on_packet(Connection& connection, const mqtt::Packet& packet) {
-  if (connection.tracer) (*connection.tracer)(true, trace_line(packet));
+  if (Tracer* tracer = connection.tracer()) (*tracer)(true, trace_line(packet));
   // Messages for a slow reader stop at output_bytes_max by themselves; what is beyond is answers to requests
   // that it goes on sending without reading any.
   if (connection.link->unsent_bytes() > out_.limits.output_bytes_max + out_.limits.output_bytes_max / 4) {
@@ -275,7 +275,7 @@ void Shard::after_fold(Client& client, bool was_dirty) {
 // --- sending ---
 
 void Shard::send(Connection& connection, const mqtt::Packet& packet) {
-  if (connection.tracer) (*connection.tracer)(false, trace_line(packet));
+  if (Tracer* tracer = connection.tracer()) (*tracer)(false, trace_line(packet));
   mqtt::encode(connection.link->output(), packet, connection.version, connection.maximum_packet_size);
 }
 
@@ -301,7 +301,7 @@ bool Shard::trace(const std::string& mountpoint, const std::string& client_id,
   }
   const Client* client = find(mountpoint, client_id);
   if (!client || !client->connection) return false;
-  client->connection->tracer = std::move(tracer);
+  client->connection->extra.make().tracer = std::move(tracer);
   return true;
 }
 

@@ -305,7 +305,7 @@ class Shard {
   bool acting_ = false;
   store::LogState log_state_;
 
-  std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections_;
+  boost::unordered_flat_map<ConnectionId, std::unique_ptr<Connection>, std::hash<ConnectionId>> connections_;
   ClientTable clients_;
   boost::unordered_flat_set<SessionId, std::hash<SessionId>> connected_;  // as the log knows it; stored ones
   std::unordered_map<std::string, NameChange> changing_;                  // key: name_key()
