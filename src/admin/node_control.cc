@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <mutex>
-#include <tuple>
+#include <string_view>
+#include <utility>
 
 #include "admin/errc.h"
 #include "admin/limits.h"
@@ -28,8 +29,8 @@ std::string protocol_of(mqtt::Version version) {
 ClientSummary summary_of(const broker::Client& client) {
   const session::Session& session = client.session;
   ClientSummary summary;
-  summary.name = {session.mountpoint, session.client_id};
-  summary.username = session.username;
+  summary.name = {session.mountpoint, session.client_id.str()};
+  summary.username = session.username.view();
   summary.protocol = protocol_of(session.version);
   summary.subscription_count = session.subscription_count;
   summary.inbox_messages = session.inbox.count();
@@ -89,14 +90,16 @@ struct Walk {
 
   void visit(const broker::Client& client) {
     const session::Session& session = client.session;
-    const auto name = std::tie(session.mountpoint, session.client_id);
-    const auto key = [](const ClientName& n) { return std::tie(n.mountpoint, n.client_id); };
+    const auto name = std::pair<std::string_view, std::string_view>(session.mountpoint, session.client_id);
+    const auto key = [](const ClientName& n) {
+      return std::pair<std::string_view, std::string_view>(n.mountpoint, n.client_id);
+    };
     if (query.mountpoint && session.mountpoint != *query.mountpoint) return;
-    if (!session.client_id.starts_with(query.prefix)) return;
+    if (!session.client_id.view().starts_with(query.prefix)) return;
     if (query.connected && (client.connection != nullptr) != *query.connected) return;
     if (query.after && name <= key(*query.after)) return;
     if (first.size() > query.limit && name >= key(first.rbegin()->first)) return;
-    first.insert_or_assign(ClientName{session.mountpoint, session.client_id}, summary_of(client));
+    first.insert_or_assign(ClientName{session.mountpoint, session.client_id.str()}, summary_of(client));
     if (first.size() > query.limit + 1) first.erase(std::prev(first.end()));
   }
 

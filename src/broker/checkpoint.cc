@@ -66,6 +66,7 @@ void Shard::checkpointed(uint64_t) {
       if (connection->cursor > inbox.first()) keep += connection->cursor - inbox.first();
     }
     inbox.release(keep);
+    client->trim();
   }
 }
 

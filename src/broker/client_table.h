@@ -16,6 +16,7 @@
 #include <boost/unordered/unordered_flat_set.hpp>
 
 #include "base/ids.h"
+#include "base/lazy.h"
 #include "record/record.h"
 #include "session/session.h"
 
@@ -23,27 +24,48 @@ namespace courier::broker {
 
 class Connection;
 
+// The hashes of a session's filters. Most sessions have one, which needs no memory.
+class FilterHashes {
+ public:
+  void insert(uint64_t hash);
+  void erase(uint64_t hash);
+  bool contains(uint64_t hash) const;
+  void assign(std::vector<uint64_t> hashes);
+
+ private:
+  uint64_t one_ = 0;                  // 0: there is none, or they are in many_
+  Lazy<std::vector<uint64_t>> many_;  // sorted
+};
+
 // One session of this shard, and what is being done about it now.
 struct Client {
   session::Session session;
   Connection* connection = nullptr;
-  bool loading = false;                        // a worker reads inbox rows
-  bool limits_wanted = false;                  // in the list of this Turn
-  bool pump_wanted = false;                    // likewise
-  bool walk_pending = false;                   // its RETAINED_NEXT is on the way
-  bool subscribed = false;                     // appended a SUBSCRIBE in this run, which may not be back
-  bool gap_damaged = false;                    // its rows could not be read when last tried
-  uint64_t evict_cursor = 0;                   // no entry below can make room
   WallMs deadline = session::Session::kNever;  // when the shard looks at it next
-  Position will_settled;  // the attach position whose will was published or dropped; that may not be back
-  std::vector<uint64_t> filters;  // hashes of what it is subscribed to, sorted
-  // Entries that were answered, dropped or expired; the record that says so is not back.
-  uint32_t leaving = 0;
-  uint64_t leaving_bytes = 0;
-  // Answers that wait for company in the next batch.
-  std::vector<record::InboxRef> acked, completed;
+  FilterHashes filters;                        // what it is subscribed to
+  uint32_t place = 0;                          // ClientTable's
+  bool loading : 1 = false;                    // a worker reads inbox rows
+  bool limits_wanted : 1 = false;              // in the list of this Turn
+  bool pump_wanted : 1 = false;                // likewise
+  bool walk_pending : 1 = false;               // its RETAINED_NEXT is on the way
+  bool subscribed : 1 = false;                 // appended a SUBSCRIBE in this run, which may not be back
+  bool gap_damaged : 1 = false;                // its rows could not be read when last tried
+  bool stirred : 1 = false;                    // ephemeral: in the list of those that trim() is for
+  bool moved : 1 = false;                      // since that list was looked through
 
-  size_t place = 0;  // ClientTable's
+  // What a client needs while something is under way.
+  struct Work {
+    uint64_t evict_cursor = 0;  // no entry below can make room
+    Position will_settled;  // the attach position whose will was published or dropped; that may not be back
+    // Entries that were answered, dropped or expired; the record that says so is not back.
+    uint64_t leaving = 0, leaving_bytes = 0;
+    // Answers that wait for company in the next batch.
+    std::vector<record::InboxRef> acked, completed;
+  };
+  Lazy<Work> work;
+
+  // Gives back what only a busy client needs. For the shard, now and then.
+  void trim();
 };
 
 class ClientTable {

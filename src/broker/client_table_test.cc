@@ -63,5 +63,41 @@ TEST(Clients, AWalkMissesNobodyWhoStays) {
   EXPECT_LT(table.size(), 1'000u);
 }
 
+TEST(Filters, OneOrManyAreASet) {
+  FilterHashes filters;
+  std::set<uint64_t> expected;
+  uint64_t random = 1;
+  for (int i = 0; i < 10'000; ++i) {
+    random = random * 6364136223846793005u + 1442695040888963407u;
+    const uint64_t hash = (random >> 60) % 5;  // 0 is a hash like any other
+    if (random >> 33 & 1) {
+      filters.insert(hash);
+      expected.insert(hash);
+    } else {
+      filters.erase(hash);
+      expected.erase(hash);
+    }
+    for (uint64_t each = 0; each < 5; ++each) ASSERT_EQ(filters.contains(each), expected.contains(each));
+    if (i % 100 == 0) filters.assign({expected.rbegin(), expected.rend()});
+  }
+}
+
+// Whether a will is done is asked until the next ATTACH; the rest goes when nothing is under way.
+TEST(Clients, GiveBackWhatOnlyABusyOneNeeds) {
+  ClientTable table;
+  Client& client = table.add(named(7, "phone"));
+  client.session.attach = Position(5);
+  client.work.make().leaving = 1;
+  client.trim();
+  EXPECT_TRUE(client.work);
+  client.work.make().leaving = 0;
+  client.work.make().will_settled = Position(5);
+  client.trim();
+  EXPECT_EQ(client.work->will_settled, Position(5));
+  client.session.attach = Position(6);
+  client.trim();
+  EXPECT_FALSE(client.work);
+}
+
 }  // namespace
 }  // namespace courier::broker

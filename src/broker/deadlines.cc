@@ -34,7 +34,7 @@ void Shard::schedule(Client& client) {
   const session::Session& session = client.session;
   if (session.connected) return;
   const WallMs will_at =
-      client.will_settled == session.attach ? session::Session::kNever : session.will_due_at();
+      client.work->will_settled == session.attach ? session::Session::kNever : session.will_due_at();
   const WallMs at = std::min(will_at, ends_at(session));
   if (at >= client.deadline) return;
   client.deadline = at;
@@ -49,6 +49,7 @@ void Shard::schedule(Client& client) {
 }
 
 void Shard::on_time() {
+  if (!stirred_.empty()) trim_idle();
   if (!acting_ || deadlines_.empty()) return;
   const WallMs now = out_.clock.wall_ms();
   while (!deadlines_.empty() && deadlines_.front().at <= now) {
@@ -83,8 +84,8 @@ void Shard::due(Client& client) {
 
 void Shard::publish_will(Client& client) {
   const session::Session& session = client.session;
-  if (client.will_settled == session.attach) return;
-  client.will_settled = session.attach;
+  if (client.work->will_settled == session.attach) return;
+  client.work.make().will_settled = session.attach;
   const session::Will& will = *session.will;
   auto message = mqtt::Message::make(will.message->topic, will.message->payload, will.message->properties);
   mqtt::MessagePtr held(message);

@@ -48,7 +48,7 @@ void Shard::fold(record::FeedItem& item) {
 // A group takes a message back that may be in flight: nobody will answer for it.
 void Shard::free_place(Client& client, session::GroupOrigin origin) {
   if (!client.connection) return;
-  for (const session::Session::Grouped& grouped : client.session.grouped) {
+  for (const session::Session::Grouped& grouped : *client.session.grouped) {
     if (grouped.origin != origin) continue;
     const session::Entry* entry = client.session.inbox.find(grouped.entry.seq);
     if (!entry || !entry->transmitted || entry->acked) return;
@@ -112,11 +112,7 @@ struct Shard::RecordFold {
   void operator()(record::Subscribe& r) const {
     to(r.by.session, [&](Client& c) {
       c.session.subscription_count = item.subscription_count;
-      for (const record::Subscribe::Entry& entry : r.entries) {
-        const uint64_t hash = filter_hash(entry.filter);
-        const auto at = std::lower_bound(c.filters.begin(), c.filters.end(), hash);
-        if (at == c.filters.end() || *at != hash) c.filters.insert(at, hash);
-      }
+      for (const record::Subscribe::Entry& entry : r.entries) c.filters.insert(filter_hash(entry.filter));
       record::subscribed(c.session, std::move(item.walks));
     });
   }
@@ -124,7 +120,7 @@ struct Shard::RecordFold {
     to(r.by.session, [&](Client& c) {
       c.session.subscription_count = item.subscription_count;
       for (size_t i = 0; i < r.filters.size(); ++i) {
-        if (item.existed[i]) std::erase(c.filters, filter_hash(r.filters[i]));
+        if (item.existed[i]) c.filters.erase(filter_hash(r.filters[i]));
       }
       if (!c.connection) return;
       std::vector<ReasonCode> reasons;
@@ -208,10 +204,12 @@ struct Shard::RecordFold {
     if (client.connection && client.connection->cursor < client.session.inbox.next()) self.want_pump(client);
   }
   static void settle_pending(Client& client, const std::vector<record::InboxRef>& messages) {
+    Client::Work* work = client.work.get();
+    if (!work) return;
     for (const record::InboxRef& ref : messages) {
-      if (client.leaving == 0) return;
-      --client.leaving;
-      client.leaving_bytes -= std::min<uint64_t>(client.leaving_bytes, ref.bytes);
+      if (work->leaving == 0) return;
+      --work->leaving;
+      work->leaving_bytes -= std::min<uint64_t>(work->leaving_bytes, ref.bytes);
     }
   }
 };
@@ -243,6 +241,7 @@ void Shard::receive(record::Delivery& delivery) {
     }
     after_fold(*client, was_dirty);
     if (!acting_) continue;
+    stir(*client);
     want_limits(*client);
     want_pump(*client);
   }
@@ -263,7 +262,10 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
       if (p.qos == mqtt::Qos::exactly_once) {
         std::erase(connection->extra.make().taking, p.packet_id.value);
         session::Session& session = connection->client->session;
-        if (session.id.ephemeral()) session.taken.insert(p.packet_id);
+        if (session.id.ephemeral()) {
+          session.taken.insert(p.packet_id);
+          self.stir(*connection->client);
+        }
       }
       const bool nobody =
           std::find(back.unmatched.begin(), back.unmatched.end(), p.record) != back.unmatched.end();
@@ -315,8 +317,7 @@ void Shard::restore(SessionId session, std::vector<uint64_t> filter_hashes) {
   Client* client = find(session);
   if (!client) return;
   client->session.subscription_count = static_cast<uint32_t>(filter_hashes.size());
-  client->filters = std::move(filter_hashes);
-  std::sort(client->filters.begin(), client->filters.end());
+  client->filters.assign(std::move(filter_hashes));
 }
 
 void Shard::replay(std::vector<record::FeedItem>& items) {

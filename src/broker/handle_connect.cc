@@ -197,8 +197,8 @@ void Shard::attach(Connection& connection) {
     if (session.will && (ends || due)) publish_will(*client);
   }
   attach.mountpoint = connection.identity.mountpoint;
-  attach.client_id = connection.client_id;
-  attach.username = connection.identity.username;
+  attach.client_id = connection.client_id.view();
+  attach.username = connection.identity.username.view();
   attach.version = request.version;
   attach.expiry_seconds = request.expiry_seconds;
   attach.window = std::min(request.receive_maximum, out_.limits.inflight_max);
@@ -236,6 +236,7 @@ void Shard::attached(const ToConnack& pending) {
   Connection* connection = find(pending.connection);
   if (connection) {
     connection->client = client;
+    connection->client_id = client->session.client_id;  // a long one stands once
     connection->attach = client->session.attach;
     client->connection = connection;
     send_connack(*connection, pending.session_present);

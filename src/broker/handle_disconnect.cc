@@ -121,7 +121,7 @@ void Shard::detach(Client& client, bool drops_will, uint32_t expiry_seconds, uin
   session::Session& session = client.session;
   owe_again(client, sent_up_to);
   const bool ends = expiry_seconds == 0;
-  if (drops_will) client.will_settled = session.attach;
+  if (drops_will) client.work.make().will_settled = session.attach;
   if (session.will && !drops_will && (ends || session.will->delay_seconds == 0)) publish_will(client);
   append(record::Detach{{session.id, session.attach}, ends, drops_will, expiry_seconds, sent_up_to});
   if (ends) changing_[name_key(session.mountpoint, session.client_id)];
@@ -133,7 +133,7 @@ void Shard::owe_again(Client& client, uint64_t until) {
   for (uint64_t seq = inbox.first(); seq < until; ++seq) {
     if (session::Entry* entry = inbox.find(seq)) entry->transmitted = false;
   }
-  client.evict_cursor = 0;  // they can make room again
+  if (client.work) client.work.make().evict_cursor = 0;  // they can make room again
 }
 
 void Shard::end_ephemeral(Client& client) {

@@ -31,15 +31,18 @@ void Shard::settle(Connection& connection, uint64_t seq, session::Entry& entry) 
   metrics_.delivered[static_cast<size_t>(entry.qos)]->add();
   entry.acked = true;
   const record::InboxRef ref = ref_of(seq, entry);
-  auto& waiting = entry.qos == Qos::at_least_once ? client.acked : client.completed;
+  const auto waiting = [&]() -> std::vector<record::InboxRef>& {
+    Client::Work& work = client.work.make();
+    return entry.qos == Qos::at_least_once ? work.acked : work.completed;
+  };
   if (!client.session.id.ephemeral()) {
     leaves(client, ref);
-    waiting.push_back(ref);
+    waiting().push_back(ref);
     wait_for_ack_company(client);
   } else {
     // Only a shared group needs to be told.
     if (ref.group) {
-      waiting.push_back(ref);
+      waiting().push_back(ref);
       wait_for_ack_company(client);
     }
     finish_ephemeral(client, ref);

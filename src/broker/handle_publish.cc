@@ -147,7 +147,10 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
   uint32_t& on_their_way = connection.logged[static_cast<size_t>(packet.qos)];
   if (!retain && on_their_way == 0 && may_overtake_nothing(connection) &&
       route_directly(connection, message)) {
-    if (packet.qos == Qos::exactly_once) session.taken.insert(packet.packet_id);
+    if (packet.qos == Qos::exactly_once) {
+      session.taken.insert(packet.packet_id);
+      stir(*connection.client);
+    }
     if (promises) {
       answer_publisher(connection, packet.packet_id, packet.qos,
                        match_.empty() ? ReasonCode::no_matching_subscribers : ReasonCode::success);

@@ -21,7 +21,7 @@ constexpr uint32_t kSubscribesPendingMax = 16;
 
 // A filter that is there already is replaced, not added. [MQTT-3.8.4-3]
 bool has(const Client& client, std::string_view filter) {
-  return std::binary_search(client.filters.begin(), client.filters.end(), filter_hash(filter));
+  return client.filters.contains(filter_hash(filter));
 }
 }  // namespace
 

@@ -118,8 +118,9 @@ void Shard::finish_ephemeral(Client& client, const record::InboxRef& ref) {
 }
 
 void Shard::leaves(Client& client, const record::InboxRef& ref) {
-  ++client.leaving;
-  client.leaving_bytes += ref.bytes;
+  Client::Work& work = client.work.make();
+  ++work.leaving;
+  work.leaving_bytes += ref.bytes;
 }
 
 void Shard::load(Client& client) {
@@ -231,8 +232,8 @@ void Shard::gave_up_unread(const record::Dropped& dropped) {
 // What is to stay of an inbox, once all that was decided is back.
 Shard::Fill Shard::fill(const Client& client) {
   const session::Inbox& inbox = client.session.inbox;
-  return {inbox.count() - std::min<uint64_t>(inbox.count(), client.leaving),
-          inbox.bytes() - std::min(inbox.bytes(), client.leaving_bytes)};
+  return {inbox.count() - std::min(inbox.count(), client.work->leaving),
+          inbox.bytes() - std::min(inbox.bytes(), client.work->leaving_bytes)};
 }
 
 // For the policy `refuse`: whether one more message would be too many.
@@ -277,7 +278,7 @@ void Shard::enforce_limits(Client& client) {
   session::Inbox& inbox = client.session.inbox;
   if (out_.limits.inbox_policy == InboxPolicy::refuse) note_fullness(client);
   if (!over_limits(client)) return;
-  uint64_t seq = std::max(inbox.first(), client.evict_cursor);
+  uint64_t seq = std::max(inbox.first(), client.work->evict_cursor);
   if (client.connection) seq = std::max(seq, client.connection->cursor);
   for (; seq < inbox.next() && over_limits(client); ++seq) {
     if (seq >= inbox.gap_begin() && seq < inbox.gap_end()) {
@@ -295,7 +296,7 @@ void Shard::enforce_limits(Client& client) {
     }
     drop(client, seq, *entry, crowded_by(client));
   }
-  client.evict_cursor = seq;
+  client.work.make().evict_cursor = seq;
 }
 
 void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason) {

@@ -18,6 +18,10 @@ constexpr MonoNs kMemoryLookedAtNs = 50'000'000;
 constexpr uint64_t kStarvedOutputBytes = 64 * 1024;
 // Answers of one client that make a record of their own, however little time has passed.
 constexpr size_t kAckCompanyMax = 1024;
+// An ephemeral session that nothing came to for so long gives back what only a busy one needs. (Stored ones
+// do at each checkpoint.)
+constexpr MonoNs kTrimEveryNs = 20'000'000'000;
+constexpr size_t kTrimsPerTurn = 1024;
 
 }  // namespace
 
@@ -142,6 +146,35 @@ void Shard::on_mail(Mail mail) {
   std::visit(Visitor{*this}, mail);
 }
 
+void Shard::stir(Client& client) {
+  client.moved = true;
+  if (client.stirred || !client.session.id.ephemeral()) return;
+  client.stirred = true;
+  stirred_.push_back(client.session.id);
+  if (trim_due_ == INT64_MAX) trim_due_ = out_.clock.mono_ns() + kTrimEveryNs;
+}
+
+void Shard::trim_idle() {
+  const MonoNs now = out_.clock.mono_ns();
+  if (now < trim_due_) return;
+  if (trim_left_ == 0) trim_left_ = stirred_.size();
+  for (size_t n = 0; n < kTrimsPerTurn && trim_left_ > 0; ++n) {
+    SessionId& id = stirred_[--trim_left_];
+    if (Client* client = find(id)) {
+      const bool moved = client->moved;
+      client->moved = false;
+      if (moved) continue;
+      client->trim();
+      client->stirred = false;
+    }
+    id = stirred_.back();  // downwards: that one was looked at
+    stirred_.pop_back();
+  }
+  if (trim_left_ > 0) return;  // at once: trim_due_ is past
+  if (stirred_.empty()) stirred_.shrink_to_fit();
+  trim_due_ = stirred_.empty() ? INT64_MAX : now + kTrimEveryNs;
+}
+
 void Shard::worked_off(uint64_t bytes) {
   for (const uint32_t shard : out_.shared.backlog.worked_off(index_, bytes))
     out_.post.post(shard, RoomMail{});
@@ -199,7 +232,7 @@ void Shard::end_turn() {
 }
 
 MonoNs Shard::next_due() const {
-  MonoNs due = acks_due_;
+  MonoNs due = std::min(acks_due_, trim_due_);
   if (!starved_.empty()) due = std::min(due, out_.clock.mono_ns() + kMemoryLookedAtNs);
   if (!deadlines_.empty() && acting_) {
     const WallMs wait = deadlines_.front().at - out_.clock.wall_ms();
@@ -253,7 +286,7 @@ bool Shard::is_back(uint64_t ticket) const {
 }
 
 void Shard::wait_for_ack_company(Client& client) {
-  const size_t company = client.acked.size() + client.completed.size();
+  const size_t company = client.work->acked.size() + client.work->completed.size();
   if (company >= kAckCompanyMax) acks_due_ = 0;
   if (company > 1) return;  // is in the list
   acks_waiting_.push_back(client.session.id);
@@ -263,8 +296,10 @@ void Shard::wait_for_ack_company(Client& client) {
 
 void Shard::flush_acks(Client& client) {
   const record::SessionRef by{client.session.id, client.session.attach};
-  if (!client.acked.empty()) append(record::Acked{{by, std::exchange(client.acked, {})}});
-  if (!client.completed.empty()) append(record::Completed{{by, std::exchange(client.completed, {})}});
+  Client::Work* work = client.work.get();
+  if (!work) return;
+  if (!work->acked.empty()) append(record::Acked{{by, std::exchange(work->acked, {})}});
+  if (!work->completed.empty()) append(record::Completed{{by, std::exchange(work->completed, {})}});
 }
 
 void Shard::after_fold(Client& client, bool was_dirty) {

@@ -274,6 +274,10 @@ class Shard {
   void write_dirty(uint64_t checkpoint);
   void checkpointed(uint64_t checkpoint);
 
+  // --- memory of the idle ---
+  void stir(Client& client);  // something came to it that leaves traces
+  void trim_idle();
+
   // --- records ---
   void hold_back(Connection& connection);
   void worked_off(uint64_t bytes);  // of the backlog
@@ -330,6 +334,10 @@ class Shard {
   std::vector<SessionId> limits_list_, pump_list_;
   std::vector<SessionId> acks_waiting_;
   MonoNs acks_due_ = INT64_MAX;
+
+  std::vector<SessionId> stirred_;  // ephemeral sessions that have something to trim()
+  size_t trim_left_ = 0;            // of them in this round
+  MonoNs trim_due_ = INT64_MAX;
 
   // Session expiry and will delays. One entry a client counts (Client::deadline); others are stale.
   struct Deadline {

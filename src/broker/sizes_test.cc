@@ -11,5 +11,11 @@ TEST(Sizes, AnIdleConnectionStaysSmall) {
   EXPECT_LE(sizeof(Connection), 264u);
 }
 
+TEST(Sizes, AnIdleSessionStaysSmall) {
+  EXPECT_LE(sizeof(session::Inbox), 40u);
+  EXPECT_LE(sizeof(session::Session), 160u);
+  EXPECT_LE(sizeof(Client), 208u);
+}
+
 }  // namespace
 }  // namespace courier::broker

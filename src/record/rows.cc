@@ -123,8 +123,8 @@ std::string encode_session(const session::Session& s) {
   }
   put_varint(out, s.taken.size());
   for (const uint16_t id : s.taken.sorted()) put_varint(out, id);
-  put_varint(out, s.grouped.size());
-  for (const auto& grouped : s.grouped) {
+  put_varint(out, s.grouped->size());
+  for (const auto& grouped : *s.grouped) {
     put_varint(out, grouped.origin.group);
     put_varint(out, grouped.origin.seq);
     put_varint(out, grouped.entry.seq);
@@ -172,8 +172,8 @@ Result<void> decode_session(std::string_view value, session::Session& s) {
   std::vector<uint16_t> taken(in.count());
   for (auto& id : taken) id = static_cast<uint16_t>(in.varint(UINT16_MAX));
   s.taken.restore(std::move(taken));
-  s.grouped.resize(in.count());
-  for (auto& grouped : s.grouped) {
+  std::vector<session::Session::Grouped> from_groups(in.count());
+  for (auto& grouped : from_groups) {
     grouped.origin.group = in.varint();
     grouped.origin.seq = in.varint();
     grouped.entry.seq = in.varint();
@@ -181,6 +181,7 @@ Result<void> decode_session(std::string_view value, session::Session& s) {
     grouped.entry.bytes = static_cast<uint32_t>(in.varint(UINT32_MAX));
     grouped.entry.sole = in.u8() != 0;
   }
+  if (!from_groups.empty()) s.grouped.make() = std::move(from_groups);
   if (in.u8() != 0) {
     session::Will will;
     will.delay_seconds = static_cast<uint32_t>(in.varint(UINT32_MAX));

@@ -38,7 +38,7 @@ session::Inbox::Settled settled(const InboxRef& ref) {
 // Its group may have taken a message back before the record about it came. An inbox that was read back from
 // the store does not know that by itself: what it had is rows, and the row is gone.
 bool taken_back(const Session& session, const InboxRef& ref) {
-  return ref.group && std::ranges::none_of(session.grouped,
+  return ref.group && std::ranges::none_of(*session.grouped,
                                            [&](const Session::Grouped& g) { return g.entry.seq == ref.seq; });
 }
 
@@ -47,7 +47,8 @@ bool finish(Session& session, const std::vector<InboxRef>& messages) {
   for (const InboxRef& ref : messages) {
     if (taken_back(session, ref)) continue;
     if (ref.group) {
-      std::erase_if(session.grouped, [&](const Session::Grouped& g) { return g.entry.seq == ref.seq; });
+      std::erase_if(session.grouped.make(),
+                    [&](const Session::Grouped& g) { return g.entry.seq == ref.seq; });
     }
     // An ephemeral session's entry has left already.
     changed |= session.inbox.finish(settled(ref));
@@ -97,7 +98,7 @@ uint64_t receive(Session& session, const Incoming& incoming) {
   session.dirty = true;
   const uint64_t seq = session.inbox.push(std::move(entry));
   if (incoming.origin.group) {
-    session.grouped.push_back(
+    session.grouped.make().push_back(
         {incoming.origin,
          {seq, incoming.position, static_cast<uint32_t>(incoming.message->cost()), incoming.sole}});
   }
@@ -184,11 +185,12 @@ bool will_fired(Session& session, Position attach) {
 }
 
 bool withdraw(Session& session, session::GroupOrigin origin) {
-  const auto it = std::find_if(session.grouped.begin(), session.grouped.end(),
-                               [&](const Session::Grouped& g) { return g.origin == origin; });
-  if (it == session.grouped.end()) return false;
+  if (!session.grouped) return false;
+  std::vector<Session::Grouped>& grouped = session.grouped.make();
+  const auto it = std::ranges::find(grouped, origin, &Session::Grouped::origin);
+  if (it == grouped.end()) return false;
   const session::Inbox::Settled entry = it->entry;
-  session.grouped.erase(it);
+  grouped.erase(it);
   session.dirty = true;
   return session.inbox.finish(entry);
 }

@@ -58,7 +58,7 @@ TEST_F(Fold, WhatCameThroughAGroupIsSettledAfterAStart) {
   EXPECT_TRUE(fold(session, Acked{{{session.id, session.attach}, {first}}}));
   EXPECT_FALSE(fold(session, Acked{{{session.id, session.attach}, {first}}}));
   EXPECT_EQ(session.inbox.count(), 1u);
-  EXPECT_EQ(session.grouped.size(), 1u);
+  EXPECT_EQ(session.grouped->size(), 1u);
 }
 
 // An ephemeral session's inbox is not changed by records; what it knows of its groups is.
@@ -66,7 +66,7 @@ TEST_F(Fold, AnAnswerForgetsWhatCameThroughAGroupThoughTheInboxHasLetGoOfIt) {
   const InboxRef first = receive_shared(1);
   ASSERT_TRUE(session.inbox.finish({first.seq, first.position, first.bytes, first.sole}));
   fold(session, Acked{{{session.id, session.attach}, {first}}});
-  EXPECT_TRUE(session.grouped.empty());
+  EXPECT_TRUE(session.grouped->empty());
 }
 
 }  // namespace

@@ -28,28 +28,25 @@ bool erase(std::vector<uint64_t>& sorted, uint64_t seq) {
 }  // namespace
 
 uint64_t Inbox::push(Entry entry) {
-  const uint64_t seq = next();
+  Motion& motion = motion_.make();
   if (count_ == 0) {
     // Nothing is owed: start afresh behind whatever was.
-    head_.clear();
-    tail_.clear();
-    head_base_ = tail_base_ = first_ = seq;
-    settled_in_gap_.clear();
+    motion.head.clear();
+    motion.tail.clear();
+    motion.settled_in_gap.clear();
+    first_ = next_;
   }
   ++count_;
   bytes_ += entry.message->cost();
-  if (has_gap()) {
-    tail_.push_back(std::move(entry));
-  } else {
-    head_.push_back(std::move(entry));
-    tail_base_ = head_base_ + head_.size();
-  }
-  return seq;
+  (has_gap() ? motion.tail : motion.head).push_back(std::move(entry));
+  return next_++;
 }
 
 Entry* Inbox::slot(uint64_t seq) {
-  if (seq >= head_base_ && seq < head_base_ + head_.size()) return &head_[seq - head_base_];
-  if (seq >= tail_base_ && seq < tail_base_ + tail_.size()) return &tail_[seq - tail_base_];
+  Motion* motion = motion_.get();
+  if (!motion) return nullptr;
+  if (seq >= first_ && seq < head_end()) return &motion->head[seq - first_];
+  if (seq >= tail_begin() && seq < next_) return &motion->tail[seq - tail_begin()];
   return nullptr;
 }
 
@@ -60,155 +57,162 @@ Entry* Inbox::find(uint64_t seq) {
 
 bool Inbox::finish(const Settled& settled) {
   const uint64_t seq = settled.seq;
-  if (seq < first_ || seq >= next()) return false;
+  if (seq < first_ || seq >= next_) return false;
+  Motion& motion = motion_.make();
   if (Entry* entry = slot(seq)) {
     if (entry->done) return false;
-    if (entry->flushed) erased_.push_back({seq, entry->position, settled.bytes, entry->sole});
+    if (entry->flushed) motion.erased.push_back({seq, entry->position, settled.bytes, entry->sole});
     *entry = Entry{};
     entry->done = true;
   } else {
-    if (contains(settled_in_gap_, seq)) return false;
-    erased_.push_back(settled);
-    insert(settled_in_gap_, seq);
+    if (contains(motion.settled_in_gap, seq)) return false;
+    motion.erased.push_back(settled);
+    insert(motion.settled_in_gap, seq);
   }
   CHECK(count_ > 0);
   --count_;
   bytes_ -= std::min<uint64_t>(bytes_, settled.bytes);
-  const auto step = std::lower_bound(steps_.begin(), steps_.end(), seq, by_seq);
-  if (step != steps_.end() && step->seq == seq) steps_.erase(step);
+  const auto step = std::lower_bound(motion.steps.begin(), motion.steps.end(), seq, by_seq);
+  if (step != motion.steps.end() && step->seq == seq) motion.steps.erase(step);
   settle_front();
   return true;
 }
 
 bool Inbox::settled_in_gap(uint64_t seq) const {
-  return contains(settled_in_gap_, seq);
+  return contains(motion_->settled_in_gap, seq);
 }
 
 // Moves first_ and the rings past what is settled, so that neither holes nor the gap's list grow.
 void Inbox::settle_front() {
+  Motion& motion = motion_.make();
   if (count_ == 0) {
-    const uint64_t end = next();
-    head_.clear();
-    tail_.clear();
-    head_base_ = tail_base_ = first_ = end;
-    settled_in_gap_.clear();
+    motion.head.clear();
+    motion.tail.clear();
+    motion.settled_in_gap.clear();
+    first_ = next_;
     bytes_ = 0;
     return;
   }
   for (;;) {
-    if (!head_.empty()) {
-      if (!head_.front().done) break;
-      head_.pop_front();
-      ++head_base_;
+    if (!motion.head.empty()) {
+      if (!motion.head.front().done) break;
+      motion.head.pop_front();
+      ++first_;
       continue;
     }
     if (!has_gap()) break;
-    if (!erase(settled_in_gap_, head_base_)) break;
-    ++head_base_;
-    if (!has_gap()) {
-      std::swap(head_, tail_);
-      tail_base_ = head_base_ + head_.size();
-    }
+    if (!erase(motion.settled_in_gap, first_)) break;
+    ++first_;
+    if (!has_gap()) std::swap(motion.head, motion.tail);
   }
-  if (!has_gap()) tail_base_ = head_base_ + head_.size();
-  first_ = head_base_;
 }
 
 bool Inbox::set_step(uint64_t seq, Step step) {
-  if (seq < first_ || seq >= next()) return false;
+  if (seq < first_ || seq >= next_) return false;
+  std::vector<StepOf>& steps = motion_.make().steps;
   if (Entry* entry = slot(seq)) {
     if (entry->done) return false;
     entry->step = step;
-  } else if (contains(settled_in_gap_, seq)) {
+  } else if (settled_in_gap(seq)) {
     return false;
   }
-  const auto it = std::lower_bound(steps_.begin(), steps_.end(), seq, by_seq);
-  if (it != steps_.end() && it->seq == seq) {
+  const auto it = std::lower_bound(steps.begin(), steps.end(), seq, by_seq);
+  if (it != steps.end() && it->seq == seq) {
     it->step = step;
   } else {
-    steps_.insert(it, {seq, step});
+    steps.insert(it, {seq, step});
   }
   return true;
 }
 
 void Inbox::absorb(std::vector<Loaded> rows, uint64_t upto) {
   CHECK(upto <= gap_end());
+  Motion& motion = motion_.make();
+  Ring<Entry>& head = motion.head;
   for (Loaded& row : rows) {
-    const uint64_t expected = head_base_ + head_.size();
+    const uint64_t expected = head_end();
     if (row.seq < expected || row.seq >= upto) continue;  // read before, or settled since it was asked for
-    for (uint64_t hole = expected; hole < row.seq; ++hole) head_.emplace_back().done = true;
-    Entry& entry = head_.emplace_back(std::move(row.entry));
+    for (uint64_t hole = expected; hole < row.seq; ++hole) head.emplace_back().done = true;
+    Entry& entry = head.emplace_back(std::move(row.entry));
     entry.flushed = true;
-    if (contains(settled_in_gap_, row.seq)) {
+    if (contains(motion.settled_in_gap, row.seq)) {
       entry = Entry{};
       entry.done = true;
       continue;
     }
-    const auto step = std::lower_bound(steps_.begin(), steps_.end(), row.seq, by_seq);
-    if (step != steps_.end() && step->seq == row.seq) entry.step = step->step;
+    const auto step = std::lower_bound(motion.steps.begin(), motion.steps.end(), row.seq, by_seq);
+    if (step != motion.steps.end() && step->seq == row.seq) entry.step = step->step;
   }
-  while (head_base_ + head_.size() < upto) head_.emplace_back().done = true;
-  std::erase_if(settled_in_gap_, [&](uint64_t seq) { return seq < upto; });
+  while (head_end() < upto) head.emplace_back().done = true;
+  std::erase_if(motion.settled_in_gap, [&](uint64_t seq) { return seq < upto; });
   if (!has_gap()) {
-    for (size_t i = 0; i < tail_.size(); ++i) head_.push_back(std::move(tail_[i]));
-    tail_.clear();
-    tail_base_ = head_base_ + head_.size();
+    for (size_t i = 0; i < motion.tail.size(); ++i) head.push_back(std::move(motion.tail[i]));
+    motion.tail.clear();
   }
   settle_front();
 }
 
 void Inbox::release(size_t keep) {
-  for (size_t i = head_.size(); i > keep; --i) {
-    if (!head_[i - 1].decided()) continue;
+  if (!motion_) return;
+  Motion& motion = motion_.make();
+  Ring<Entry>&head = motion.head, &tail = motion.tail;
+  for (size_t i = head.size(); i > keep; --i) {
+    if (!head[i - 1].decided()) continue;
     keep = i;
     break;
   }
-  if (head_.size() > keep && !has_gap()) {
-    uint64_t end = head_base_ + keep;  // of what may go
-    while (end < tail_base_ && (head_[end - head_base_].flushed || head_[end - head_base_].done)) ++end;
-    if (end > head_base_ + keep) {
-      for (uint64_t seq = end; seq < tail_base_; ++seq) tail_.push_back(std::move(head_[seq - head_base_]));
-      for (uint64_t seq = head_base_ + keep; seq < end; ++seq) {
+  const auto may_go = [](const Entry& entry) { return entry.flushed || entry.done; };
+  if (head.size() > keep && !has_gap()) {
+    size_t end = keep;  // of what may go
+    while (end < head.size() && may_go(head[end])) ++end;
+    if (end > keep) {
+      for (size_t i = end; i < head.size(); ++i) tail.push_back(std::move(head[i]));
+      for (size_t i = keep; i < end; ++i) {
         // Its row may still be there until the next checkpoint.
-        if (head_[seq - head_base_].done) insert(settled_in_gap_, seq);
+        if (head[i].done) insert(motion.settled_in_gap, first_ + i);
       }
-      head_.truncate(keep);
-      tail_base_ = end;
+      head.truncate(keep);
     }
   }
-  if (has_gap() && head_.size() > keep) {
-    size_t end = head_.size();
-    while (end > keep && (head_[end - 1].flushed || head_[end - 1].done)) {
+  if (has_gap() && head.size() > keep) {
+    size_t end = head.size();
+    while (end > keep && may_go(head[end - 1])) {
       --end;
-      if (head_[end].done) insert(settled_in_gap_, head_base_ + end);
+      if (head[end].done) insert(motion.settled_in_gap, first_ + end);
     }
-    head_.truncate(end);
+    head.truncate(end);
   }
-  while (has_gap() && !tail_.empty() && !tail_.front().decided() &&
-         (tail_.front().flushed || tail_.front().done)) {
-    if (tail_.front().done) insert(settled_in_gap_, tail_base_);
-    tail_.pop_front();
-    ++tail_base_;
+  while (has_gap() && !tail.empty() && !tail.front().decided() && may_go(tail.front())) {
+    if (tail.front().done) insert(motion.settled_in_gap, tail_begin());
+    tail.pop_front();
   }
   settle_front();
 }
 
 void Inbox::restore(uint64_t first, uint64_t next, uint64_t count, uint64_t bytes,
                     std::vector<StepOf> steps) {
-  head_.clear();
-  tail_.clear();
-  if (count == 0) first = next;
-  head_base_ = first_ = first;
-  tail_base_ = unflushed_ = next;
+  motion_.drop();
+  first_ = count == 0 ? next : first;
+  next_ = next;
   count_ = count;
   bytes_ = bytes;
-  steps_ = std::move(steps);
+  if (steps.empty()) return;
+  motion_.make().steps = std::move(steps);
+  motion_.make().unflushed = next;
 }
 
 void Inbox::clear() {
-  const uint64_t end = next();
-  *this = Inbox{};
-  head_base_ = tail_base_ = first_ = unflushed_ = end;
+  motion_.drop();
+  first_ = next_;
+  count_ = bytes_ = 0;
+}
+
+void Inbox::trim() {
+  if (!motion_ || !motion_->head.empty() || !motion_->tail.empty() || !motion_->erased.empty() ||
+      !motion_->settled_in_gap.empty() || !motion_->steps.empty()) {
+    return;
+  }
+  motion_.drop();
 }
 
 }  // namespace courier::session

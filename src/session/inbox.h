@@ -3,12 +3,15 @@
 // Each gets the next sequence number; its packet id follows from that: 1 + seq mod 65,535. Entries leave in
 // any order (acks), so the memory part is a ring indexed by sequence, with holes.
 //
-//        first_                              gap (rows on disk only)                    next()
-//          | head_: oldest, in memory ........|............................| tail_: newest, in memory |
+//        first_                             gap (rows on disk only)                    next_
+//          | head: oldest, in memory .........|............................| tail: newest, in memory |
 //
-// While nothing is on disk only, there is no gap and everything is in head_. A dormant session keeps nothing
+// While nothing is on disk only, there is no gap and everything is in head. A dormant session keeps nothing
 // in memory: its gap is all there is. Rows are written once (flush) and erased once; what changes is not in
 // them.
+//
+// Most inboxes owe nothing, and there are millions: what is needed while something moves is one part
+// (Motion), which comes with the first message and stays until trim() finds it unused.
 //
 // Owned by one shard. Pure: no I/O; the owner loads rows and gives them to absorb().
 //
@@ -25,6 +28,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/lazy.h"
 #include "base/ring.h"
 #include "mqtt/message.h"
 
@@ -98,19 +102,21 @@ class Inbox {
     Step step{};
     bool operator==(const StepOf&) const = default;
   };
-  const std::vector<StepOf>& steps() const { return steps_; }  // in order of seq; only sent and received
+  const std::vector<StepOf>& steps() const {
+    return motion_->steps;
+  }  // in order of seq; only sent and received
 
   uint64_t first() const { return first_; }  // no entry is below
-  uint64_t next() const { return tail_base_ + tail_.size(); }
+  uint64_t next() const { return next_; }
   uint64_t count() const { return count_; }
   uint64_t bytes() const { return bytes_; }
   bool empty() const { return count_ == 0; }
 
   // --- memory and disk ---
   // First and one past the last sequence that are on disk only; equal when there is no gap.
-  uint64_t gap_begin() const { return has_gap() ? head_base_ + head_.size() : tail_base_ + tail_.size(); }
-  uint64_t gap_end() const { return has_gap() ? tail_base_ : tail_base_ + tail_.size(); }
-  bool has_gap() const { return head_base_ + head_.size() != tail_base_; }
+  uint64_t gap_begin() const { return has_gap() ? head_end() : next_; }
+  uint64_t gap_end() const { return has_gap() ? tail_begin() : next_; }
+  bool has_gap() const { return head_end() != tail_begin(); }
 
   struct Loaded {
     uint64_t seq = 0;
@@ -125,20 +131,24 @@ class Inbox {
   // Calls `write(seq, entry)` for each entry whose row was never handed out and marks it flushed.
   template <typename Write>
   void flush(Write&& write) {
+    Motion* motion = motion_.get();
+    if (!motion) return;
     const auto each = [&](Ring<Entry>& ring, uint64_t base) {
-      for (uint64_t seq = std::max(base, unflushed_); seq < base + ring.size(); ++seq) {
+      for (uint64_t seq = std::max(base, motion->unflushed); seq < base + ring.size(); ++seq) {
         Entry& entry = ring[seq - base];
         if (entry.done || entry.flushed) continue;
         write(seq, static_cast<const Entry&>(entry));
         entry.flushed = true;
       }
     };
-    each(head_, head_base_);
-    each(tail_, tail_base_);
-    unflushed_ = next();
+    each(motion->head, first_);
+    each(motion->tail, tail_begin());
+    motion->unflushed = next_;
   }
   // Rows that were flushed and were settled since the last call: they are to be erased.
-  std::vector<Settled> take_erased() { return std::exchange(erased_, {}); }
+  std::vector<Settled> take_erased() {
+    return motion_ ? std::exchange(motion_.make().erased, {}) : std::vector<Settled>{};
+  }
 
   // After a checkpoint was written: forgets flushed entries beyond the first `keep`. They are on disk. What
   // is decided() stays, and what is before it.
@@ -149,20 +159,28 @@ class Inbox {
   // Forgets everything but the sequence; returns [first, next) whose rows are to be erased as a range.
   void clear();
 
-  size_t memory_entries() const { return head_.size() + tail_.size(); }
+  size_t memory_entries() const { return motion_->head.size() + motion_->tail.size(); }
+  // Gives back what an inbox needs only while something moves. Not after each message: the next follows.
+  void trim();
 
  private:
   Entry* slot(uint64_t seq);  // in memory, done or not
   void settle_front();
 
-  Ring<Entry> head_, tail_;
-  uint64_t head_base_ = 0, tail_base_ = 0;  // sequences of the fronts
-  uint64_t first_ = 0;
+  struct Motion {
+    Ring<Entry> head, tail;
+    uint64_t unflushed = 0;  // all entries below were flushed or are done
+    std::vector<Settled> erased;
+    std::vector<uint64_t> settled_in_gap;  // their rows may still be read
+    std::vector<StepOf> steps;
+  };
+  uint64_t head_end() const { return first_ + motion_->head.size(); }
+  uint64_t tail_begin() const { return next_ - motion_->tail.size(); }
+
+  uint64_t first_ = 0;  // of head; without one, of the gap
+  uint64_t next_ = 0;
   uint64_t count_ = 0, bytes_ = 0;
-  uint64_t unflushed_ = 0;  // all entries below were flushed or are done
-  std::vector<Settled> erased_;
-  std::vector<uint64_t> settled_in_gap_;  // their rows may still be read
-  std::vector<StepOf> steps_;
+  Lazy<Motion> motion_;
 };
 
 }  // namespace courier::session

@@ -58,7 +58,7 @@ class Model {
 
   void run(int steps) {
     for (int i = 0; i < steps; ++i) {
-      switch (random_() % 12) {
+      switch (random_() % 13) {
         case 0:
         case 1:
         case 2:
@@ -84,6 +84,9 @@ class Model {
           break;
         case 11:
           if (random_() % 4 == 0) restart();
+          break;
+        case 12:
+          inbox_.trim();
           break;
       }
       check();

@@ -11,6 +11,9 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/lazy.h"
+#include "base/name.h"
+#include "base/text.h"
 #include "mqtt/message.h"
 #include "mqtt/packet.h"
 #include "mqtt/protocol.h"
@@ -43,18 +46,25 @@ class TakenIds {
   bool contains(PacketId id) const;
   bool insert(PacketId id);  // false: was there
   bool erase(PacketId id);   // false: was not there
-  size_t size() const { return ids_.size(); }
-  const std::vector<uint16_t>& sorted() const { return ids_; }
-  void restore(std::vector<uint16_t> sorted) { ids_ = std::move(sorted); }
+  size_t size() const { return ids_->size(); }
+  const std::vector<uint16_t>& sorted() const { return *ids_; }
+  void restore(std::vector<uint16_t> sorted) {
+    ids_.drop();
+    if (!sorted.empty()) ids_.make() = std::move(sorted);
+  }
+  void trim() {
+    if (ids_->empty()) ids_.drop();
+  }
 
  private:
-  std::vector<uint16_t> ids_;
+  Lazy<std::vector<uint16_t>> ids_;
 };
 
 struct Session {
   SessionId id;
   Position attach;  // of the latest ATTACH; records written under an earlier one are void
-  std::string mountpoint, client_id, username;
+  Name mountpoint;
+  Text client_id, username;
   mqtt::Version version{};
   bool connected = false;       // as the log knows it
   bool dirty = false;           // changed since the last checkpoint
@@ -72,7 +82,14 @@ struct Session {
     GroupOrigin origin;
     Inbox::Settled entry;
   };
-  std::vector<Grouped> grouped;
+  Lazy<std::vector<Grouped>> grouped;
+
+  // Gives back what only a session with messages under way needs. Not after each message.
+  void trim() {
+    inbox.trim();
+    taken.trim();
+    if (grouped->empty()) grouped.drop();
+  }
 
   // When the session ends by itself: kNever while connected or without a limit. What is due with the end of
   // the connection is due whatever a clock says that was set back since.
