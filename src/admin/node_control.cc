@@ -233,7 +233,7 @@ void NodeControl::show_client(ClientName name, std::function<void(Result<ClientD
     ClientDetail detail = detail_of(*client);
     node.run_on_feed([id = client->session.id, detail = std::move(detail),
                       done](const record::Directory& directory) mutable {
-      if (const record::Subscriptions* subscriptions = directory.subscriptions(id)) {
+      if (const auto subscriptions = directory.subscriptions(id)) {
         for (const record::Subscription& one : subscriptions->filters) {
           detail.subscriptions.push_back({.filter = one.filter,
                                           .qos = static_cast<int>(one.options.qos),

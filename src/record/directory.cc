@@ -44,9 +44,10 @@ Directory::Directory(uint64_t hash_seed, size_t shard_count)
       retained_(hash_seed),
       delivery_of_shard_(shard_count, -1) {}
 
-const Subscriptions* Directory::subscriptions(SessionId session) const {
+std::optional<Subscriptions> Directory::subscriptions(SessionId session) const {
   const auto it = by_session_.find(session);
-  return it == by_session_.end() ? nullptr : &it->second;
+  if (it == by_session_.end()) return std::nullopt;
+  return it->second.get();
 }
 
 size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedItems& out) {
@@ -139,7 +140,10 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
       });
       for (const SessionId member : members) self.index_.set_connected(member, false);
       // Also those that only owe a group an answer: they unsubscribed. Their ids come again in the next run.
-      std::set<SessionId> ending = self.ephemeral_;
+      std::set<SessionId> ending;
+      for (const auto& [id, subscriptions] : self.by_session_) {
+        if (id.ephemeral()) ending.insert(id);
+      }
       std::ranges::copy_if(members, std::inserter(ending, ending.end()), &SessionId::ephemeral);
       for (const SessionId ephemeral : ending) self.end_session(ephemeral);
       for (auto& items : out) items.push_back(NodeDownItem{r.last_clock});
@@ -206,8 +210,9 @@ size_t Directory::route(const Publish& publish, Position position, FeedItems& ou
 
 void Directory::subscribe(Subscribe&& record, Position position, WallMs clock, FeedItems& out) {
   const SessionId session = record.by.session;
-  Subscriptions& mine = by_session_[session];
+  Subscriptions mine = by_session_[session].take();
   mine.mountpoint = record.mountpoint;
+  const std::string mountpoint = record.mountpoint;
   std::vector<bool> existed;
   for (size_t i = 0; i < record.entries.size(); ++i) {
     const Subscribe::Entry& entry = record.entries[i];
@@ -228,13 +233,10 @@ void Directory::subscribe(Subscribe&& record, Position position, WallMs clock, F
       *it = {entry.filter, entry.options, record.subscription_identifier};
     }
   }
-  if (session.ephemeral()) {
-    ephemeral_.insert(session);
-  } else {
-    dirty_subscriptions_.insert(session);
-  }
+  if (!session.ephemeral()) dirty_subscriptions_.insert(session);
   count();
   const auto total = static_cast<uint32_t>(mine.filters.size());
+  by_session_[session].set(std::move(mine));
 
   // The item comes first, so that the client has its SUBACK before; the walks are known only afterwards.
   // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]; a shared subscription gets none.
@@ -251,7 +253,7 @@ void Directory::subscribe(Subscribe&& record, Position position, WallMs clock, F
   items.push_back(SessionRecord{position, clock, std::move(record), std::move(existed), total, {}});
   RetainedPiece piece{.messages = 32, .bytes = 32 * 1024, .steps = 128};  // nobody has asked for them yet
   std::erase_if(walks, [&](session::RetainedWalk& walk) {
-    return send_retained(session, mine.mountpoint, walk, piece, out);
+    return send_retained(session, mountpoint, walk, piece, out);
   });
   std::get<SessionRecord>(items[at]).walks = std::move(walks);
 }
@@ -285,11 +287,10 @@ std::vector<session::RetainedWalk> Directory::go_on_with_retained(const Retained
                                                                   FeedItems& out) {
   const auto mine = by_session_.find(record.session);
   // Unsubscribed meanwhile. [MQTT-3.10.4-2]
-  if (mine == by_session_.end() || std::ranges::none_of(mine->second.filters, [&](const Subscription& s) {
-        return s.filter == record.filter;
-      })) {
+  if (mine == by_session_.end()) return {};
+  const Subscriptions known = mine->second.get();
+  if (std::ranges::find(known.filters, record.filter, &Subscription::filter) == known.filters.end())
     return {};
-  }
   std::vector<session::RetainedWalk> walks;
   walks.push_back(
       {record.filter, record.options, record.subscription_identifier, record.since, record.after});
@@ -302,22 +303,24 @@ void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs cloc
   const SessionId session = record.by.session;
   std::vector<bool> existed;
   const auto mine = by_session_.find(session);
+  Subscriptions known;
+  if (mine != by_session_.end()) known = mine->second.take();
   for (const std::string& filter : record.filters) {
     existed.push_back(index_.remove(record.mountpoint, filter, session));
     if (const auto shared = mqtt::parse_shared(filter)) {
       groups_.unsubscribe(record.mountpoint, shared->group, shared->filter, session, changes_);
     }
     // Looked for only if it is there: a packet may name a hundred thousand that are not.
-    if (existed.back() && mine != by_session_.end()) {
-      std::erase_if(mine->second.filters, [&](const Subscription& s) { return s.filter == filter; });
+    if (existed.back()) {
+      std::erase_if(known.filters, [&](const Subscription& s) { return s.filter == filter; });
     }
   }
-  uint32_t total = 0;
+  const auto total = static_cast<uint32_t>(known.filters.size());
   if (mine != by_session_.end()) {
-    total = static_cast<uint32_t>(mine->second.filters.size());
     if (total == 0) {
       by_session_.erase(mine);
-      ephemeral_.erase(session);
+    } else {
+      mine->second.set(std::move(known));
     }
   }
   if (!session.ephemeral()) dirty_subscriptions_.insert(session);
@@ -329,12 +332,11 @@ void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs cloc
 void Directory::end_session(SessionId session) {
   const auto mine = by_session_.find(session);
   if (mine != by_session_.end()) {
-    for (const Subscription& s : mine->second.filters)
-      index_.remove(mine->second.mountpoint, s.filter, session);
+    const Subscriptions known = mine->second.take();
+    for (const Subscription& s : known.filters) index_.remove(known.mountpoint, s.filter, session);
     by_session_.erase(mine);
     if (!session.ephemeral()) dirty_subscriptions_.insert(session);
   }
-  ephemeral_.erase(session);
   groups_.session_ended(session, changes_);
   count();
 }
@@ -409,7 +411,7 @@ void Directory::take_dirty(RowSink& sink) {
     if (it == by_session_.end()) {
       sink.erase_subscriptions(session);
     } else {
-      sink.put_subscriptions(session, it->second);
+      sink.put_subscriptions(session, it->second.get());
     }
   }
   dirty_subscriptions_.clear();
@@ -444,7 +446,7 @@ void Directory::restore(SessionId session, Subscriptions subscriptions) {
     if (mqtt::is_shared(s.filter)) continue;  // its group brings it
     index_.add(subscriptions.mountpoint, s.filter, {session, s.options, s.subscription_identifier});
   }
-  by_session_[session] = std::move(subscriptions);
+  by_session_[session].set(std::move(subscriptions));
   count();
 }
 
@@ -462,10 +464,11 @@ void Directory::restore(routing::SharedGroup group) {
     index_.add(group.mountpoint, filter, {session, member.options, member.subscription_identifier},
                {group.id, member.connected});
     if (!session.ephemeral()) continue;
-    Subscriptions& mine = by_session_[session];
+    PackedSubscriptions& kept = by_session_[session];
+    Subscriptions mine = kept.take();
     mine.mountpoint = group.mountpoint;
     mine.filters.push_back({filter, member.options, member.subscription_identifier});
-    ephemeral_.insert(session);
+    kept.set(std::move(mine));
   }
   groups_.restore(std::move(group));
   count();

@@ -20,6 +20,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/striped_lock.h"
+#include "record/packed_subscriptions.h"
 #include "record/record.h"
 #include "record/rows.h"
 #include "record/session_fold.h"
@@ -88,7 +89,7 @@ class Directory {
   routing::SubscriptionIndex& index() { return index_; }
   const routing::RetainedIndex& retained() const { return retained_; }
   const routing::SharedGroups& groups() const { return groups_; }
-  const Subscriptions* subscriptions(SessionId session) const;
+  std::optional<Subscriptions> subscriptions(SessionId session) const;
   // Any thread.
   size_t retained_count() const { return retained_count_.load(std::memory_order_relaxed); }
   // Message::cost() of the topic's retained message; nothing if there is none.
@@ -150,8 +151,8 @@ class Directory {
   routing::SubscriptionIndex index_;
   routing::RetainedIndex retained_;
   routing::SharedGroups groups_;
-  boost::unordered_flat_map<SessionId, Subscriptions, std::hash<SessionId>> by_session_;
-  std::set<SessionId> ephemeral_;  // with subscriptions; gone when the run ends
+  // None is empty.
+  boost::unordered_flat_map<SessionId, PackedSubscriptions, std::hash<SessionId>> by_session_;
   std::set<SessionId> dirty_subscriptions_;
   std::set<std::pair<std::string, std::string>> volatile_;  // (mountpoint, topic) never stored
   std::vector<routing::GroupDrop> group_drops_;
