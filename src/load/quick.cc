@@ -86,6 +86,12 @@ struct Writer {
         group, rate(), yaml_quoted(topic), o.qos, o.size_bytes, more,
         o.limit ? fmt::format(", count: {}", *o.limit) : ""));
   }
+  void publish_stage(std::string_view topic, std::string_view pick) {
+    line("  - name: publish");
+    lasts();
+    line("    steps:");
+    publish_step("senders", topic, pick);
+  }
   // Until all are sent, or for the time that was asked for.
   void lasts() {
     if (!o.limit) line(fmt::format("    duration: {}s", o.duration_s));
@@ -131,40 +137,28 @@ std::string quick_scenario(const QuickOptions& o) {
       w.group("senders", publishers, "");
       w.line("stages:");
       w.connect_stage("senders", publishers);
-      w.line("  - name: publish");
-      w.lasts();
-      w.line("    steps:");
-      w.publish_step("senders", topic, "");
+      w.publish_stage(topic, "");
       break;
     case QuickKind::p2p:
       w.group("receivers", o.count, subscribe(own));
       w.group("senders", publishers, "");
       w.line("stages:");
       w.connect_stage("receivers, senders", o.count + publishers);
-      w.line("  - name: publish");
-      w.lasts();
-      w.line("    steps:");
-      w.publish_step("senders", topic + "/{pick}", ", pick: { from: receivers, distribution: sequential }");
+      w.publish_stage(topic + "/{pick}", ", pick: { from: receivers, distribution: sequential }");
       break;
     case QuickKind::fanout:
       w.group("receivers", o.count, subscribe(topic));
       w.group("senders", publishers, "");
       w.line("stages:");
       w.connect_stage("receivers, senders", o.count + publishers);
-      w.line("  - name: publish");
-      w.lasts();
-      w.line("    steps:");
-      w.publish_step("senders", topic, "");
+      w.publish_stage(topic, "");
       break;
     case QuickKind::fanin:
       w.group("receivers", o.receivers, subscribe(fmt::format("$share/{}/{}/+", o.prefix, topic)));
       w.group("senders", publishers, "");
       w.line("stages:");
       w.connect_stage("receivers, senders", o.receivers + publishers);
-      w.line("  - name: publish");
-      w.lasts();
-      w.line("    steps:");
-      w.publish_step("senders", own, "");
+      w.publish_stage(own, "");
       break;
     case QuickKind::offline:
       w.group("receivers", o.count, subscribe(own));
@@ -174,10 +168,7 @@ std::string quick_scenario(const QuickOptions& o) {
       w.line("  - name: leave");
       w.line(
           fmt::format("    steps: [ {{ disconnect: {{ group: receivers, over: {} }} }} ]", w.over(o.count)));
-      w.line("  - name: publish");
-      w.lasts();
-      w.line("    steps:");
-      w.publish_step("senders", topic + "/{pick}", ", pick: { from: receivers, distribution: sequential }");
+      w.publish_stage(topic + "/{pick}", ", pick: { from: receivers, distribution: sequential }");
       w.line("  - name: fetch");
       w.line("    timeout: 120s");
       w.line(fmt::format("    steps: [ {{ connect: {{ group: receivers, over: {} }} }} ]", w.over(o.count)));
