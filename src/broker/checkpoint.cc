@@ -37,7 +37,12 @@ void Shard::write_dirty(uint64_t checkpoint) {
   part.ended = std::exchange(ended_, {});
   for (const SessionId id : part.ended)
     rows.erases.push_back({store::Table::session, record::session_key(id)});
-  for (const SessionId id : std::exchange(dirty_, {})) {
+  // In order of their keys: a table takes what comes in order several times as fast.
+  std::vector<SessionId> changed = std::exchange(dirty_, {});
+  std::ranges::sort(changed);
+  written_.reserve(changed.size());
+  rows.puts.reserve(2 * changed.size());
+  for (const SessionId id : changed) {
     Client* client = find(id);
     if (!client) continue;  // ended
     session::Session& session = client->session;

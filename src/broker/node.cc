@@ -413,11 +413,9 @@ Result<void> Node::let_go(SessionId ended, store::StateBatch& into) const {
 }
 
 void Node::write_checkpoint() {
-  Job job;
-  {
-    const std::lock_guard lock(job_mutex_);
-    job = job_;
-  }
+  // Complete, and nobody's but ours until the next one begins; kept as it is, to be written again if this
+  // fails.
+  Job& job = job_;
   store::StateBatch let_go_rows;
   Result<void> written;
   for (const SessionId ended : job.ended) {
@@ -425,8 +423,10 @@ void Node::write_checkpoint() {
     if (!written) break;
   }
   if (written) {
-    if (!let_go_rows.empty()) job.parts.push_back(std::move(let_go_rows));
-    written = store_.write(std::move(job.parts), job.position);
+    const bool any_let_go = !let_go_rows.empty();
+    if (any_let_go) job.parts.push_back(std::move(let_go_rows));
+    written = store_.write(job.parts, job.position);
+    if (!written && any_let_go) job.parts.pop_back();  // looked for again
   }
   if (!written) {
     static log::Limit limit{{.per_second = 1}};
@@ -438,10 +438,7 @@ void Node::write_checkpoint() {
   // The shards hear of it before the next one may begin: what that one's barrier marks as written must not be
   // let go of because this one is.
   for (uint32_t s = 0; s < options_.shard_count; ++s) post_.post(s, CheckpointedMail{job.id});
-  {
-    const std::lock_guard lock(job_mutex_);
-    job_ = {};
-  }
+  job = {};
   checkpoint_running_ = false;
 }
 

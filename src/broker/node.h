@@ -142,7 +142,7 @@ class Node final : public store::LogReader, private CheckpointParts {
   std::atomic<bool> checkpoint_running_{false};
   std::atomic<bool> checkpoint_failed_{false};  // to be tried again
   std::mutex job_mutex_;
-  Job job_;  // guarded by job_mutex_
+  Job job_;  // guarded by job_mutex_ until all parts are there, then the worker's
   std::atomic<int64_t> sys_at_{0};
 };
 

@@ -69,7 +69,7 @@ class StateStore {
   // Writes the parts atomically and moves position() to `position`; then the log up to it may be trimmed (the
   // driver does both, in that order). Range erases go first, then erases, then puts; parts never name the
   // same key.
-  virtual Result<void> write(std::vector<StateBatch> parts, Position position) = 0;
+  virtual Result<void> write(const std::vector<StateBatch>& parts, Position position) = 0;
 
   // Calls `row` for each row whose key is in [from, to) in key order ("" as `to`: to the end) until it
   // returns false. The views live for the call only.

@@ -146,7 +146,7 @@ class StoreContract : public ::testing::Test {
   void write(StateBatch batch, uint64_t position) {
     std::vector<StateBatch> parts;
     parts.push_back(std::move(batch));
-    const Result<void> written = state().write(std::move(parts), Position(position));
+    const Result<void> written = state().write(parts, Position(position));
     ASSERT_TRUE(written) << written.error().message;
   }
   OrderedLog& log() { return harness_.log(); }
@@ -427,7 +427,7 @@ TYPED_TEST_P(StoreContract, RangeErasesGoBeforeErasesBeforePutsInAllParts) {
   parts[0].puts.push_back({Table::inbox, key_of("c"), "new"});
   parts[0].erases.push_back({Table::inbox, key_of("e")});
   parts[1].range_erases.push_back({Table::inbox, key_of("b"), key_of("d")});
-  const Result<void> written = this->state().write(std::move(parts), Position(2));
+  const Result<void> written = this->state().write(parts, Position(2));
   ASSERT_TRUE(written) << written.error().message;
   EXPECT_EQ(rows(this->state(), Table::inbox),
             (std::vector<Row>{{key_of("a"), "old"}, {key_of("c"), "new"}, {key_of("d"), "old"}}));
@@ -475,7 +475,7 @@ TYPED_TEST_P(StoreContract, PartsOfOneWriteMayAddAndTakeBackTheSameMessage) {
   parts[0].messages.push_back({Position(1), -1, {}});
   parts[1].messages.push_back({Position(1), 2, message_of("x")});
   parts[2].messages.push_back({Position(1), 1, message_of("x")});
-  ASSERT_TRUE(this->state().write(std::move(parts), Position(1)));
+  ASSERT_TRUE(this->state().write(parts, Position(1)));
   const auto loaded = this->state().load_messages({Position(1)});
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(loaded->at(0)->payload, "x");

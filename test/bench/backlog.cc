@@ -48,7 +48,7 @@ Result<void> Backlog::make(const std::string& data_dir, const std::function<void
     std::vector<store::StateBatch> parts;
     parts.push_back(std::exchange(rows, {}));
     bytes = 0;
-    return state.write(std::move(parts), position);
+    return state.write(parts, position);
   };
 
   for (uint64_t i = 0; i < sessions; ++i) {

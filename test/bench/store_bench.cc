@@ -109,7 +109,7 @@ void commits(const std::string& path, uint32_t appenders, size_t records_per_bat
   while (seconds_since(begin) < seconds) {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     std::vector<StateBatch> parts(1);
-    (void)store->state().write(std::move(parts), store->state().position());
+    (void)store->state().write(parts, store->state().position());
     ++checkpoints;
   }
   load.running = false;
@@ -145,7 +145,7 @@ void fill(const std::string& path, uint64_t sessions, uint64_t messages) {
     std::vector<StateBatch> parts;
     parts.push_back(std::move(batch));
     batch = {};
-    if (const auto written = store->state().write(std::move(parts), Position(++position)); !written) {
+    if (const auto written = store->state().write(parts, Position(++position)); !written) {
       fmt::print(stderr, "{}\n", written.error().message);
       std::exit(1);
     }

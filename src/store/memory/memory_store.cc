@@ -11,7 +11,7 @@ Position MemoryStore::position() const {
   return disk_.image_.position;
 }
 
-Result<void> MemoryStore::write(std::vector<StateBatch> parts, Position position) {
+Result<void> MemoryStore::write(const std::vector<StateBatch>& parts, Position position) {
   {
     const std::lock_guard lock(mutex_);
     if (write_error_) return fail(*write_error_);

@@ -17,7 +17,7 @@ class MemoryStore : public StateStore {
   explicit MemoryStore(MemoryDisk& disk) : disk_(disk) {}
 
   Position position() const override;
-  Result<void> write(std::vector<StateBatch> parts, Position position) override;
+  Result<void> write(const std::vector<StateBatch>& parts, Position position) override;
   // The rows are copied first: `row` may write.
   Result<void> scan(
       Table table, std::string_view from, std::string_view to,

@@ -99,7 +99,7 @@ TEST_F(MemoryLogTest, CrashCanTakeBackWritesOfStateSinceTheLastCommit) {
     if (position == 1) batch.puts.push_back({Table::inbox, "i", "entry"});
     std::vector<StateBatch> parts;
     parts.push_back(std::move(batch));
-    ASSERT_TRUE(store.write(std::move(parts), Position(position)));
+    ASSERT_TRUE(store.write(parts, Position(position)));
   };
   write("one", 1, 1);
   write("two", -1, 2);

@@ -54,7 +54,7 @@ TEST(RocksState, MessageThatThousandsOfInboxesNameIsWrittenOnce) {
   std::vector<StateBatch> parts(2);
   const auto message = message_of(std::string(100'000, 'x'));
   for (int i = 0; i < 1000; ++i) parts[i % 2].messages.push_back({Position(5), 1, message});
-  ASSERT_TRUE(store->state().write(std::move(parts), Position(5)));
+  ASSERT_TRUE(store->state().write(parts, Position(5)));
   uintmax_t bytes = 0;
   for (const std::string& journal : files_in(data + "/db", "", ".log"))
     bytes += std::filesystem::file_size(journal);

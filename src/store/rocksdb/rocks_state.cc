@@ -16,7 +16,7 @@ namespace courier::store {
 
 using schema::Column;
 
-Result<void> RocksState::write(std::vector<StateBatch> parts, Position position) {
+Result<void> RocksState::write(const std::vector<StateBatch>& parts, Position position) {
   CHECK(position >= this->position());
   rocksdb::WriteBatch batch;
   {

@@ -22,7 +22,7 @@ class RocksState : public StateStore {
 
   Position position() const override { return Position(position_.load(std::memory_order_acquire)); }
   // An error means that nothing of it was written, and never will be.
-  Result<void> write(std::vector<StateBatch> parts, Position position) override;
+  Result<void> write(const std::vector<StateBatch>& parts, Position position) override;
   // What `row` gets stays as it was when the scan began.
   Result<void> scan(
       Table table, std::string_view from, std::string_view to,

@@ -59,7 +59,7 @@ inline std::string refusal(const std::string& data_dir) {
 inline Result<void> write_state(StateStore& state, StateBatch batch, uint64_t position) {
   std::vector<StateBatch> parts;
   parts.push_back(std::move(batch));
-  return state.write(std::move(parts), Position(position));
+  return state.write(parts, Position(position));
 }
 
 inline std::string read_bytes(const std::string& path) {
