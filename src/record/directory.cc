@@ -431,11 +431,10 @@ void Directory::take_dirty(RowSink& sink) {
       continue;
     }
     for (const uint64_t seq : dirty.entries) {
-      const auto it = dirty.group->entries.find(seq);
-      if (it == dirty.group->entries.end()) {
-        sink.erase_group_entry(dirty.id, seq);
+      if (const auto* item = dirty.group->entries.find(seq)) {
+        sink.put_group_entry(dirty.id, seq, item->entry);
       } else {
-        sink.put_group_entry(dirty.id, seq, it->second);
+        sink.erase_group_entry(dirty.id, seq);
       }
     }
   }

@@ -1,7 +1,6 @@
 #include "routing/shared_groups.h"
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 #include "base/check.h"
@@ -38,13 +37,10 @@ std::vector<SharedGroups::Group*> SharedGroups::groups_of(SessionId session) {
   return groups;
 }
 
-void SharedGroups::touch_entry(Group& group, uint64_t seq) {
+void SharedGroups::touch_entry(Group& group, Item& item) {
   touch(group);
-  if (seq >= group.seq_clean && !group.entries.contains(seq)) {
-    group.dirty_entries.erase(seq);
-  } else {
-    group.dirty_entries.insert(seq);
-  }
+  if (item.seq >= group.seq_clean || std::exchange(item.entry.listed, true)) return;
+  group.dirty_entries.push_back(item.seq);
 }
 
 void SharedGroups::touch_member(Group& group, SessionId session) {
@@ -52,49 +48,84 @@ void SharedGroups::touch_member(Group& group, SessionId session) {
   group.dirty_members.insert(session);
 }
 
-void SharedGroups::update_available(Group& group, SessionId session, const GroupMember& member) {
-  if (member.connected && !member.leaving && member.outstanding() < member.window) {
+void SharedGroups::update_available(Group& group, SessionId session, GroupMember& member) {
+  const bool available = member.connected && !member.leaving && member.outstanding() < member.window;
+  if (std::exchange(member.available, available) == available) return;
+  if (!available) {
+    group.spare_nodes.push_back(group.available.extract(session));
+  } else if (group.spare_nodes.empty()) {
     group.available.insert(session);
   } else {
-    group.available.erase(session);
+    group.spare_nodes.back().value() = session;
+    group.available.insert(std::move(group.spare_nodes.back()));
+    group.spare_nodes.pop_back();
   }
 }
 
+void SharedGroups::set_pending(Group& group, Item& item, bool pending) {
+  if (std::exchange(item.entry.pending, pending) == pending) return;
+  if (pending) {
+    group.pending_from = group.pending == 0 ? item.seq : std::min(group.pending_from, item.seq);
+    ++group.pending;
+  } else {
+    --group.pending;
+  }
+}
+
+// There is one.
+SharedGroups::Item& SharedGroups::oldest_pending(Group& group) {
+  auto item = group.entries.from(group.pending_from);
+  while (!item->entry.pending) ++item;
+  group.pending_from = item->seq;
+  return *item;
+}
+
 // The entry is held by nobody and somebody may have it.
-void SharedGroups::wait(Group& group, Entries::iterator entry) {
-  group.pending.insert(entry->first);
+void SharedGroups::wait(Group& group, Item& item) {
+  set_pending(group, item, true);
   ++group.queued;
-  group.queued_bytes += entry->second.message->cost();
+  group.queued_bytes += item.entry.message->cost();
   changed_queues_.insert(group.id);
 }
 
-void SharedGroups::stop_waiting(Group& group, Entries::iterator entry) {
-  group.pending.erase(entry->first);
-  if (entry->second.member) return;
+void SharedGroups::stop_waiting(Group& group, Item& item) {
+  set_pending(group, item, false);
+  if (item.entry.member) return;
   --group.queued;
-  group.queued_bytes -= entry->second.message->cost();
+  group.queued_bytes -= item.entry.message->cost();
   changed_queues_.insert(group.id);
+}
+
+void SharedGroups::hold(SessionId session, GroupMember& member, Item& item) {
+  item.entry.member = session;
+  item.entry.place = static_cast<uint32_t>(member.held.size());
+  member.held.push_back(item.seq);
 }
 
 // Afterwards the entry is held by nobody and is not pending.
-void SharedGroups::let_go(Group& group, Entries::iterator entry) {
-  const SessionId session = std::exchange(entry->second.member, SessionId());
-  group.pending.erase(entry->first);
+void SharedGroups::let_go(Group& group, Item& item) {
+  const SessionId session = std::exchange(item.entry.member, SessionId());
+  set_pending(group, item, false);
   GroupMember& member = group.members.at(session);
-  member.held.erase(entry->first);
+  const uint64_t last = member.held.back();
+  if (last != item.seq) {
+    member.held[item.entry.place] = last;
+    group.entries.find(last)->entry.place = item.entry.place;
+  }
+  member.held.pop_back();
   update_available(group, session, member);
   if (member.leaving && member.held.empty()) erase_member(group, session);
 }
 
-void SharedGroups::erase_entry(Group& group, Entries::iterator entry) {
-  const uint64_t seq = entry->first;
-  group.entries.erase(entry);
-  touch_entry(group, seq);
+void SharedGroups::erase_entry(Group& group, Item& item) {
+  touch_entry(group, item);
+  group.entries.erase(item);
 }
 
 void SharedGroups::erase_member(Group& group, SessionId session) {
   group.members.erase(session);
   group.available.erase(session);
+  if (group.spare_nodes.size() > group.members.size()) group.spare_nodes.pop_back();
   touch_member(group, session);
   const auto groups = by_session_.find(session);
   groups->second.erase(group.id);
@@ -113,45 +144,41 @@ bool SharedGroups::cancel(GroupId group, uint64_t seq, SessionId member, GroupCh
   return true;
 }
 
-void SharedGroups::withdraw(const Group& group, const Entries::iterator& entry, GroupChanges& out) {
-  const SessionId holder = entry->second.member;
-  if (cancel(group.id, entry->first, holder, out)) return;
-  out.withdrawals.push_back({group.id, entry->first, entry->second.position, holder});
+void SharedGroups::withdraw(const Group& group, const Item& item, GroupChanges& out) {
+  const SessionId holder = item.entry.member;
+  if (cancel(group.id, item.seq, holder, out)) return;
+  out.withdrawals.push_back({group.id, item.seq, item.entry.position, holder});
 }
 
 // Somebody is available; the entry is pending, or new and not even that.
-void SharedGroups::assign(Group& group, Entries::iterator entry, GroupChanges& out) {
-  const auto [seq, position, message] =
-      std::tuple(entry->first, entry->second.position, entry->second.message);
-  if (entry->second.member) {
-    withdraw(group, entry, out);
-    let_go(group, entry);
-  } else if (group.pending.contains(seq)) {
-    stop_waiting(group, entry);
+void SharedGroups::assign(Group& group, Item& item, GroupChanges& out) {
+  GroupEntry& entry = item.entry;
+  if (entry.member) {
+    withdraw(group, item, out);
+    let_go(group, item);
+  } else if (entry.pending) {
+    stop_waiting(group, item);
   }
   auto chosen = group.available.upper_bound(group.last_served);
   if (chosen == group.available.end()) chosen = group.available.begin();
   const SessionId session = *chosen;
   GroupMember& member = group.members.at(session);
-  const mqtt::Qos qos = mqtt::lower(message->qos, member.options.qos);
+  const mqtt::Qos qos = mqtt::lower(entry.message->qos, member.options.qos);
   group.last_served = session;
-  out.assignments.push_back({group.id, seq, position, message, session, qos, member.subscription_identifier,
-                             member.options.retain_as_published});
+  out.assignments.push_back({group.id, item.seq, entry.position, entry.message, session, qos,
+                             member.subscription_identifier, member.options.retain_as_published});
   if (qos == mqtt::Qos::at_most_once) {
-    erase_entry(group, entry);
+    erase_entry(group, item);
     return;
   }
-  entry->second.member = session;
-  entry->second.qos = qos;
-  member.held.insert(seq);
+  hold(session, member, item);
+  entry.qos = qos;
   update_available(group, session, member);
-  touch_entry(group, seq);
+  touch_entry(group, item);
 }
 
 void SharedGroups::drain(Group& group, GroupChanges& out) {
-  while (!group.pending.empty() && !group.available.empty()) {
-    assign(group, group.entries.find(*group.pending.begin()), out);
-  }
+  while (group.pending > 0 && !group.available.empty()) assign(group, oldest_pending(group), out);
 }
 
 GroupId SharedGroups::subscribe(std::string_view mountpoint, std::string_view name, std::string_view filter,
@@ -204,11 +231,8 @@ bool SharedGroups::unsubscribe(std::string_view mountpoint, std::string_view nam
 void SharedGroups::set_connected(Group& group, SessionId session, GroupMember& member, bool connected) {
   member.connected = connected;
   for (const uint64_t seq : member.held) {
-    if (connected) {
-      group.pending.erase(seq);
-    } else if (group.entries.at(seq).qos == mqtt::Qos::at_least_once) {
-      group.pending.insert(seq);
-    }
+    Item& item = *group.entries.find(seq);
+    set_pending(group, item, !connected && item.entry.qos == mqtt::Qos::at_least_once);
   }
   update_available(group, session, member);
   touch_member(group, session);
@@ -244,20 +268,20 @@ void SharedGroups::session_ended(SessionId session, GroupChanges& out) {
   assigned_before_ = out.assignments.size();
   for (Group* group : groups_of(session)) {
     // One by one, since the last that a leaving member lets go ends its membership.
-    const std::set<uint64_t> held = group->members.at(session).held;
+    std::vector<uint64_t> held = group->members.at(session).held;
+    std::ranges::sort(held);
     for (const uint64_t seq : held) {
-      const auto entry = group->entries.find(seq);
-      const mqtt::Qos qos = entry->second.qos;
+      Item& item = *group->entries.find(seq);
       cancel(group->id, seq, session, out);
-      let_go(*group, entry);
-      if (qos == mqtt::Qos::exactly_once) {
+      let_go(*group, item);
+      if (item.entry.qos == mqtt::Qos::exactly_once) {
         // [MQTT-4.8.2-5]
-        out.drops.push_back({group->id, seq, entry->second.position, std::move(entry->second.message),
+        out.drops.push_back({group->id, seq, item.entry.position, std::move(item.entry.message),
                              GroupDropReason::session_ended});
-        erase_entry(*group, entry);
+        erase_entry(*group, item);
       } else {
-        wait(*group, entry);
-        touch_entry(*group, seq);
+        wait(*group, item);
+        touch_entry(*group, item);
       }
     }
     if (group->members.contains(session)) erase_member(*group, session);
@@ -268,10 +292,10 @@ void SharedGroups::session_ended(SessionId session, GroupChanges& out) {
 bool SharedGroups::end_if_deserted(Group& group, GroupChanges& out) {
   if (std::ranges::any_of(group.members, [](const auto& member) { return !member.second.leaving; }))
     return false;
-  for (auto& [seq, entry] : group.entries) {
-    if (entry.member) continue;  // its session's alone from now on
-    out.drops.push_back(
-        {group.id, seq, entry.position, std::move(entry.message), GroupDropReason::group_ended});
+  for (Item& item : group.entries) {
+    if (item.entry.member) continue;  // its session's alone from now on
+    out.drops.push_back({group.id, item.seq, item.entry.position, std::move(item.entry.message),
+                         GroupDropReason::group_ended});
   }
   while (!group.members.empty()) erase_member(group, group.members.begin()->first);
   changed_queues_.insert(group.id);
@@ -290,12 +314,12 @@ uint64_t SharedGroups::publish(GroupId id, Position position, mqtt::MessagePtr m
   Group* group = find_group(id);
   CHECK(group && message->qos != mqtt::Qos::at_most_once);
   const uint64_t seq = group->seq_next++;
-  const auto entry = group->entries.emplace(seq, GroupEntry{position, std::move(message), {}, {}}).first;
+  Item& item = group->entries.emplace(seq, GroupEntry{position, std::move(message), {}, {}});
   if (group->available.empty()) {
-    wait(*group, entry);
-    touch_entry(*group, seq);
+    wait(*group, item);
+    touch_entry(*group, item);
   } else {
-    assign(*group, entry, out);
+    assign(*group, item, out);
   }
   return seq;
 }
@@ -304,10 +328,10 @@ bool SharedGroups::acked(GroupId id, SessionId session, uint64_t seq, GroupChang
   assigned_before_ = out.assignments.size();
   Group* group = find_group(id);
   if (!group) return false;
-  const auto entry = group->entries.find(seq);
-  if (entry == group->entries.end() || entry->second.member != session || !session) return false;
-  let_go(*group, entry);
-  erase_entry(*group, entry);
+  Item* item = group->entries.find(seq);
+  if (!item || item->entry.member != session || !session) return false;
+  let_go(*group, *item);
+  erase_entry(*group, *item);
   drain(*group, out);
   return true;
 }
@@ -316,15 +340,15 @@ bool SharedGroups::dropped(GroupId id, uint64_t seq, GroupChanges& out) {
   assigned_before_ = out.assignments.size();
   Group* group = find_group(id);
   if (!group) return false;
-  const auto entry = group->entries.find(seq);
-  if (entry == group->entries.end()) return false;
-  if (entry->second.member) {
-    withdraw(*group, entry, out);
-    let_go(*group, entry);
+  Item* item = group->entries.find(seq);
+  if (!item) return false;
+  if (item->entry.member) {
+    withdraw(*group, *item, out);
+    let_go(*group, *item);
   } else {
-    stop_waiting(*group, entry);
+    stop_waiting(*group, *item);
   }
-  erase_entry(*group, entry);
+  erase_entry(*group, *item);
   drain(*group, out);
   return true;
 }
@@ -354,9 +378,10 @@ std::vector<uint64_t> SharedGroups::oldest_queued(GroupId id, size_t n) const {
   std::vector<uint64_t> oldest;
   const auto found = groups_.find(id);
   if (found == groups_.end()) return oldest;
-  for (const uint64_t seq : found->second.pending) {
-    if (oldest.size() == n) break;
-    if (!found->second.entries.at(seq).member) oldest.push_back(seq);
+  const Group& group = found->second;
+  const size_t all = std::min(n, group.queued);
+  for (auto item = group.entries.from(group.pending_from); oldest.size() < all; ++item) {
+    if (!item->entry.member) oldest.push_back(item->seq);
   }
   return oldest;
 }
@@ -367,13 +392,12 @@ std::vector<uint64_t> SharedGroups::excess(GroupId id, size_t count_max, size_t 
   if (found == groups_.end()) return oldest;
   const Group& group = found->second;
   size_t count = group.queued, bytes = group.queued_bytes;
-  for (auto seq = group.pending.begin(); seq != group.pending.end() && oldest.size() < n; ++seq) {
+  for (auto item = group.entries.from(group.pending_from); count > 0 && oldest.size() < n; ++item) {
     if (count <= count_max && bytes <= bytes_max) break;
-    const GroupEntry& entry = group.entries.at(*seq);
-    if (entry.member) continue;
-    oldest.push_back(*seq);
+    if (item->entry.member) continue;
+    oldest.push_back(item->seq);
     --count;
-    bytes -= entry.message->cost();
+    bytes -= item->entry.message->cost();
   }
   return oldest;
 }
@@ -389,7 +413,15 @@ std::vector<SharedGroups::Dirty> SharedGroups::take_dirty() {
     Dirty& dirty = all.emplace_back(Dirty{id, group, {}, {}});
     if (!group) continue;
     dirty.members.assign(group->dirty_members.begin(), group->dirty_members.end());
-    dirty.entries.assign(group->dirty_entries.begin(), group->dirty_entries.end());
+    dirty.entries = group->dirty_entries;
+    std::ranges::sort(dirty.entries);
+    for (const uint64_t seq : dirty.entries) {
+      if (Item* item = group->entries.find(seq)) item->entry.listed = false;
+    }
+    for (auto item = group->entries.from(group->seq_clean); item != group->entries.end(); ++item) {
+      dirty.entries.push_back(item->seq);
+    }
+    group->dirty = false;
     group->dirty_members.clear();
     group->dirty_entries.clear();
     group->seq_clean = group->seq_next;
@@ -406,19 +438,21 @@ void SharedGroups::restore(SharedGroup stored) {
   by_key_.emplace(key(group.mountpoint, group.name, group.filter), id);
   for (auto& [session, member] : group.members) {
     member.held.clear();
+    member.available = false;
     by_session_[session].insert(id);
   }
-  for (auto entry = group.entries.begin(); entry != group.entries.end(); ++entry) {
-    if (!entry->second.member) {
-      wait(group, entry);
+  for (Item& item : group.entries) {
+    const SessionId session = item.entry.member;
+    item.entry.pending = item.entry.listed = false;
+    if (!session) {
+      wait(group, item);
       continue;
     }
-    GroupMember& member = group.members.at(entry->second.member);
-    member.held.insert(entry->first);
-    if (!member.connected && entry->second.qos == mqtt::Qos::at_least_once)
-      group.pending.insert(entry->first);
+    GroupMember& member = group.members.at(session);
+    hold(session, member, item);
+    set_pending(group, item, !member.connected && item.entry.qos == mqtt::Qos::at_least_once);
   }
-  for (const auto& [session, member] : group.members) update_available(group, session, member);
+  for (auto& [session, member] : group.members) update_available(group, session, member);
   group.seq_clean = group.seq_next;
   group.stored = true;
 }

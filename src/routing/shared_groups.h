@@ -19,6 +19,8 @@
 //  1. A message is in the group until acked, dropped, or assigned at QoS 0; and then never again.
 //  2. It is held by no member or by one; who held it before has a Withdrawal.
 //  3. A message waits only while no connected member has room.
+//
+// A message that comes, is assigned and acknowledged allocates nothing here once the group has had as many.
 #pragma once
 
 #include <cstddef>
@@ -35,6 +37,7 @@
 #include "base/ids.h"
 #include "mqtt/message.h"
 #include "mqtt/packet.h"
+#include "routing/group_entries.h"
 #include "routing/group_id.h"
 #include "routing/match_result.h"
 
@@ -82,20 +85,14 @@ struct GroupChanges {
   bool empty() const { return withdrawals.empty() && assignments.empty() && drops.empty(); }
 };
 
-struct GroupEntry {
-  Position position;
-  mqtt::MessagePtr message;
-  SessionId member;  // who holds it; 0 = nobody
-  mqtt::Qos qos{};   // at which the member holds it
-};
-
 struct GroupMember {
   mqtt::SubscriptionOptions options;
   uint32_t subscription_identifier = 0;
   uint32_t window = 0;  // most messages held unacknowledged
   bool connected = false;
   bool leaving = false;
-  std::set<uint64_t> held;  // seqs
+  bool available = false;      // connected, not leaving, room in the window
+  std::vector<uint64_t> held;  // seqs, in no order
   uint32_t outstanding() const { return static_cast<uint32_t>(held.size()); }
 };
 
@@ -106,7 +103,7 @@ struct SharedGroup {
   uint64_t seq_next = 1;
   SessionId last_served;  // where round robin stands
   std::map<SessionId, GroupMember> members;
-  std::map<uint64_t, GroupEntry> entries;  // by seq
+  GroupEntries entries;
 };
 
 class SharedGroups {
@@ -174,35 +171,44 @@ class SharedGroups {
 
  private:
   struct Group : SharedGroup {
-    std::set<SessionId> available;  // connected, not leaving, room in the window
+    std::set<SessionId> available;                            // members that are
+    std::vector<std::set<SessionId>::node_type> spare_nodes;  // of it, from members that had no room
     // Entries that may be given to somebody: held by nobody, or QoS 1 and held by a member that is not
-    // connected. Empty whenever `available` is not.
-    std::set<uint64_t> pending;
-    size_t queued = 0;  // entries held by nobody
+    // connected. None whenever somebody is available.
+    size_t pending = 0;
+    uint64_t pending_from = 1;  // none before it is
+    size_t queued = 0;          // entries held by nobody
     size_t queued_bytes = 0;
-    std::set<uint64_t> dirty_entries;
+    // Entries before seq_clean that changed or went. All from there on are dirty: they never were listed.
+    std::vector<uint64_t> dirty_entries;
+    uint64_t seq_clean = 0;
     std::set<SessionId> dirty_members;
-    uint64_t seq_clean = 0;  // entries from here on were never listed as dirty
-    bool stored = false;     // the group itself was
+    bool dirty = false;   // among dirty_
+    bool stored = false;  // the group itself was
   };
-  using Entries = std::map<uint64_t, GroupEntry>;
+  using Item = GroupEntries::Item;
 
   static std::string key(std::string_view mountpoint, std::string_view name, std::string_view filter);
   Group* find_group(GroupId id);
   std::vector<Group*> groups_of(SessionId session);
-  void touch(Group& group) { dirty_.insert(group.id); }
-  void touch_entry(Group& group, uint64_t seq);
+  void touch(Group& group) {
+    if (!std::exchange(group.dirty, true)) dirty_.insert(group.id);
+  }
+  void touch_entry(Group& group, Item& item);
   void touch_member(Group& group, SessionId session);
-  void update_available(Group& group, SessionId session, const GroupMember& member);
+  static void update_available(Group& group, SessionId session, GroupMember& member);
+  static void set_pending(Group& group, Item& item, bool pending);
+  static Item& oldest_pending(Group& group);
   void set_connected(Group& group, SessionId session, GroupMember& member, bool connected);
-  void wait(Group& group, Entries::iterator entry);
-  void stop_waiting(Group& group, Entries::iterator entry);
-  void withdraw(const Group& group, const Entries::iterator& entry, GroupChanges& out);
+  void wait(Group& group, Item& item);
+  void stop_waiting(Group& group, Item& item);
+  void withdraw(const Group& group, const Item& item, GroupChanges& out);
   bool cancel(GroupId group, uint64_t seq, SessionId member, GroupChanges& out);
-  void assign(Group& group, Entries::iterator entry, GroupChanges& out);
+  void assign(Group& group, Item& item, GroupChanges& out);
   void drain(Group& group, GroupChanges& out);
-  void let_go(Group& group, Entries::iterator entry);
-  void erase_entry(Group& group, Entries::iterator entry);
+  static void hold(SessionId session, GroupMember& member, Item& item);
+  void let_go(Group& group, Item& item);
+  void erase_entry(Group& group, Item& item);
   void erase_member(Group& group, SessionId session);
   bool end_if_deserted(Group& group, GroupChanges& out);
 
