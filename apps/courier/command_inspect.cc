@@ -181,8 +181,8 @@ int sessions(const Inspection& store, const InspectFlags& flags) {
     const auto session = session_of(key, value);
     if (!session) return fail(session.error());
     return listing.add(to_json(*session),
-                       {session_text(session->id), session->mountpoint, session->client_id, session->username,
-                        std::string(mqtt::name(session->version)),
+                       {session_text(session->id), session->mountpoint.str(), session->client_id.str(),
+                        session->username.str(), std::string(mqtt::name(session->version)),
                         session->connected ? "connected" : "offline", since(*session), expiry(*session),
                         std::to_string(session->inbox.count()), byte_count(session->inbox.bytes())});
   });

@@ -62,6 +62,7 @@ class BasicText {
 
   bool operator==(const BasicText& other) const { return view() == other.view(); }
   bool operator==(std::string_view other) const { return view() == other; }
+  bool operator==(const std::string& other) const { return view() == other; }
   bool operator==(const char* other) const { return view() == other; }
   friend std::ostream& operator<<(std::ostream& out, const BasicText& text) { return out << text.view(); }
 
