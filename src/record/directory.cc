@@ -45,8 +45,9 @@ Directory::Directory(uint64_t hash_seed, size_t shard_count)
       delivery_of_shard_(shard_count, -1) {}
 
 std::optional<Subscriptions> Directory::subscriptions(SessionId session) const {
-  const auto it = by_session_.find(session);
-  if (it == by_session_.end()) return std::nullopt;
+  const Kept& kept = session.ephemeral() ? ephemeral_ : stored_;
+  const auto it = kept.find(session);
+  if (it == kept.end()) return std::nullopt;
   return it->second.get();
 }
 
@@ -141,9 +142,7 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
       for (const SessionId member : members) self.index_.set_connected(member, false);
       // Also those that only owe a group an answer: they unsubscribed. Their ids come again in the next run.
       std::set<SessionId> ending;
-      for (const auto& [id, subscriptions] : self.by_session_) {
-        if (id.ephemeral()) ending.insert(id);
-      }
+      for (const auto& [id, subscriptions] : self.ephemeral_) ending.insert(id);
       std::ranges::copy_if(members, std::inserter(ending, ending.end()), &SessionId::ephemeral);
       for (const SessionId ephemeral : ending) self.end_session(ephemeral);
       for (auto& items : out) items.push_back(NodeDownItem{r.last_clock});
@@ -210,7 +209,8 @@ size_t Directory::route(const Publish& publish, Position position, FeedItems& ou
 
 void Directory::subscribe(Subscribe&& record, Position position, WallMs clock, FeedItems& out) {
   const SessionId session = record.by.session;
-  Subscriptions mine = by_session_[session].take();
+  PackedSubscriptions& kept = kept_of(session)[session];
+  Subscriptions mine = kept.take();
   mine.mountpoint = record.mountpoint;
   const std::string mountpoint = record.mountpoint;
   std::vector<bool> existed;
@@ -236,7 +236,7 @@ void Directory::subscribe(Subscribe&& record, Position position, WallMs clock, F
   if (!session.ephemeral()) dirty_subscriptions_.insert(session);
   count();
   const auto total = static_cast<uint32_t>(mine.filters.size());
-  by_session_[session].set(std::move(mine));
+  kept.set(std::move(mine));
 
   // The item comes first, so that the client has its SUBACK before; the walks are known only afterwards.
   // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]; a shared subscription gets none.
@@ -285,12 +285,10 @@ bool Directory::send_retained(SessionId session, std::string_view mountpoint, se
 
 std::vector<session::RetainedWalk> Directory::go_on_with_retained(const RetainedNext& record,
                                                                   FeedItems& out) {
-  const auto mine = by_session_.find(record.session);
+  Kept& kept = kept_of(record.session);
+  const auto mine = kept.find(record.session);
   // Unsubscribed meanwhile. [MQTT-3.10.4-2]
-  if (mine == by_session_.end()) return {};
-  const Subscriptions known = mine->second.get();
-  if (std::ranges::find(known.filters, record.filter, &Subscription::filter) == known.filters.end())
-    return {};
+  if (mine == kept.end() || !mine->second.has(record.filter)) return {};
   std::vector<session::RetainedWalk> walks;
   walks.push_back(
       {record.filter, record.options, record.subscription_identifier, record.since, record.after});
@@ -302,9 +300,10 @@ std::vector<session::RetainedWalk> Directory::go_on_with_retained(const Retained
 void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs clock, FeedItems& out) {
   const SessionId session = record.by.session;
   std::vector<bool> existed;
-  const auto mine = by_session_.find(session);
+  Kept& kept = kept_of(session);
+  const auto mine = kept.find(session);
   Subscriptions known;
-  if (mine != by_session_.end()) known = mine->second.take();
+  if (mine != kept.end()) known = mine->second.take();
   for (const std::string& filter : record.filters) {
     existed.push_back(index_.remove(record.mountpoint, filter, session));
     if (const auto shared = mqtt::parse_shared(filter)) {
@@ -316,9 +315,9 @@ void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs cloc
     }
   }
   const auto total = static_cast<uint32_t>(known.filters.size());
-  if (mine != by_session_.end()) {
+  if (mine != kept.end()) {
     if (total == 0) {
-      by_session_.erase(mine);
+      kept.erase(mine);
     } else {
       mine->second.set(std::move(known));
     }
@@ -330,11 +329,12 @@ void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs cloc
 }
 
 void Directory::end_session(SessionId session) {
-  const auto mine = by_session_.find(session);
-  if (mine != by_session_.end()) {
+  Kept& kept = kept_of(session);
+  const auto mine = kept.find(session);
+  if (mine != kept.end()) {
     const Subscriptions known = mine->second.take();
     for (const Subscription& s : known.filters) index_.remove(known.mountpoint, s.filter, session);
-    by_session_.erase(mine);
+    kept.erase(mine);
     if (!session.ephemeral()) dirty_subscriptions_.insert(session);
   }
   groups_.session_ended(session, changes_);
@@ -407,8 +407,8 @@ void Directory::count() {
 
 void Directory::take_dirty(RowSink& sink) {
   for (const SessionId session : dirty_subscriptions_) {
-    const auto it = by_session_.find(session);
-    if (it == by_session_.end()) {
+    const auto it = stored_.find(session);
+    if (it == stored_.end()) {
       sink.erase_subscriptions(session);
     } else {
       sink.put_subscriptions(session, it->second.get());
@@ -445,7 +445,7 @@ void Directory::restore(SessionId session, Subscriptions subscriptions) {
     if (mqtt::is_shared(s.filter)) continue;  // its group brings it
     index_.add(subscriptions.mountpoint, s.filter, {session, s.options, s.subscription_identifier});
   }
-  by_session_[session].set(std::move(subscriptions));
+  kept_of(session)[session].set(std::move(subscriptions));
   count();
 }
 
@@ -463,7 +463,7 @@ void Directory::restore(routing::SharedGroup group) {
     index_.add(group.mountpoint, filter, {session, member.options, member.subscription_identifier},
                {group.id, member.connected});
     if (!session.ephemeral()) continue;
-    PackedSubscriptions& kept = by_session_[session];
+    PackedSubscriptions& kept = ephemeral_[session];
     Subscriptions mine = kept.take();
     mine.mountpoint = group.mountpoint;
     mine.filters.push_back({filter, member.options, member.subscription_identifier});

@@ -151,8 +151,11 @@ class Directory {
   routing::SubscriptionIndex index_;
   routing::RetainedIndex retained_;
   routing::SharedGroups groups_;
-  // None is empty.
-  boost::unordered_flat_map<SessionId, PackedSubscriptions, std::hash<SessionId>> by_session_;
+  // Of sessions with subscriptions. A crash ends the ephemeral ones, and may not have to look for them among
+  // millions of others.
+  using Kept = boost::unordered_flat_map<SessionId, PackedSubscriptions, std::hash<SessionId>>;
+  Kept stored_, ephemeral_;
+  Kept& kept_of(SessionId session) { return session.ephemeral() ? ephemeral_ : stored_; }
   std::set<SessionId> dirty_subscriptions_;
   std::set<std::pair<std::string, std::string>> volatile_;  // (mountpoint, topic) never stored
   std::vector<routing::GroupDrop> group_drops_;

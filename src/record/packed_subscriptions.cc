@@ -1,7 +1,7 @@
 #include "record/packed_subscriptions.h"
 
+#include <algorithm>
 #include <cstring>
-#include <string_view>
 
 #include "base/check.h"
 
@@ -15,6 +15,13 @@ Subscriptions PackedSubscriptions::get() const {
   auto decoded = decode_subscriptions(std::string_view(block() + sizeof(size), size));
   CHECK(decoded);
   return *std::move(decoded);
+}
+
+bool PackedSubscriptions::has(std::string_view filter) const {
+  const auto named = [filter](const Subscriptions& all) {
+    return std::ranges::any_of(all.filters, [filter](const Subscription& s) { return s.filter == filter; });
+  };
+  return word_ & kList ? named(*list()) : named(get());
 }
 
 Subscriptions PackedSubscriptions::take() {

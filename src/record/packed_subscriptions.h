@@ -5,7 +5,8 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <string_view>
+#include <utility>
 
 #include "record/rows.h"
 
@@ -14,7 +15,6 @@ namespace courier::record {
 class PackedSubscriptions {
  public:
   PackedSubscriptions() = default;
-  explicit PackedSubscriptions(Subscriptions subscriptions) { set(std::move(subscriptions)); }
   PackedSubscriptions(PackedSubscriptions&& other) noexcept : word_(std::exchange(other.word_, 0)) {}
   PackedSubscriptions& operator=(PackedSubscriptions&& other) noexcept {
     std::swap(word_, other.word_);
@@ -23,6 +23,8 @@ class PackedSubscriptions {
   ~PackedSubscriptions() { clear(); }
 
   Subscriptions get() const;
+  // Takes none of them apart where there are many.
+  bool has(std::string_view filter) const;
   void set(Subscriptions subscriptions);
 
   // Takes them out to be changed; set() puts them back.

@@ -16,6 +16,8 @@ TEST(PackedSubscriptions, ComeBackAsTheyWereFewOrMany) {
     expected.filters.push_back({"a/" + std::to_string(i), {.qos = static_cast<mqtt::Qos>(i % 3)}, i * 1000});
     packed.set(expected);
     EXPECT_EQ(packed.get(), expected);
+    EXPECT_TRUE(packed.has("a/" + std::to_string(i)));
+    EXPECT_FALSE(packed.has("a/" + std::to_string(i + 1)));
   }
   PackedSubscriptions moved = std::move(packed);
   while (!expected.filters.empty()) {
