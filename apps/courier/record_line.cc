@@ -87,7 +87,7 @@ struct Facts {
                                                       : fmt::format(" expiry={}s", r.expiry_seconds);
     if (r.resume) text += " resume=" + session_text(r.resume);
     if (r.ends) text += " ends=" + session_text(r.ends);
-    if (r.will) text += fmt::format(" will={}", quoted_text(r.will->message->topic));
+    if (r.will.message) text += fmt::format(" will={}", quoted_text(r.will.message->topic));
     return text + mountpoint_of(r.mountpoint);
   }
   std::string operator()(const record::Detach& r) const {

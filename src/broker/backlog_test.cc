@@ -46,7 +46,9 @@ TEST(Backlog, CountsWhatIsLongInAMail) {
     return cost(items);
   };
   EXPECT_GE(cost_of(record::Delivery{{}, held, {}}), 1000u);
-  EXPECT_GE(cost_of(record::Delivery{{}, held, std::vector<record::Delivery::To>(100)}), 3000u);
+  record::Delivery to_many{{}, held, {}};
+  to_many.to.resize(100);
+  EXPECT_GE(cost_of(std::move(to_many)), 3000u);
   record::Dropped dropped;
   dropped.messages.resize(100);
   record::SessionRecord record;

@@ -114,7 +114,7 @@ class Connection {
   struct Held {
     mqtt::MessagePtr message;
     bool retain = false;
-    std::vector<uint32_t> subscription_identifiers;
+    std::unique_ptr<session::Entry::Extras> extras;
   };
 
   // --- from the client ---

@@ -101,7 +101,7 @@ void Shard::publish_will(Client& client) {
     message->expires_at = message->received_at + int64_t{will.message_expiry_seconds} * 1000;
   }
   metrics_.wills_published.add();
-  append(record::Publish{std::move(held), session.mountpoint, {session.id, session.attach}});
+  append(record::Publish{std::move(held), session.mountpoint.str(), {session.id, session.attach}});
 }
 
 }  // namespace courier::broker

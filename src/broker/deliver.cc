@@ -23,6 +23,12 @@ bool is_expired(const mqtt::Message& message, WallMs now) {
   return message.expires_at != 0 && message.expires_at <= now;
 }
 
+void name_subscriptions(mqtt::Delivery& delivery, const session::Entry::Extras* extras) {
+  if (!extras) return;
+  delivery.subscription_identifiers = extras->subscription_identifiers.data();
+  delivery.subscription_identifier_count = extras->subscription_identifiers.size();
+}
+
 // A topic alias adds three bytes to the properties.
 constexpr size_t kAliasBytes = 3;
 
@@ -47,7 +53,7 @@ AliasesOut::Use AliasesOut::use(std::string_view topic, uint16_t maximum) {
 }
 
 void Shard::send_qos0(Connection& connection, const mqtt::MessagePtr& message, bool retain,
-                      const std::vector<uint32_t>& identifiers) {
+                      const session::Entry::Extras* extras) {
   const WallMs now = this->now();
   const auto dropped = [&](Counter& reason) {
     ++connection.dropped;
@@ -58,8 +64,7 @@ void Shard::send_qos0(Connection& connection, const mqtt::MessagePtr& message, b
   mqtt::Delivery delivery;
   delivery.retain = retain;
   delivery.message_expiry_seconds = seconds_left(*message, now);
-  delivery.subscription_identifiers = identifiers.data();
-  delivery.subscription_identifier_count = identifiers.size();
+  name_subscriptions(delivery, extras);
   const size_t size = mqtt::encoded_size(*message, delivery, connection.version);
   if (size > connection.maximum_packet_size) return dropped(metrics_.dropped.too_large);  // [MQTT-3.1.2-25]
   if (connection.topic_alias_maximum > 0 && size + kAliasBytes <= connection.maximum_packet_size) {
@@ -90,7 +95,7 @@ void Shard::release_held(Connection& connection) {
   if (!extra) return;
   extra->held_bytes = 0;
   for (const Connection::Held& held : std::exchange(extra->held, {})) {
-    send_qos0(connection, held.message, held.retain, held.subscription_identifiers);
+    send_qos0(connection, held.message, held.retain, held.extras.get());
   }
 }
 
@@ -102,10 +107,7 @@ bool Shard::transmit(Connection& connection, uint64_t seq, session::Entry& entry
   delivery.retain = entry.retain;
   delivery.packet_id = session::packet_id_of(seq);
   delivery.message_expiry_seconds = seconds_left(message, now());
-  if (entry.extras) {
-    delivery.subscription_identifiers = entry.extras->subscription_identifiers.data();
-    delivery.subscription_identifier_count = entry.extras->subscription_identifiers.size();
-  }
+  name_subscriptions(delivery, entry.extras.get());
   const size_t size = mqtt::encoded_size(message, delivery, connection.version);
   if (size > connection.maximum_packet_size) return false;
   if (connection.topic_alias_maximum > 0 && size + kAliasBytes <= connection.maximum_packet_size) {
@@ -203,7 +205,7 @@ void Shard::ask_for_retained(Connection& connection) {
   if (client.session.inbox.count() > connection.window) return;
   client.walk_pending = true;
   const session::RetainedWalk& walk = client.session.walks->front();
-  append(record::RetainedNext{client.session.id, client.session.mountpoint, walk.filter, walk.options,
+  append(record::RetainedNext{client.session.id, client.session.mountpoint.str(), walk.filter, walk.options,
                               walk.subscription_identifier, walk.since, walk.after});
 }
 

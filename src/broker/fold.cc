@@ -9,6 +9,7 @@
 namespace courier::broker {
 
 using mqtt::ReasonCode;
+using Walks = std::vector<session::RetainedWalk>;
 
 void Shard::fold(record::FeedItem& item) {
   struct Visitor {
@@ -111,20 +112,20 @@ struct Shard::RecordFold {
   }
   void operator()(record::Subscribe& r) const {
     to(r.by.session, [&](Client& c) {
-      c.session.subscription_count = item.subscription_count;
+      c.session.subscription_count = item.answer->subscription_count;
       for (const record::Subscribe::Entry& entry : r.entries) c.filters.insert(filter_hash(entry.filter));
-      record::subscribed(c.session, std::move(item.walks));
+      record::subscribed(c.session, std::move(item.answer->walks));
     });
   }
   void operator()(record::Unsubscribe& r) const {
     to(r.by.session, [&](Client& c) {
-      c.session.subscription_count = item.subscription_count;
+      c.session.subscription_count = item.answer->subscription_count;
       for (size_t i = 0; i < r.filters.size(); ++i) {
-        if (item.existed[i]) c.filters.erase(filter_hash(r.filters[i]));
+        if (item.answer->existed[i]) c.filters.erase(filter_hash(r.filters[i]));
       }
       if (!c.connection) return;
       std::vector<ReasonCode> reasons;
-      for (const bool existed : item.existed) {
+      for (const bool existed : item.answer->existed) {
         reasons.push_back(existed ? ReasonCode::success : ReasonCode::no_subscription_existed);
       }
       c.connection->extra.make().unsubscribed.push_back(std::move(reasons));
@@ -185,7 +186,7 @@ struct Shard::RecordFold {
   void operator()(record::RetainedNext& r) const {
     to(r.session, [&](Client& c) {
       c.walk_pending = false;
-      record::fold(c.session, r, std::move(item.walks));
+      record::fold(c.session, r, item.answer ? std::move(item.answer->walks) : Walks());
     });
   }
   // Not about one session.
@@ -227,9 +228,9 @@ void Shard::receive(record::Delivery& delivery) {
       if (!client->connection) {
         metrics_.dropped.not_connected.add();
       } else if (client->connection->subacks_pending > 0) {
-        hold(*client->connection, {delivery.message, to.retain, std::move(to.subscription_identifiers)});
+        hold(*client->connection, {delivery.message, to.retain, std::move(to.extras)});
       } else {
-        send_qos0(*client->connection, delivery.message, to.retain, to.subscription_identifiers);
+        send_qos0(*client->connection, delivery.message, to.retain, to.extras.get());
       }
       continue;
     }
@@ -237,7 +238,7 @@ void Shard::receive(record::Delivery& delivery) {
     {
       const QueueCount count(metrics_, client->session.inbox);
       record::receive(client->session, {delivery.position, delivery.message, to.qos, to.retain, to.sole,
-                                        to.origin, to.subscription_identifiers});
+                                        std::move(to.extras)});
     }
     after_fold(*client, was_dirty);
     if (!acting_) continue;

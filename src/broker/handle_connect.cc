@@ -196,15 +196,14 @@ void Shard::attach(Connection& connection) {
                                 : session.will_due_at() <= out_.clock.wall_ms();
     if (session.will && (ends || due)) publish_will(*client);
   }
-  attach.mountpoint = connection.identity.mountpoint;
-  attach.client_id = connection.client_id.view();
-  attach.username = connection.identity.username.view();
+  attach.mountpoint = connection.identity.mountpoint.str();
+  attach.client_id = connection.client_id;
+  attach.username = connection.identity.username;
   attach.version = request.version;
   attach.expiry_seconds = request.expiry_seconds;
   attach.window = std::min(request.receive_maximum, out_.limits.inflight_max);
   if (request.will) {
-    attach.will = record::Will{request.will->message, request.will->delay_seconds,
-                               request.will->message_expiry_seconds};
+    attach.will = {request.will->message, request.will->delay_seconds, request.will->message_expiry_seconds};
   }
   changing_[key] = {connection.id, {}};
   connection.state = Connection::State::attaching;

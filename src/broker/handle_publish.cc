@@ -158,7 +158,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
     return;
   }
   ++on_their_way;
-  record::Publish record{message, connection.identity.mountpoint, {}};
+  record::Publish record{message, connection.identity.mountpoint.str(), {}};
   if (!promises) {
     append(std::move(record), Uncount{connection.id});
     return;
@@ -228,12 +228,8 @@ bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& messa
   }
   // One mail a shard; the own one's is handled at once.
   const auto add = [&](SessionId session, Qos granted, bool retain, std::span<const uint32_t> identifiers) {
-    direct_[session.hash() % shard_count_].to.push_back({session,
-                                                         mqtt::lower(message->qos, granted),
-                                                         retain,
-                                                         false,
-                                                         {},
-                                                         {identifiers.begin(), identifiers.end()}});
+    direct_[session.hash() % shard_count_].to.push_back(
+        {session, mqtt::lower(message->qos, granted), retain, false, record::extras_of(identifiers)});
   };
   for (const auto& receiver : match_.receivers()) {
     add(receiver.session, receiver.qos, receiver.retain_as_published && message->retain,

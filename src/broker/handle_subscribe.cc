@@ -78,7 +78,7 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
     return;
   }
   record.by = {client.session.id, connection.attach};
-  record.mountpoint = connection.identity.mountpoint;
+  record.mountpoint = connection.identity.mountpoint.str();
   record.subscription_identifier = packet.subscription_identifier.value_or(0);
   record.window = connection.window;
   client.subscribed = true;
@@ -90,7 +90,7 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
 
 void Shard::handle(Connection& connection, const mqtt::Unsubscribe& packet) {
   record::Unsubscribe record{{connection.client->session.id, connection.attach},
-                             connection.identity.mountpoint,
+                             connection.identity.mountpoint.str(),
                              {packet.filters.begin(), packet.filters.end()}};
   append(std::move(record), ToUnsuback{connection.id, packet.packet_id});
 }

@@ -266,12 +266,13 @@ void Shard::want_limits(Client& client) {
 }
 
 void Shard::enforce_wanted_limits() {
-  for (const SessionId id : std::exchange(limits_list_, {})) {
-    Client* client = find(id);
+  for (size_t i = 0; i < limits_list_.size(); ++i) {  // more may be wanted meanwhile
+    Client* client = find(limits_list_[i]);
     if (!client) continue;
     client->limits_wanted = false;
     enforce_limits(*client);
   }
+  limits_list_.clear();
 }
 
 void Shard::enforce_limits(Client& client) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -15,6 +16,15 @@
 namespace courier::broker {
 
 class Shard;
+
+// Takes a list that goes on its way; the next will be about as long, and finds its room made. Growing step by
+// step would move each element once more.
+template <typename List>
+List take_list(List& list) {
+  List next;
+  next.reserve(list.size());
+  return std::exchange(list, std::move(next));
+}
 
 // What one burst of committed batches means for this shard, in log order.
 struct FeedMail {

@@ -256,7 +256,7 @@ void Node::post_items(std::vector<std::vector<FeedMail::Back>> back) {
     if (items_[s].empty() && back[s].empty()) continue;
     const uint64_t bytes = cost(items_[s]);
     shared_.backlog.posted(s, bytes);
-    post_.post(s, FeedMail{burst_, std::exchange(items_[s], {}), std::move(back[s]), bytes});
+    post_.post(s, FeedMail{burst_, take_list(items_[s]), std::move(back[s]), bytes});
   }
   shared_.bursts_posted.store(burst_, std::memory_order_release);
 }

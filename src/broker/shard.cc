@@ -209,9 +209,9 @@ void Shard::end_turn() {
   if (!batch_.empty()) {
     const uint64_t ticket = next_ticket_++;
     const size_t bytes = batch_bytes();
-    in_log_.push_back({ticket, bytes, out_.clock.mono_ns(), std::exchange(batch_pending_, {})});
+    in_log_.push_back({ticket, bytes, out_.clock.mono_ns(), take_list(batch_pending_)});
     in_log_bytes_ += bytes;
-    out_.log.append({index_, ticket, std::exchange(batch_, {}), std::exchange(batch_encoded_, {})});
+    out_.log.append({index_, ticket, take_list(batch_), take_list(batch_encoded_)});
   }
   if (!paused_.empty() && in_log_bytes_ <= out_.limits.uncommitted_bytes_max / 2 &&
       !out_.shared.backlog.wait(index_)) {

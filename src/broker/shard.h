@@ -225,8 +225,9 @@ class Shard {
   void erase_client(Client& client);
 
   // --- deliver.cc: what goes out ---
+  // `extras`: null when there are none.
   void send_qos0(Connection& connection, const mqtt::MessagePtr& message, bool retain,
-                 const std::vector<uint32_t>& identifiers);
+                 const session::Entry::Extras* extras);
   // False: the connection's maximum packet size forbids it.
   bool transmit(Connection& connection, uint64_t seq, session::Entry& entry);
   void ask_to_send(Connection& connection);

@@ -196,12 +196,11 @@ void put_body(std::string& out, const Attach& record) {
   put(out, static_cast<uint8_t>(record.version));
   put_varint(out, record.expiry_seconds);
   put_varint(out, record.window);
-  put(out, static_cast<uint8_t>(record.will ? 1 : 0));
-  if (!record.will) return;
-  CHECK(record.will->message);
-  put_varint(out, record.will->delay_seconds);
-  put_varint(out, record.will->message_expiry_seconds);
-  encode_message(out, *record.will->message);
+  put(out, static_cast<uint8_t>(record.will.message ? 1 : 0));
+  if (!record.will.message) return;
+  put_varint(out, record.will.delay_seconds);
+  put_varint(out, record.will.message_expiry_seconds);
+  encode_message(out, *record.will.message);
 }
 void put_body(std::string& out, const Detach& record) {
   put(out, record.of);
@@ -435,7 +434,7 @@ Attach take_attach(Reader& in) {
   record.expiry_seconds = in.number<uint32_t>();
   record.window = in.number<uint16_t>();
   if (in.byte_to(1) == 1) {
-    Will& will = record.will.emplace();
+    Will& will = record.will;
     will.delay_seconds = in.number<uint32_t>();
     will.message_expiry_seconds = in.number<uint32_t>();
     will.message = in.message();

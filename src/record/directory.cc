@@ -31,12 +31,35 @@ SessionId session_of(const Record& record) {
   return std::visit(Visitor{}, record);
 }
 
+// No identifier is 0. [MQTT-3.8.2.1.2]
+std::span<const uint32_t> listed(const uint32_t& identifier) {
+  return {&identifier, identifier != 0 ? 1u : 0u};
+}
+
+Delivery to_one(Position position, mqtt::MessagePtr message, Delivery::To to) {
+  Delivery delivery{position, std::move(message), {}};
+  delivery.to.push_back(std::move(to));
+  return delivery;
+}
+
+std::unique_ptr<SessionRecord::Answer> answer(std::vector<bool> existed, uint32_t subscription_count) {
+  return std::make_unique<SessionRecord::Answer>(
+      SessionRecord::Answer{std::move(existed), subscription_count, {}});
+}
+
 uint64_t topic_hash(std::string_view mountpoint, std::string_view topic) {
   const std::hash<std::string_view> hash;
   return hash(mountpoint) * 0x9E3779B97F4A7C15ull ^ hash(topic);
 }
 
 }  // namespace
+
+std::unique_ptr<session::Entry::Extras> extras_of(std::span<const uint32_t> identifiers,
+                                                  session::GroupOrigin origin) {
+  if (identifiers.empty() && origin.group == 0) return nullptr;
+  return std::make_unique<session::Entry::Extras>(
+      session::Entry::Extras{{identifiers.begin(), identifiers.end()}, origin});
+}
 
 Directory::Directory(uint64_t hash_seed, size_t shard_count)
     : shard_count_(shard_count),
@@ -72,7 +95,7 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
         self.items_of(r.will_of.session, out).push_back(WillFired{r.will_of.session, r.will_of.attach});
       }
       if (r.message->retain) {
-        self.volatile_.erase({r.mountpoint, std::string(r.message->topic)});
+        self.volatile_.erase({r.mountpoint.str(), std::string(r.message->topic)});
         self.retained_.set(r.mountpoint, r.message, position);
         self.note_retained(r.mountpoint, r.message->topic);
         self.count();
@@ -152,8 +175,12 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
   std::visit(Visitor{*this, position, clock, out, reached, session, hand_on, walks}, record);
 
   if (hand_on) {
-    SessionRecord item{position, clock, std::move(record), {}, 0, std::move(walks)};
-    items_of(session, out).push_back(std::move(item));
+    auto& items = items_of(session, out);
+    items.push_back(SessionRecord{position, clock, std::move(record), nullptr});
+    if (!walks.empty()) {
+      std::get<SessionRecord>(items.back()).answer = answer({}, 0);
+      std::get<SessionRecord>(items.back()).answer->walks = std::move(walks);
+    }
   }
   emit_group_changes(out);
   return reached;
@@ -179,28 +206,19 @@ size_t Directory::route(const Publish& publish, Position position, FeedItems& ou
     return std::get<Delivery>(out[shard][static_cast<size_t>(delivery_of_shard_[shard])]);
   };
   for (const auto& receiver : match_.receivers()) {
-    const auto ids = match_.identifiers(receiver);
     to_shard(receiver.session)
-        .to.push_back({receiver.session,
-                       mqtt::lower(message.qos, receiver.qos),
-                       receiver.retain_as_published && message.retain,
-                       durable == 1,
-                       {},
-                       {ids.begin(), ids.end()}});
+        .to.push_back({receiver.session, mqtt::lower(message.qos, receiver.qos),
+                       receiver.retain_as_published && message.retain, durable == 1,
+                       extras_of(match_.identifiers(receiver))});
   }
   for (const auto& group : match_.groups()) {
     if (shared == routing::Shared::name_group) {
       groups_.publish(group.group, position, publish.message, changes_);
     } else if (group.member.session) {
-      std::vector<uint32_t> ids;
-      if (group.member.subscription_identifier) ids.push_back(group.member.subscription_identifier);
       to_shard(group.member.session)
-          .to.push_back({group.member.session,
-                         mqtt::Qos::at_most_once,
-                         group.member.options.retain_as_published && message.retain,
-                         false,
-                         {},
-                         std::move(ids)});
+          .to.push_back({group.member.session, mqtt::Qos::at_most_once,
+                         group.member.options.retain_as_published && message.retain, false,
+                         extras_of(listed(group.member.subscription_identifier))});
     }
   }
   std::fill(delivery_of_shard_.begin(), delivery_of_shard_.end(), -1);
@@ -211,8 +229,8 @@ void Directory::subscribe(Subscribe&& record, Position position, WallMs clock, F
   const SessionId session = record.by.session;
   PackedSubscriptions& kept = kept_of(session)[session];
   Subscriptions mine = kept.take();
-  mine.mountpoint = record.mountpoint;
-  const std::string mountpoint = record.mountpoint;
+  mine.mountpoint = record.mountpoint.str();
+  const Text mountpoint = record.mountpoint;
   std::vector<bool> existed;
   for (size_t i = 0; i < record.entries.size(); ++i) {
     const Subscribe::Entry& entry = record.entries[i];
@@ -250,29 +268,26 @@ void Directory::subscribe(Subscribe&& record, Position position, WallMs clock, F
   }
   auto& items = items_of(session, out);
   const size_t at = items.size();
-  items.push_back(SessionRecord{position, clock, std::move(record), std::move(existed), total, {}});
+  items.push_back(SessionRecord{position, clock, std::move(record), answer(std::move(existed), total)});
   RetainedPiece piece{.messages = 32, .bytes = 32 * 1024, .steps = 128};  // nobody has asked for them yet
   std::erase_if(walks, [&](session::RetainedWalk& walk) {
     return send_retained(session, mountpoint, walk, piece, out);
   });
-  std::get<SessionRecord>(items[at]).walks = std::move(walks);
+  std::get<SessionRecord>(items[at]).answer->walks = std::move(walks);
 }
 
 bool Directory::send_retained(SessionId session, std::string_view mountpoint, session::RetainedWalk& walk,
                               RetainedPiece& piece, FeedItems& out) {
   if (piece.messages == 0 || piece.bytes == 0) return false;
   auto& items = items_of(session, out);
-  std::vector<uint32_t> ids;
-  if (walk.subscription_identifier) ids.push_back(walk.subscription_identifier);
   auto stopped = retained_.match(
       mountpoint, walk.filter,
       [&](const routing::Retained& retained) {
         if (retained.position > walk.since) return true;
         if (walk.options.no_local && retained.message->publisher == session) return true;
-        items.push_back(Delivery{
-            retained.position,
-            retained.message,
-            {{session, mqtt::lower(retained.message->qos, walk.options.qos), true, false, {}, ids}}});
+        items.push_back(to_one(retained.position, retained.message,
+                               {session, mqtt::lower(retained.message->qos, walk.options.qos), true, false,
+                                extras_of(listed(walk.subscription_identifier))}));
         --piece.messages;
         piece.bytes -= std::min(piece.bytes, retained.message->cost());
         return piece.messages > 0 && piece.bytes > 0;
@@ -290,8 +305,8 @@ std::vector<session::RetainedWalk> Directory::go_on_with_retained(const Retained
   // Unsubscribed meanwhile. [MQTT-3.10.4-2]
   if (mine == kept.end() || !mine->second.has(record.filter)) return {};
   std::vector<session::RetainedWalk> walks;
-  walks.push_back(
-      {record.filter, record.options, record.subscription_identifier, record.since, record.after});
+  walks.push_back({record.filter.str(), record.options, record.subscription_identifier, record.since,
+                   record.after.str()});
   RetainedPiece piece;
   if (send_retained(record.session, record.mountpoint, walks.front(), piece, out)) walks.clear();
   return walks;
@@ -325,7 +340,7 @@ void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs cloc
   if (!session.ephemeral()) dirty_subscriptions_.insert(session);
   count();
   items_of(session, out)
-      .push_back(SessionRecord{position, clock, std::move(record), std::move(existed), total, {}});
+      .push_back(SessionRecord{position, clock, std::move(record), answer(std::move(existed), total)});
 }
 
 void Directory::end_session(SessionId session) {
@@ -358,15 +373,13 @@ void Directory::emit_group_changes(FeedItems& out) {
         .push_back(Withdrawn{withdrawal.member, {withdrawal.group.value, withdrawal.seq}});
   }
   for (auto& assignment : changes_.assignments) {
-    std::vector<uint32_t> ids;
-    if (assignment.subscription_identifier) ids.push_back(assignment.subscription_identifier);
     const bool retain = assignment.retain_as_published && assignment.message->retain;
     session::GroupOrigin origin;
     if (assignment.qos != mqtt::Qos::at_most_once) origin = {assignment.group.value, assignment.seq};
     items_of(assignment.member, out)
-        .push_back(Delivery{assignment.position,
-                            std::move(assignment.message),
-                            {{assignment.member, assignment.qos, retain, false, origin, std::move(ids)}}});
+        .push_back(to_one(assignment.position, std::move(assignment.message),
+                          {assignment.member, assignment.qos, retain, false,
+                           extras_of(listed(assignment.subscription_identifier), origin)}));
   }
   for (auto& drop : changes_.drops) group_drops_.push_back(std::move(drop));
   changes_.clear();
@@ -376,7 +389,7 @@ void Directory::set_volatile(std::string_view mountpoint, mqtt::MessagePtr messa
   volatile_.emplace(mountpoint, message->topic);
   retained_.set(mountpoint, message, Position(0));
   count();
-  route(Publish{std::move(message), std::string(mountpoint), {}}, Position(0), out);
+  route(Publish{std::move(message), mountpoint, {}}, Position(0), out);
 }
 
 // After a topic's retained message was set or removed.

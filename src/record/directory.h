@@ -13,10 +13,12 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include <boost/container/small_vector.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/striped_lock.h"
@@ -37,13 +39,16 @@ struct Delivery {
     mqtt::Qos qos{};
     bool retain = false;
     bool sole = false;
-    session::GroupOrigin origin;
-    std::vector<uint32_t> subscription_identifiers;
+    std::unique_ptr<session::Entry::Extras> extras;  // only where there are any
   };
   Position position;
   mqtt::MessagePtr message;
-  std::vector<To> to;
+  boost::container::small_vector<To, 1> to;
 };
+
+// Null where there is nothing to say.
+std::unique_ptr<session::Entry::Extras> extras_of(std::span<const uint32_t> identifiers,
+                                                  session::GroupOrigin origin = {});
 
 // A record of one session, to be folded by its shard. Retained messages that a SUBSCRIBE brings come as
 // Deliveries after it, those that a RETAINED_NEXT brings before it.
@@ -51,11 +56,13 @@ struct SessionRecord {
   Position position;
   WallMs clock = 0;
   Record record;
-  // Of a SUBSCRIBE or UNSUBSCRIBE: by entry, whether it was there before.
-  std::vector<bool> existed;
-  uint32_t subscription_count = 0;  // the session's, afterwards
-  // Of a SUBSCRIBE or RETAINED_NEXT: what is left of its retained messages.
-  std::vector<session::RetainedWalk> walks;
+  // What the directory says to a SUBSCRIBE, UNSUBSCRIBE or RETAINED_NEXT.
+  struct Answer {
+    std::vector<bool> existed;                 // by entry of the first two, whether it was there before
+    uint32_t subscription_count = 0;           // likewise; the session's, afterwards
+    std::vector<session::RetainedWalk> walks;  // of the first and the last: what is left to come
+  };
+  std::unique_ptr<Answer> answer;  // null for every other record
 };
 
 struct WillFired {

@@ -10,12 +10,12 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "base/ids.h"
+#include "base/text.h"
 #include "mqtt/message.h"
 #include "mqtt/packet.h"
 #include "routing/group_id.h"
@@ -44,7 +44,7 @@ struct SessionRef {
 
 struct Publish {
   mqtt::MessagePtr message;
-  std::string mountpoint;
+  Text mountpoint;
   SessionRef will_of;  // set when this is that session's will, fired; its session forgets the will
 };
 
@@ -55,7 +55,7 @@ struct Subscribe {
     bool operator==(const Entry&) const = default;
   };
   SessionRef by;
-  std::string mountpoint;
+  Text mountpoint;
   std::vector<Entry> entries;
   uint32_t subscription_identifier = 0;  // 0: none
   uint16_t window = 0;  // most messages of a shared group that may wait for this member's ack
@@ -64,7 +64,7 @@ struct Subscribe {
 
 struct Unsubscribe {
   SessionRef by;
-  std::string mountpoint;
+  Text mountpoint;
   std::vector<std::string> filters;
   bool operator==(const Unsubscribe&) const = default;
 };
@@ -81,11 +81,11 @@ inline constexpr uint32_t kNeverExpires = 0xFFFFFFFF;
 struct Attach {
   SessionId resume;  // the stored session it goes on with; 0: a new one
   SessionId ends;    // the stored session that this one replaces (clean start); 0: none
-  std::string mountpoint, client_id, username;
-  mqtt::Version version{};
+  Text mountpoint, client_id, username;
   uint32_t expiry_seconds = 0;  // session expiry interval; 0: ends with the connection
   uint16_t window = 0;          // most messages of a shared group that may wait for this member's ack
-  std::optional<Will> will;
+  mqtt::Version version{};
+  Will will;  // none if it has no message
 };
 
 // The connection of a session ended, or the session itself.
@@ -144,7 +144,7 @@ struct Expired {
   bool operator==(const Expired&) const = default;
 };
 struct RetainedExpired {
-  std::string mountpoint, topic;
+  Text mountpoint, topic;
   Position position;  // of the retained PUBLISH; a newer one stays
   bool operator==(const RetainedExpired&) const = default;
 };
@@ -153,11 +153,11 @@ struct RetainedExpired {
 // session::RetainedWalk.
 struct RetainedNext {
   SessionId session;
-  std::string mountpoint, filter;
+  Text mountpoint, filter;
   mqtt::SubscriptionOptions options;
   uint32_t subscription_identifier = 0;
   Position since;
-  std::string after;
+  Text after;
   bool operator==(const RetainedNext&) const = default;
 };
 
@@ -176,6 +176,8 @@ struct Feature {
 using Record =
     std::variant<Publish, Subscribe, Unsubscribe, Attach, Detach, Acked, Sent, Received, Completed, Qos2In,
                  Released, Dropped, Expired, RetainedExpired, RetainedNext, NodeDown, Feature>;
+// Each message takes two through the log, which moves them a few times.
+static_assert(sizeof(Record) <= 96);
 
 // The id of the session that an ATTACH at `position` creates.
 constexpr SessionId session_created_at(Position position, uint16_t hash) {

@@ -22,10 +22,11 @@ inline bool same(const Publish& a, const Publish& b) {
   return same(a.message, b.message) && a.mountpoint == b.mountpoint && a.will_of == b.will_of;
 }
 inline bool same(const Attach& a, const Attach& b) {
-  const bool wills = a.will && b.will ? same(a.will->message, b.will->message) &&
-                                            a.will->delay_seconds == b.will->delay_seconds &&
-                                            a.will->message_expiry_seconds == b.will->message_expiry_seconds
-                                      : a.will.has_value() == b.will.has_value();
+  const bool wills = a.will.message && b.will.message
+                         ? same(a.will.message, b.will.message) &&
+                               a.will.delay_seconds == b.will.delay_seconds &&
+                               a.will.message_expiry_seconds == b.will.message_expiry_seconds
+                         : !a.will.message == !b.will.message;
   return wills && a.resume == b.resume && a.ends == b.ends && a.mountpoint == b.mountpoint &&
          a.client_id == b.client_id && a.username == b.username && a.version == b.version &&
          a.expiry_seconds == b.expiry_seconds && a.window == b.window;
@@ -79,9 +80,9 @@ inline std::vector<std::pair<std::string, Record>> specimens() {
                 .mountpoint = "",
                 .client_id = "phone-1",
                 .username = "driver",
-                .version = mqtt::Version::v5,
                 .expiry_seconds = 86'400,
                 .window = 300,
+                .version = mqtt::Version::v5,
                 .will = {}};
   attach.will =
       Will{.message = mqtt::MessagePtr(will_message), .delay_seconds = 30, .message_expiry_seconds = 600};
@@ -105,9 +106,9 @@ inline std::vector<std::pair<std::string, Record>> specimens() {
                             .mountpoint = "m",
                             .client_id = "c",
                             .username = "",
-                            .version = mqtt::Version::v3_1_1,
                             .expiry_seconds = kNeverExpires,
                             .window = 0,
+                            .version = mqtt::Version::v3_1_1,
                             .will = {}}},
       {"detach", Detach{.of = by, .drops_will = true, .expiry_seconds = 3600, .sent_up_to = 13}},
       {"acked", step(Acked{})},
@@ -207,9 +208,9 @@ class RecordMaker {
                       .mountpoint = text(),
                       .client_id = text(),
                       .username = text(),
-                      .version = static_cast<mqtt::Version>(3 + random_() % 3),
                       .expiry_seconds = static_cast<uint32_t>(number(kNeverExpires)),
                       .window = static_cast<uint16_t>(number(0xFFFF)),
+                      .version = static_cast<mqtt::Version>(3 + random_() % 3),
                       .will = {}};
         if (flip()) {
           record.will = Will{message(), static_cast<uint32_t>(number(0xFFFFFFFF)),

@@ -15,9 +15,9 @@ bool is_void(const Session& session, const SessionRef& by) {
 }
 
 std::unique_ptr<const session::Will> will_of(const Attach& attach) {
-  if (!attach.will) return nullptr;
+  if (!attach.will.message) return nullptr;
   return std::make_unique<const session::Will>(
-      session::Will{attach.will->message, attach.will->delay_seconds, attach.will->message_expiry_seconds});
+      session::Will{attach.will.message, attach.will.delay_seconds, attach.will.message_expiry_seconds});
 }
 
 void apply(Session& session, const Attach& attach, Position position) {
@@ -71,7 +71,7 @@ bool step(Session& session, const InboxStep& record, session::Step to) {
 
 void begin(Session& session, const Attach& attach, Position position, uint16_t hash) {
   session.id = session_created_at(position, hash);
-  session.mountpoint = attach.mountpoint;
+  session.mountpoint = attach.mountpoint.view();
   session.client_id = attach.client_id;
   apply(session, attach, position);
 }
@@ -82,25 +82,20 @@ void resume(Session& session, const Attach& attach, Position position) {
   apply(session, attach, position);
 }
 
-uint64_t receive(Session& session, const Incoming& incoming) {
+uint64_t receive(Session& session, Incoming incoming) {
   session::Entry entry;
-  entry.message = incoming.message;
+  const auto bytes = static_cast<uint32_t>(incoming.message->cost());
+  entry.message = std::move(incoming.message);
   entry.position = incoming.position;
   entry.qos = incoming.qos;
   entry.retain = incoming.retain;
   entry.sole = incoming.sole;
-  if (!incoming.subscription_identifiers.empty() || incoming.origin.group) {
-    entry.extras = std::make_unique<session::Entry::Extras>();
-    entry.extras->subscription_identifiers.assign(incoming.subscription_identifiers.begin(),
-                                                  incoming.subscription_identifiers.end());
-    entry.extras->origin = incoming.origin;
-  }
+  entry.extras = std::move(incoming.extras);
+  const session::GroupOrigin origin = entry.origin();
   session.dirty = true;
   const uint64_t seq = session.inbox.push(std::move(entry));
-  if (incoming.origin.group) {
-    session.grouped.make().push_back(
-        {incoming.origin,
-         {seq, incoming.position, static_cast<uint32_t>(incoming.message->cost()), incoming.sole}});
+  if (origin.group) {
+    session.grouped.make().push_back({origin, {seq, incoming.position, bytes, incoming.sole}});
   }
   return seq;
 }

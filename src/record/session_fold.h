@@ -4,7 +4,7 @@
 // that is settled already) and then changes nothing. Owned by the session's shard.
 #pragma once
 
-#include <span>
+#include <memory>
 
 #include "record/record.h"
 #include "session/session.h"
@@ -18,8 +18,7 @@ struct Incoming {
   mqtt::Qos qos{};  // ≥ 1
   bool retain = false;
   bool sole = false;
-  session::GroupOrigin origin;
-  std::span<const uint32_t> subscription_identifiers;
+  std::unique_ptr<session::Entry::Extras> extras;
 };
 
 // A session that begins with this ATTACH (resume is 0).
@@ -28,7 +27,7 @@ void begin(session::Session& session, const Attach& attach, Position position, u
 void resume(session::Session& session, const Attach& attach, Position position);
 
 // Returns the sequence.
-uint64_t receive(session::Session& session, const Incoming& incoming);
+uint64_t receive(session::Session& session, Incoming incoming);
 
 // The session stays; whether it ends is the caller's to do (Detach::ends_session).
 bool fold(session::Session& session, const Detach& detach, WallMs clock);

@@ -19,8 +19,9 @@ class Fold : public ::testing::Test {
   InboxRef receive_shared(uint64_t group_seq) {
     const auto made = message(std::to_string(group_seq));
     const Position position(10 + group_seq);
-    const uint64_t seq =
-        receive(session, {position, made, mqtt::Qos::exactly_once, false, false, {7, group_seq}, {}});
+    const uint64_t seq = receive(
+        session, {position, made, mqtt::Qos::exactly_once, false, false,
+                  std::make_unique<session::Entry::Extras>(session::Entry::Extras{{}, {7, group_seq}})});
     return {seq, position, static_cast<uint32_t>(made->cost()), false, routing::GroupId(7), group_seq};
   }
   // What a start finds after a checkpoint: the header only.
