@@ -39,14 +39,14 @@ SHAPES = {
 KINDS = {"allocations": "allocations of ours", "system_calls": "system calls", "instructions": "instructions"}
 # At most so many per delivered message: our allocations, system calls, instructions.
 BOUNDS = {
-    "1:1 QoS 0": (1.02, 2.1, 2890),
-    "1:1 QoS 0, one pair alone": (1.02, 3.06, 3730),
-    "1:1 QoS 1, clean": (2.13, 4.1, 6060),
-    "1:1 QoS 1, stored": (3.9, 4.2, 11580),
-    "1→100 QoS 0": (0.015, 1.05, 990),
-    "1→100 QoS 1, clean": (1.11, 2.07, 3180),
-    "64→shared group of 8, QoS 0": (1.02, 1.17, 2640),
-    "64→shared group of 8, QoS 1": (4.5, 2.42, 11050),
+    "1:1 QoS 0": (1.02, 2.1, 2910),
+    "1:1 QoS 0, one pair alone": (1.02, 3.06, 3740),
+    "1:1 QoS 1, clean": (2.02, 4.1, 6040),
+    "1:1 QoS 1, stored": (2.28, 4.2, 10480),
+    "1→100 QoS 0": (0.015, 1.05, 1000),
+    "1→100 QoS 1, clean": (1.02, 2.07, 3165),
+    "64→shared group of 8, QoS 0": (1.02, 1.17, 2650),
+    "64→shared group of 8, QoS 1": (2.98, 2.42, 10010),
 }
 WARM_UP = 30
 ROUNDS = {"allocations": 100, "system_calls": 60, "instructions": 40}
