@@ -9,8 +9,9 @@ namespace courier::broker {
 
 namespace {
 
-// A range erase is a mark that later reads must mind; it has to be worth that.
-constexpr size_t kRowsPerRange = 1024;
+// A range erase is a mark that later reads must mind: it has to be worth that. A hundred rows, each erased by
+// itself, cost as much as sending their messages again.
+constexpr size_t kRowsPerRange = 64;
 
 void erase_rows(SessionId id, std::vector<session::Inbox::Settled> erased, store::StateBatch& rows) {
   const auto key = [&](uint64_t seq) { return record::inbox_key(id, seq); };
