@@ -1,6 +1,7 @@
 #include "record/session_fold.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/sabotage.h"
 
@@ -35,23 +36,31 @@ session::Inbox::Settled settled(const InboxRef& ref) {
   return {ref.seq, ref.position, ref.bytes, ref.sole};
 }
 
-// Its group may have taken a message back before the record about it came. An inbox that was read back from
-// the store does not know that by itself: what it had is rows, and the row is gone.
-bool taken_back(const Session& session, const InboxRef& ref) {
-  return ref.group && std::ranges::none_of(*session.grouped,
-                                           [&](const Session::Grouped& g) { return g.entry.seq == ref.seq; });
+// Which of its messages through groups that is; none if the group took it back before the record about it
+// came. (An inbox that was read back from the store does not know that by itself: what it had is rows, and
+// the row is gone.) They are in order of their sequences.
+std::optional<size_t> place_in_grouped(const Session& session, uint64_t seq) {
+  const auto& grouped = *session.grouped;
+  const auto found =
+      std::ranges::lower_bound(grouped, seq, {}, [](const Session::Grouped& g) { return g.entry.seq; });
+  if (found == grouped.end() || found->entry.seq != seq || found->origin.group == 0) return std::nullopt;
+  return static_cast<size_t>(found - grouped.begin());
 }
 
 bool finish(Session& session, const std::vector<InboxRef>& messages) {
-  bool changed = false;
+  bool changed = false, any_left = false;
   for (const InboxRef& ref : messages) {
-    if (taken_back(session, ref)) continue;
     if (ref.group) {
-      std::erase_if(session.grouped.make(),
-                    [&](const Session::Grouped& g) { return g.entry.seq == ref.seq; });
+      const auto place = place_in_grouped(session, ref.seq);
+      if (!place) continue;
+      session.grouped.make()[*place].origin = {};  // it goes below, with the others
+      any_left = true;
     }
     // An ephemeral session's entry has left already.
     changed |= session.inbox.finish(settled(ref));
+  }
+  if (any_left) {
+    std::erase_if(session.grouped.make(), [](const Session::Grouped& g) { return g.origin.group == 0; });
   }
   session.dirty |= changed;
   return changed;
@@ -61,7 +70,7 @@ bool step(Session& session, const InboxStep& record, session::Step to) {
   if (is_void(session, record.by)) return false;
   bool changed = false;
   for (const InboxRef& ref : record.messages) {
-    if (!taken_back(session, ref)) changed |= session.inbox.set_step(ref.seq, to);
+    if (!ref.group || place_in_grouped(session, ref.seq)) changed |= session.inbox.set_step(ref.seq, to);
   }
   session.dirty |= changed;
   return changed;

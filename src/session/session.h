@@ -76,8 +76,8 @@ struct Session {
   Inbox inbox;
   TakenIds taken;
   std::unique_ptr<std::vector<RetainedWalk>> walks;  // one a filter, in order; null when there is none
-  // What of the inbox came through shared subscriptions: a group may take it back. At most the group's
-  // window.
+  // What of the inbox came through shared subscriptions, in order of the inbox: a group may take it back. At
+  // most the group's window.
   struct Grouped {
     GroupOrigin origin;
     Inbox::Settled entry;
