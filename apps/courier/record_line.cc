@@ -11,7 +11,7 @@ std::string quoted_text(std::string_view text) {
   return fmt::format("\"{}\"", text);
 }
 
-std::string mountpoint_of(const std::string& mountpoint) {
+std::string mountpoint_of(std::string_view mountpoint) {
   return mountpoint.empty() ? "" : fmt::format(" mountpoint={}", quoted_text(mountpoint));
 }
 

@@ -76,7 +76,7 @@ struct Limits {
 };
 
 struct Store {
-  Milliseconds checkpoint_interval = 500ms;
+  Milliseconds checkpoint_interval = 1s;
   uint64_t log_bytes_max = 64 * kMegabyte;
   uint64_t cache_bytes = 64 * kMegabyte;
   bool operator==(const Store&) const = default;
