@@ -7,9 +7,11 @@
 
 namespace courier::config {
 
-// Cores that this process may run on; at least 1.
+// Cores that this process may run on, or its control group's quota of CPUs, rounded up, where that is less;
+// at least 1.
 uint32_t cores();
-// Physical memory, or the control group's limit where that is less.
+uint32_t cores_within(uint32_t cores, double quota);  // 0: no quota
+// Physical memory, or the limit of the control group (a container's, a systemd unit's) where that is less.
 uint64_t memory_bytes();
 
 // The values in force.
