@@ -2,7 +2,8 @@
 // nothing most of the time, and there are millions of them (std::deque keeps 600 bytes from its first
 // breath).
 //
-// Grows by doubling; gives its memory back as soon as it is empty. Not for several threads.
+// Grows by doubling; gives its memory back as soon as it is empty, unless it is room for no more than `kKept`
+// items: for owners who give the whole ring back when nothing came for a while. Not for several threads.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,7 @@
 
 namespace courier {
 
-template <typename T>
+template <typename T, uint32_t kKept = 0>
 class Ring {
  public:
   Ring() = default;
@@ -27,6 +28,7 @@ class Ring {
 
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
+  size_t capacity() const { return capacity_; }
   T& operator[](size_t index) { return items_[(front_ + index) & (capacity_ - 1)]; }
   const T& operator[](size_t index) const { return items_[(front_ + index) & (capacity_ - 1)]; }
   T& front() { return (*this)[0]; }
@@ -58,8 +60,13 @@ class Ring {
     if (size_ == 0) clear();
   }
   void clear() {
-    items_.reset();
-    capacity_ = front_ = size_ = 0;
+    if (capacity_ <= kKept) {
+      while (size_ > 0) (*this)[--size_] = T{};
+    } else {
+      items_.reset();
+      capacity_ = size_ = 0;
+    }
+    front_ = 0;
   }
 
  private:

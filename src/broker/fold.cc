@@ -11,6 +11,13 @@ namespace courier::broker {
 using mqtt::ReasonCode;
 using Walks = std::vector<session::RetainedWalk>;
 
+namespace {
+
+// Longer lists of answers are not kept for the next ones.
+constexpr size_t kAckListKept = 64;
+
+}  // namespace
+
 void Shard::fold(record::FeedItem& item) {
   struct Visitor {
     Shard& self;
@@ -135,6 +142,7 @@ struct Shard::RecordFold {
     to(r.by.session, [&](Client& c) {
       settle_pending(c, r.messages);
       record::fold(c.session, r);
+      use_again(c, r.messages);
       go_on(c);
     });
   }
@@ -199,6 +207,13 @@ struct Shard::RecordFold {
     for (const record::InboxRef& ref : messages) {
       if (session::Entry* entry = client.session.inbox.find(ref.seq)) entry->step_pending = false;
     }
+  }
+  // The list is what the client's next answers gather in.
+  static void use_again(Client& client, std::vector<record::InboxRef>& list) {
+    Client::Work* work = client.work.get();
+    if (!work || work->acked.capacity() > 0 || list.capacity() > kAckListKept) return;
+    list.clear();
+    work->acked = std::move(list);
   }
   // A message may have waited for the packet id of one that is done now.
   void go_on(Client& client) const {

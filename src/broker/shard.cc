@@ -187,9 +187,10 @@ void Shard::end_turn() {
   for (record::Expired& record : std::exchange(expired_, {})) append(std::move(record));
   if (!acks_waiting_.empty() &&
       (!batch_.empty() || acks_waiting_.size() > 1024 || out_.clock.mono_ns() >= acks_due_)) {
-    for (const SessionId id : std::exchange(acks_waiting_, {})) {
+    for (const SessionId id : acks_waiting_) {  // nobody is added meanwhile
       if (Client* client = find(id)) flush_acks(*client);
     }
+    acks_waiting_.clear();
     acks_due_ = INT64_MAX;
   }
   if (sabotaged(Sabotage::swap_order) && batch_.size() > 1) {

@@ -1,4 +1,4 @@
-// The limits that the protocol itself sets. Those of configuration come in by DecodeLimits.
+// The limits that the protocol itself sets, and one of ours. Those of configuration come in by DecodeLimits.
 #pragma once
 
 #include <cstddef>
@@ -12,5 +12,12 @@ inline constexpr uint32_t kVariableByteIntegerMax = 268'435'455;
 inline constexpr size_t kPacketSizeMax = 1 + 4 + size_t{kVariableByteIntegerMax};
 // Strings and binary data have two bytes of length. Section 1.5.4, 1.5.6.
 inline constexpr size_t kStringSizeMax = 65'535;
+
+// Memory of messages that a thread let go of and keeps for its next ones.
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr size_t kSpareMessageBytesMax = 0;  // a message used after its end is to be seen
+#else
+inline constexpr size_t kSpareMessageBytesMax = 1024 * 1024;
+#endif
 
 }  // namespace courier::mqtt

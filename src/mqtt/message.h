@@ -1,11 +1,13 @@
 // An application message: what one publisher said once, shared unchanged by all who receive it.
 //
-// One allocation: topic, payload and properties stand behind the object, so that passing a message on touches
-// little memory. Immutable once shared; any thread may hold it. What differs by receiver (QoS, packet id,
-// RETAIN, DUP, subscription identifiers, alias, remaining expiry) is not here.
+// One piece of memory: topic, payload and properties stand behind the object, so that passing a message on
+// touches little memory; the thread that lets go of it keeps it for its next. Immutable once shared; any
+// thread may hold it. What differs by receiver (QoS, packet id, RETAIN, DUP, subscription identifiers, alias,
+// remaining expiry) is not here.
 #pragma once
 
 #include <cstdint>
+#include <new>
 #include <string_view>
 
 #include "base/clock.h"
@@ -19,7 +21,10 @@ class Message : public RefCounted<Message> {
  public:
   // Copies what it is given. The caller fills in the rest and holds it by MessagePtr.
   static Message* make(std::string_view topic, std::string_view payload, std::string_view properties = {});
-  void operator delete(void* memory) { ::operator delete(memory); }
+  // Before its end, since its size says where its memory belongs.
+  static void operator delete(Message* message, std::destroying_delete_t);
+  // What the calling thread keeps for its next messages.
+  static size_t spare_bytes();
 
   const std::string_view topic, payload;
   // The 5.0 properties that are passed on unaltered, as they stood on the wire and in their order

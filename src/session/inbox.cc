@@ -128,7 +128,7 @@ bool Inbox::set_step(uint64_t seq, Step step) {
 void Inbox::absorb(std::vector<Loaded> rows, uint64_t upto) {
   CHECK(upto <= gap_end());
   Motion& motion = motion_.make();
-  Ring<Entry>& head = motion.head;
+  Entries& head = motion.head;
   for (Loaded& row : rows) {
     const uint64_t expected = head_end();
     if (row.seq < expected || row.seq >= upto) continue;  // read before, or settled since it was asked for
@@ -155,7 +155,7 @@ void Inbox::absorb(std::vector<Loaded> rows, uint64_t upto) {
 void Inbox::release(size_t keep) {
   if (!motion_) return;
   Motion& motion = motion_.make();
-  Ring<Entry>&head = motion.head, &tail = motion.tail;
+  Entries &head = motion.head, &tail = motion.tail;
   for (size_t i = head.size(); i > keep; --i) {
     if (!head[i - 1].decided()) continue;
     keep = i;

@@ -133,7 +133,7 @@ class Inbox {
   void flush(Write&& write) {
     Motion* motion = motion_.get();
     if (!motion) return;
-    const auto each = [&](Ring<Entry>& ring, uint64_t base) {
+    const auto each = [&](Entries& ring, uint64_t base) {
       for (uint64_t seq = std::max(base, motion->unflushed); seq < base + ring.size(); ++seq) {
         Entry& entry = ring[seq - base];
         if (entry.done || entry.flushed) continue;
@@ -167,8 +167,11 @@ class Inbox {
   Entry* slot(uint64_t seq);  // in memory, done or not
   void settle_front();
 
+  // Empty they keep room for a usual window, until trim(): a message that comes, goes and is acked allocates
+  // nothing.
+  using Entries = Ring<Entry, 16>;
   struct Motion {
-    Ring<Entry> head, tail;
+    Entries head, tail;
     uint64_t unflushed = 0;  // all entries below were flushed or are done
     std::vector<Settled> erased;
     std::vector<uint64_t> settled_in_gap;  // their rows may still be read
