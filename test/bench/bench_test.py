@@ -8,7 +8,9 @@ import importlib.machinery
 import importlib.util
 import pathlib
 import sys
+import tempfile
 import unittest
+import xml.etree.ElementTree
 
 TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "bench"
 LOADER = importlib.machinery.SourceFileLoader("bench", str(TOOL))
@@ -64,6 +66,34 @@ class Judging(unittest.TestCase):
             for target in one.targets:
                 self.assertIn(target.figure, bench.FIGURES)
                 self.assertTrue(not target.row or target.row in names, target.row)
+
+
+class Plotting(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.said = {"machine": "2 × <CPU>", "date": "today", "commit": "abc"}
+
+    def texts_of(self, name):
+        return [one.text for one in xml.etree.ElementTree.parse(self.folder / name).iter("{http://www.w3.org/2000/svg}text")]
+
+    def test_the_suite_is_drawn_with_its_ratios_and_its_targets(self):
+        one = {"courier": 12.3, "forwarder": 10, "mosquitto": 20}
+        figures = {broker: {"figures": {"cpu_us": cpu}} for broker, cpu in one.items()}
+        bench.draw_table({**self.said, "results": {"qos0-16": {"1": figures}}}, self.folder)
+        texts = self.texts_of("suite-threads-1.svg")
+        self.assertIn("1.23", texts)  # met: 1.5
+        self.assertIn("0.61", texts)  # missed: 0.1
+        drawn = (self.folder / "suite-threads-1.svg").read_text()
+        for colour in (bench.plots.COLOURS[2], bench.plots.COLOURS[1]):
+            self.assertEqual(drawn.count(colour), 2)  # a bar and its legend
+
+    def test_a_curve_shows_what_was_measured_and_leaves_out_what_went_wrong(self):
+        curve = {"x": [100, 1000, 10000], "series": {"courierd, threads = 1": [10, None, 20]}}
+        bench.curves.draw({**self.said, "curves": {"connections-qos0": curve}}, self.folder)
+        self.assertIn("10,000", self.texts_of("curve-connections-qos0.svg"))
+        self.assertEqual((self.folder / "curve-connections-qos0.svg").read_text().count("<circle"), 2)
 
 
 class Running(unittest.TestCase):
