@@ -60,19 +60,30 @@ void Shard::write_dirty(uint64_t checkpoint) {
 }
 
 void Shard::checkpointed(uint64_t) {
-  for (const SessionId id : std::exchange(written_, {})) {
-    Client* client = find(id);
-    if (!client) continue;
-    session::Inbox& inbox = client->session.inbox;
-    // A connected client keeps what it may soon get, and all that is in flight, however far the answer to the
-    // oldest lags behind; a sleeping one keeps nothing.
-    size_t keep = 0;
-    if (const Connection* connection = client->connection) {
-      keep = size_t{2} * out_.limits.inflight_max + 64;
-      if (connection->cursor > inbox.first()) keep += connection->cursor - inbox.first();
-    }
-    inbox.release(keep);
-    client->trim();
+  std::vector<SessionId> ids = std::exchange(written_, {});
+  for (const SessionId id : clients_.take_woken()) ids.push_back(id);
+  for (const SessionId id : std::exchange(restless_, {})) ids.push_back(id);
+  for (const SessionId id : ids) {
+    if (Client* client = clients_.find_awake(id)) give_back(*client);
+  }
+}
+
+// What is on disk now need not be in memory.
+void Shard::give_back(Client& client) {
+  session::Inbox& inbox = client.session.inbox;
+  // A connected client keeps what it may soon get, and all that is in flight, however far the answer to the
+  // oldest lags behind; a sleeping one keeps nothing.
+  size_t keep = 0;
+  if (const Connection* connection = client.connection) {
+    keep = size_t{2} * out_.limits.inflight_max + 64;
+    if (connection->cursor > inbox.first()) keep += connection->cursor - inbox.first();
+  }
+  inbox.release(keep);
+  client.trim();
+  if (client.connection || client.session.connected || client.session.dirty) return;  // it comes here again
+  if (clients_.fall_asleep(client)) return;
+  if (client.loading || client.limits_wanted || client.pump_wanted || client.walk_pending || client.work) {
+    restless_.push_back(client.session.id);
   }
 }
 

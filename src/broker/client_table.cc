@@ -1,6 +1,11 @@
 #include "broker/client_table.h"
 
-#include <functional>
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "broker/sleeper.h"
+#include "routing/keyed_hash.h"
 
 namespace courier::broker {
 
@@ -39,55 +44,182 @@ void FilterHashes::assign(std::vector<uint64_t> hashes) {
 
 void Client::trim() {
   session.trim();
-  // The end of a will outlives what else is under way: it counts until the next ATTACH.
+  // The end of a will outlives what else is under way: it counts while the will is here.
   if (work && work->leaving == 0 && work->acked.empty() && work->completed.empty() &&
-      (!work->will_settled || work->will_settled != session.attach)) {
+      (!session.will || work->will_settled != session.attach)) {
     work.drop();
   }
 }
 
-size_t ClientTable::Hash::operator()(const Name& name) const {
-  const std::hash<std::string_view> hash;
-  return hash(name.mountpoint) * 0x9E3779B97F4A7C15ull ^ hash(name.client_id);
+ClientTable::~ClientTable() {
+  by_id_.for_each([](Place place) {
+    if (!place.marked()) delete awake(place);
+  });
 }
 
-ClientTable::Name ClientTable::Equal::name_of(const Named& named) {
-  return {named.client->session.mountpoint, named.client->session.client_id};
+uint64_t ClientTable::id_hash(SessionId id) const {
+  return routing::keyed_hash(hash_key_, id.value);
+}
+
+uint64_t ClientTable::name_hash(std::string_view mountpoint, std::string_view client_id) const {
+  const uint64_t key = mountpoint.empty() ? hash_key_ : routing::keyed_hash(hash_key_, mountpoint);
+  return routing::keyed_hash(key, client_id);
+}
+
+uint64_t ClientTable::name_hash(const Client& client) const {
+  return name_hash(client.session.mountpoint, client.session.client_id);
+}
+
+uint64_t ClientTable::name_hash(const std::byte* block) const {
+  const Sleeper sleeper = Sleeper::read_name(block);
+  return name_hash(mountpoints_[sleeper.mountpoint], sleeper.client_id);
+}
+
+SessionId ClientTable::id_of(Place place) {
+  return place.marked() ? Sleeper::id_of(asleep(place)) : awake(place)->session.id;
+}
+
+ClientTable::Place ClientTable::find_place(SessionId id) const {
+  return by_id_.find(id_hash(id), [id](Place place) { return id_of(place) == id; });
+}
+
+ClientTable::Place ClientTable::find_place(std::string_view mountpoint, std::string_view client_id) const {
+  return by_name_.find(name_hash(mountpoint, client_id), [&](Place place) {
+    if (!place.marked()) {
+      const session::Session& session = awake(place)->session;
+      return session.client_id == client_id && session.mountpoint == mountpoint;
+    }
+    const Sleeper sleeper = Sleeper::read_name(asleep(place));
+    return sleeper.client_id == client_id && mountpoints_[sleeper.mountpoint] == mountpoint;
+  });
+}
+
+uint32_t ClientTable::number_of(const Name& mountpoint) {
+  if (mountpoint.empty()) return 0;
+  const auto [at, added] =
+      mountpoint_numbers_.try_emplace(mountpoint.str(), static_cast<uint32_t>(mountpoints_.size()));
+  if (added) mountpoints_.push_back(mountpoint);
+  return at->second;
+}
+
+void ClientTable::insert(Place place, uint64_t id_hash, uint64_t name_hash) {
+  by_id_.insert(id_hash, place);
+  by_name_.insert(name_hash, place);
+  ++size_;
 }
 
 Client& ClientTable::add(session::Session session) {
-  auto owned = std::make_unique<Client>();
-  owned->session = std::move(session);
-  Client& client = *owned;
-  client.place = static_cast<uint32_t>(all_.size());
-  all_.push_back(std::move(owned));
-  by_id_.insert_or_assign(client.session.id, &client);
-  const Named named{Hash()(Name{client.session.mountpoint, client.session.client_id}), &client};
-  if (const auto [at, added] = by_name_.insert(named); !added) {
-    by_name_.erase(at);
-    by_name_.insert(named);
+  auto* client = new Client();
+  client->session = std::move(session);
+  const session::Session& now = client->session;
+  const uint64_t named = name_hash(*client);
+  if (const Place before = find_place(now.mountpoint, now.client_id)) by_name_.erase(named, before);
+  insert(Place(client, false), id_hash(now.id), named);
+  return *client;
+}
+
+void ClientTable::restore(Client client) {
+  const session::Session& session = client.session;
+  const uint64_t named = name_hash(client);
+  if (const Place before = find_place(session.mountpoint, session.client_id)) by_name_.erase(named, before);
+  const std::byte* block = put_to_bed(client);
+  const Place place = block ? Place(block, true) : Place(new Client(std::move(client)), false);
+  insert(place, id_hash(id_of(place)), named);
+}
+
+void ClientTable::restore(SessionId id, std::vector<uint64_t> filter_hashes) {
+  const Place place = find_place(id);
+  if (!place) return;
+  if (place.marked() && filter_hashes.size() == 1 && filter_hashes.front() != 0) {
+    Sleeper::set_filter(asleep(place), filter_hashes.front());
+    return;
   }
-  return client;
+  Client& client = place.marked() ? wake(asleep(place)) : *awake(place);
+  client.session.subscription_count = static_cast<uint32_t>(filter_hashes.size());
+  client.filters.assign(std::move(filter_hashes));
+  fall_asleep(client);
 }
 
 void ClientTable::erase(Client& client) {
-  const auto name = by_name_.find(Name{client.session.mountpoint, client.session.client_id});
-  if (name != by_name_.end() && name->client == &client) by_name_.erase(name);
-  by_id_.erase(client.session.id);
-  const uint32_t place = client.place;
-  std::swap(all_[place], all_.back());
-  all_[place]->place = place;
-  all_.pop_back();
+  const Place place(&client, false);
+  const uint64_t named = name_hash(client);
+  const Place of_name = by_name_.find(named, [place](Place found) { return found == place; });
+  if (of_name) by_name_.erase(named, place);
+  by_id_.erase(id_hash(client.session.id), place);
+  --size_;
+  delete &client;
 }
 
-Client* ClientTable::find(SessionId id) const {
-  const auto it = by_id_.find(id);
-  return it == by_id_.end() ? nullptr : it->second;
+Client* ClientTable::find(SessionId id) {
+  const Place place = find_place(id);
+  return place.marked() ? &wake(asleep(place)) : awake(place);
 }
 
-Client* ClientTable::find(std::string_view mountpoint, std::string_view client_id) const {
-  const auto it = by_name_.find(Name{mountpoint, client_id});
-  return it == by_name_.end() ? nullptr : it->client;
+Client* ClientTable::find(std::string_view mountpoint, std::string_view client_id) {
+  const Place place = find_place(mountpoint, client_id);
+  return place.marked() ? &wake(asleep(place)) : awake(place);
+}
+
+Client* ClientTable::find_awake(SessionId id) const {
+  const Place place = find_place(id);
+  return place.marked() ? nullptr : awake(place);
+}
+
+Client* ClientTable::find_awake(std::string_view mountpoint, std::string_view client_id) const {
+  const Place place = find_place(mountpoint, client_id);
+  return place.marked() ? nullptr : awake(place);
+}
+
+bool ClientTable::sleeps(SessionId id) const {
+  return find_place(id).marked();
+}
+
+WallMs ClientTable::deadline(SessionId id) const {
+  const Place place = find_place(id);
+  if (!place) return session::Session::kNever;
+  return place.marked() ? Sleeper::read(asleep(place)).deadline : awake(place)->deadline;
+}
+
+void ClientTable::show(const std::byte* block, Client& into) const {
+  const Sleeper sleeper = Sleeper::read(block);
+  unpack(sleeper, into);
+  into.session.mountpoint = mountpoints_[sleeper.mountpoint];
+}
+
+Client& ClientTable::wake(std::byte* block) {
+  auto* client = new Client();
+  show(block, *client);
+  const Place before(block, true), now(client, false);
+  CHECK(by_id_.replace(id_hash(client->session.id), before, now));
+  by_name_.replace(name_hash(*client), before, now);
+  if (std::byte* moved_from = sleepers_.remove(block)) {
+    const Place moved(moved_from, true);
+    CHECK(by_id_.replace(id_hash(Sleeper::id_of(block)), moved, before));
+    by_name_.replace(name_hash(block), moved, before);
+  }
+  --asleep_;
+  woken_.push_back(client->session.id);
+  return *client;
+}
+
+std::byte* ClientTable::put_to_bed(const Client& client) {
+  if (!may_sleep(client)) return nullptr;
+  pack(client, number_of(client.session.mountpoint), packed_);
+  if (packed_.size() > DenseBlocks::kBytesMax) return nullptr;
+  std::byte* block = sleepers_.add(packed_.size());
+  std::memcpy(block + 1, packed_.data() + 1, packed_.size() - 1);
+  ++asleep_;
+  return block;
+}
+
+bool ClientTable::fall_asleep(Client& client) {
+  const std::byte* block = put_to_bed(client);
+  if (!block) return false;
+  const Place before(&client, false), now(block, true);
+  CHECK(by_id_.replace(id_hash(client.session.id), before, now));
+  by_name_.replace(name_hash(client), before, now);
+  delete &client;
+  return true;
 }
 
 }  // namespace courier::broker

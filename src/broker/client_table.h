@@ -1,23 +1,28 @@
 // The sessions of one shard: by id, by (mountpoint, client id), and one after another.
 //
-// Made for a million sleeping sessions: tables without nodes, names that stand once. Owned by the
-// shard's thread. A Client stays where it is until it is erased.
+// Made for millions that sleep: a stored session that nothing is done about is a Sleeper, some forty bytes,
+// until somebody looks for it. Then it is a Client again, and stays where it is until it is erased or falls
+// asleep. Owned by the shard's thread.
+//
+// Invariants
+// 1. Each session is in both tables once, as a Client or as a block of sleepers_; a Client belongs to by_id_.
+//    (Not in by_name_: a session whose name has gone to a later one.)
+// 2. To fall asleep and to wake changes nothing that a session is or says.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <functional>
-#include <memory>
+#include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include <boost/unordered/unordered_flat_map.hpp>
-#include <boost/unordered/unordered_flat_set.hpp>
-
 #include "base/ids.h"
 #include "base/lazy.h"
+#include "base/name.h"
+#include "broker/dense_blocks.h"
 #include "record/record.h"
+#include "routing/handle_table.h"
 #include "session/session.h"
 
 namespace courier::broker {
@@ -31,6 +36,8 @@ class FilterHashes {
   void erase(uint64_t hash);
   bool contains(uint64_t hash) const;
   void assign(std::vector<uint64_t> hashes);
+  uint64_t one() const { return one_; }
+  const std::vector<uint64_t>& many() const { return *many_; }
 
  private:
   uint64_t one_ = 0;                  // 0: there is none, or they are in many_
@@ -43,7 +50,6 @@ struct Client {
   Connection* connection = nullptr;
   WallMs deadline = session::Session::kNever;  // when the shard looks at it next
   FilterHashes filters;                        // what it is subscribed to
-  uint32_t place = 0;                          // ClientTable's
   bool loading : 1 = false;                    // a worker reads inbox rows
   bool limits_wanted : 1 = false;              // in the list of this Turn
   bool pump_wanted : 1 = false;                // likewise
@@ -70,54 +76,88 @@ struct Client {
 
 class ClientTable {
  public:
+  explicit ClientTable(uint64_t hash_key) : hash_key_(hash_key) {}
+  ~ClientTable();
+  ClientTable(const ClientTable&) = delete;
+  ClientTable& operator=(const ClientTable&) = delete;
+
   // A session of the same name that is still here can from now on only be found by its id.
   Client& add(session::Session session);
+  // Asleep, if it may and fits.
+  void restore(Client client);
+  // Its filters, none of which it had.
+  void restore(SessionId id, std::vector<uint64_t> filter_hashes);
   void erase(Client& client);
 
-  Client* find(SessionId id) const;
-  Client* find(std::string_view mountpoint, std::string_view client_id) const;
-  size_t size() const { return all_.size(); }
-  const std::vector<std::unique_ptr<Client>>& all() const { return all_; }
+  // Wakes it if it sleeps.
+  Client* find(SessionId id);
+  Client* find(std::string_view mountpoint, std::string_view client_id);
+  // Null also if it sleeps.
+  Client* find_awake(SessionId id) const;
+  Client* find_awake(std::string_view mountpoint, std::string_view client_id) const;
+  bool sleeps(SessionId id) const;
+  // Client::deadline, without waking it; kNever if it is not here.
+  WallMs deadline(SessionId id) const;
 
-  // In pieces, so that a million clients hold nobody up: visits up to `count` clients from `walk` on. False:
-  // it is over. Who comes meanwhile may be missed; whoever else comes to be seen twice.
+  // False: it may not, or it is too large. Otherwise the Client is gone.
+  bool fall_asleep(Client& client);
+  // Those that were woken since the last call. They may have gone meanwhile.
+  std::vector<SessionId> take_woken() { return std::exchange(woken_, {}); }
+
+  size_t size() const { return size_; }
+  size_t asleep() const { return asleep_; }
+  // Of the sleepers and the tables.
+  size_t bytes() const { return sleepers_.bytes() + by_id_.bytes() + by_name_.bytes(); }
+
+  // In pieces, so that a million clients hold nobody up: visits at least `count` clients from `walk` on, and
+  // not many more. False: it is over. Who comes meanwhile may be missed; who sleeps is shown and sleeps on.
   struct Walk {
-    size_t left = SIZE_MAX;
+    size_t part = 0;
   };
   template <typename Visit>
   bool for_some(Walk& walk, size_t count, Visit&& visit) const {
-    // Downwards: what erase() moves was seen already.
-    walk.left = std::min(walk.left, all_.size());
-    for (; count > 0 && walk.left > 0; --count) visit(static_cast<const Client&>(*all_[--walk.left]));
-    return walk.left > 0;
+    for (size_t visited = 0; visited < count && walk.part < Table::kParts; ++walk.part) {
+      by_id_.for_each_in(walk.part, [&](Place place) {
+        ++visited;
+        if (!place.marked()) return visit(std::as_const(*awake(place)));
+        Client client;
+        show(asleep(place), client);
+        visit(std::as_const(client));
+      });
+    }
+    return walk.part < Table::kParts;
   }
 
  private:
-  struct Name {
-    std::string_view mountpoint, client_id;
-  };
-  struct Named {
-    size_t hash = 0;
-    Client* client = nullptr;
-  };
-  struct Hash {
-    using is_transparent = void;
-    size_t operator()(const Named& named) const { return named.hash; }
-    size_t operator()(const Name& name) const;
-  };
-  struct Equal {
-    using is_transparent = void;
-    static Name name_of(const Named& named);
-    static const Name& name_of(const Name& name) { return name; }
-    bool operator()(const auto& left, const auto& right) const {
-      const Name l = name_of(left), r = name_of(right);
-      return l.client_id == r.client_id && l.mountpoint == r.mountpoint;
-    }
-  };
+  // A Client; marked: a block of sleepers_.
+  using Place = routing::MarkedPointer;
+  using Table = routing::HandleTable<Place>;
+  static Client* awake(Place place) { return static_cast<Client*>(place.get()); }
+  static std::byte* asleep(Place place) { return static_cast<std::byte*>(place.get()); }
 
-  boost::unordered_flat_map<SessionId, Client*, std::hash<SessionId>> by_id_;
-  boost::unordered_flat_set<Named, Hash, Equal> by_name_;
-  std::vector<std::unique_ptr<Client>> all_;
+  uint64_t id_hash(SessionId id) const;
+  uint64_t name_hash(std::string_view mountpoint, std::string_view client_id) const;
+  uint64_t name_hash(const Client& client) const;
+  uint64_t name_hash(const std::byte* block) const;
+  static SessionId id_of(Place place);
+  Place find_place(SessionId id) const;
+  Place find_place(std::string_view mountpoint, std::string_view client_id) const;
+  uint32_t number_of(const Name& mountpoint);
+  void show(const std::byte* block, Client& into) const;
+  Client& wake(std::byte* block);
+  // Packs it into a block, if it may and fits.
+  std::byte* put_to_bed(const Client& client);
+  void insert(Place place, uint64_t id_hash, uint64_t name_hash);
+
+  const uint64_t hash_key_;
+  Table by_id_, by_name_;
+  DenseBlocks sleepers_;
+  size_t size_ = 0, asleep_ = 0;
+  std::vector<SessionId> woken_;
+  // Mountpoints by their number in a Sleeper, and back. As many as there ever were in this run.
+  std::vector<Name> mountpoints_{Name()};
+  std::unordered_map<std::string, uint32_t> mountpoint_numbers_;
+  std::string packed_;  // scratch
 };
 
 }  // namespace courier::broker

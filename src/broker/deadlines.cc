@@ -42,8 +42,7 @@ void Shard::schedule(Client& client) {
   std::push_heap(deadlines_.begin(), deadlines_.end(), std::greater<Deadline>());
   if (deadlines_.size() < 2 * clients_.size() + kStaleDeadlinesMax) return;
   std::erase_if(deadlines_, [this](const Deadline& deadline) {
-    const Client* owner = find(deadline.session);
-    return !owner || owner->deadline != deadline.at;
+    return clients_.deadline(deadline.session) != deadline.at;
   });
   std::make_heap(deadlines_.begin(), deadlines_.end(), std::greater<Deadline>());
 }
@@ -56,8 +55,8 @@ void Shard::on_time() {
     const Deadline deadline = deadlines_.front();
     std::pop_heap(deadlines_.begin(), deadlines_.end(), std::greater<Deadline>());
     deadlines_.pop_back();
+    if (clients_.deadline(deadline.session) != deadline.at) continue;
     Client* client = find(deadline.session);
-    if (!client || client->deadline != deadline.at) continue;
     client->deadline = session::Session::kNever;
     due(*client);
   }

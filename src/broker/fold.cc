@@ -236,11 +236,11 @@ void Shard::fold(record::SessionRecord& item) {
 
 void Shard::receive(record::Delivery& delivery) {
   for (record::Delivery::To& to : delivery.to) {
-    Client* client = find(to.session);
-    if (!client) continue;
     if (to.qos == mqtt::Qos::at_most_once) {
       if (!acting_) continue;
-      if (!client->connection) {
+      Client* client = clients_.find_awake(to.session);
+      if (!client && !clients_.sleeps(to.session)) continue;
+      if (!client || !client->connection) {
         metrics_.dropped.not_connected.add();
       } else if (client->connection->subacks_pending > 0) {
         hold(*client->connection, {delivery.message, to.retain, std::move(to.extras)});
@@ -249,6 +249,8 @@ void Shard::receive(record::Delivery& delivery) {
       }
       continue;
     }
+    Client* client = find(to.session);
+    if (!client) continue;
     const bool was_dirty = client->session.dirty;
     {
       const QueueCount count(metrics_, client->session.inbox);
@@ -322,18 +324,17 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
 }
 
 void Shard::restore(session::Session session) {
-  Client& client = clients_.add(std::move(session));
-  if (client.session.connected) connected_.insert(client.session.id);
+  if (session.connected) connected_.insert(session.id);
+  metrics_.queue_messages.add(static_cast<int64_t>(session.inbox.count()));
+  metrics_.queue_bytes.add(static_cast<int64_t>(session.inbox.bytes()));
+  Client client;
+  client.session = std::move(session);
   schedule(client);
-  metrics_.queue_messages.add(static_cast<int64_t>(client.session.inbox.count()));
-  metrics_.queue_bytes.add(static_cast<int64_t>(client.session.inbox.bytes()));
+  clients_.restore(std::move(client));
 }
 
 void Shard::restore(SessionId session, std::vector<uint64_t> filter_hashes) {
-  Client* client = find(session);
-  if (!client) return;
-  client->session.subscription_count = static_cast<uint32_t>(filter_hashes.size());
-  client->filters.assign(std::move(filter_hashes));
+  clients_.restore(session, std::move(filter_hashes));
 }
 
 void Shard::replay(std::vector<record::FeedItem>& items) {

@@ -161,7 +161,7 @@ size_t Shard::drain(size_t count) {
 }
 
 bool Shard::kick(std::string_view mountpoint, std::string_view client_id, ReasonCode reason) {
-  const Client* client = find(mountpoint, client_id);
+  const Client* client = clients_.find_awake(mountpoint, client_id);
   if (!client || !client->connection) return false;
   disconnect(*client->connection, EndCause::administrative, reason);
   return true;

@@ -31,6 +31,7 @@ Shard::Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings s
       out_(surroundings),
       metrics_(surroundings.shared.metrics),
       random_(seed),
+      clients_(seed),
       direct_(shard_count) {}
 
 Shard::~Shard() = default;
@@ -335,7 +336,7 @@ bool Shard::trace(const std::string& mountpoint, const std::string& client_id,
   } else {
     tracers_.erase(key);
   }
-  const Client* client = find(mountpoint, client_id);
+  const Client* client = clients_.find_awake(mountpoint, client_id);
   if (!client || !client->connection) return false;
   client->connection->extra.make().tracer = std::move(tracer);
   return true;

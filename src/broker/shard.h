@@ -29,6 +29,9 @@
 #include <variant>
 #include <vector>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
+
 #include "auth/authenticator.h"
 #include "broker/client_table.h"
 #include "broker/connection.h"
@@ -114,8 +117,9 @@ class Shard {
   uint32_t index() const { return index_; }
   size_t connection_count() const { return connections_.size(); }
   size_t client_count() const { return clients_.size(); }
+  size_t asleep_count() const { return clients_.asleep(); }
   size_t deadline_count() const { return deadlines_.size(); }
-  const Client* find(std::string_view mountpoint, std::string_view client_id) const {
+  const Client* find(std::string_view mountpoint, std::string_view client_id) {
     return clients_.find(mountpoint, client_id);
   }
   // All of them, in pieces: ClientTable::for_some().
@@ -274,6 +278,7 @@ class Shard {
   // --- checkpoint of this shard (checkpoint.cc) ---
   void write_dirty(uint64_t checkpoint);
   void checkpointed(uint64_t checkpoint);
+  void give_back(Client& client);
 
   // --- memory of the idle ---
   void stir(Client& client);  // something came to it that leaves traces
@@ -355,6 +360,7 @@ class Shard {
   std::vector<SessionId> dirty_;
   std::vector<SessionId> ended_;    // since the last checkpoint
   std::vector<SessionId> written_;  // by the checkpoint in flight
+  std::vector<SessionId> restless_;  // not connected, but could not fall asleep yet
   uint64_t next_ephemeral_ = 1;
   routing::MatchResult match_;
   std::vector<record::Delivery> direct_;  // by shard, empty between messages: what route_directly() gathers

@@ -60,6 +60,80 @@ mqtt::Qos take_qos(Reader& in) {
   return static_cast<mqtt::Qos>(in.varint(2));
 }
 
+// What follows the numbers of a session's inbox, to the end of its row.
+void put_extras(std::string& out, const session::Session& s) {
+  put_varint(out, s.inbox.steps().size());
+  for (const auto& step : s.inbox.steps()) {
+    put_varint(out, step.seq);
+    put_u8(out, static_cast<uint8_t>(step.step));
+  }
+  put_varint(out, s.taken.size());
+  for (const uint16_t id : s.taken.sorted()) put_varint(out, id);
+  put_varint(out, s.grouped->size());
+  for (const auto& grouped : *s.grouped) {
+    put_varint(out, grouped.origin.group);
+    put_varint(out, grouped.origin.seq);
+    put_varint(out, grouped.entry.seq);
+    put_varint(out, grouped.entry.position.value);
+    put_varint(out, grouped.entry.bytes);
+    put_u8(out, grouped.entry.sole);
+  }
+  put_u8(out, s.will != nullptr);
+  if (s.will) {
+    put_varint(out, s.will->delay_seconds);
+    put_varint(out, s.will->message_expiry_seconds);
+    put_message(out, *s.will->message);
+  }
+  if (!s.walks) return;
+  put_varint(out, s.walks->size());
+  for (const session::RetainedWalk& walk : *s.walks) {
+    put_text(out, walk.filter);
+    put_u8(out, options_byte(walk.options));
+    put_varint(out, walk.subscription_identifier);
+    put_varint(out, walk.since.value);
+    put_text(out, walk.after);
+  }
+}
+// Returns the steps, which are the inbox's.
+std::vector<session::Inbox::StepOf> take_extras(Reader& in, session::Session& s) {
+  std::vector<session::Inbox::StepOf> steps(in.count());
+  for (auto& step : steps) {
+    step.seq = in.varint();
+    step.step = static_cast<session::Step>(in.u8());
+  }
+  std::vector<uint16_t> taken(in.count());
+  for (auto& id : taken) id = static_cast<uint16_t>(in.varint(UINT16_MAX));
+  s.taken.restore(std::move(taken));
+  std::vector<session::Session::Grouped> from_groups(in.count());
+  for (auto& grouped : from_groups) {
+    grouped.origin.group = in.varint();
+    grouped.origin.seq = in.varint();
+    grouped.entry.seq = in.varint();
+    grouped.entry.position = Position(in.varint());
+    grouped.entry.bytes = static_cast<uint32_t>(in.varint(UINT32_MAX));
+    grouped.entry.sole = in.u8() != 0;
+  }
+  if (!from_groups.empty()) s.grouped.make() = std::move(from_groups);
+  if (in.u8() != 0) {
+    session::Will will;
+    will.delay_seconds = static_cast<uint32_t>(in.varint(UINT32_MAX));
+    will.message_expiry_seconds = static_cast<uint32_t>(in.varint(UINT32_MAX));
+    will.message = take_message(in);
+    s.will = std::make_unique<const session::Will>(std::move(will));
+  }
+  if (!in.at_end()) {  // there are some; rows of old end here in any case
+    s.walks = std::make_unique<std::vector<session::RetainedWalk>>(in.count());
+    for (session::RetainedWalk& walk : *s.walks) {
+      walk.filter = in.text();
+      walk.options = take_options(in);
+      walk.subscription_identifier = static_cast<uint32_t>(in.varint(UINT32_MAX));
+      walk.since = Position(in.varint());
+      walk.after = in.text();
+    }
+  }
+  return steps;
+}
+
 }  // namespace
 
 std::string session_key(SessionId session) {
@@ -116,37 +190,7 @@ std::string encode_session(const session::Session& s) {
   put_varint(out, s.inbox.next());
   put_varint(out, s.inbox.count());
   put_varint(out, s.inbox.bytes());
-  put_varint(out, s.inbox.steps().size());
-  for (const auto& step : s.inbox.steps()) {
-    put_varint(out, step.seq);
-    put_u8(out, static_cast<uint8_t>(step.step));
-  }
-  put_varint(out, s.taken.size());
-  for (const uint16_t id : s.taken.sorted()) put_varint(out, id);
-  put_varint(out, s.grouped->size());
-  for (const auto& grouped : *s.grouped) {
-    put_varint(out, grouped.origin.group);
-    put_varint(out, grouped.origin.seq);
-    put_varint(out, grouped.entry.seq);
-    put_varint(out, grouped.entry.position.value);
-    put_varint(out, grouped.entry.bytes);
-    put_u8(out, grouped.entry.sole);
-  }
-  put_u8(out, s.will != nullptr);
-  if (s.will) {
-    put_varint(out, s.will->delay_seconds);
-    put_varint(out, s.will->message_expiry_seconds);
-    put_message(out, *s.will->message);
-  }
-  if (!s.walks) return out;
-  put_varint(out, s.walks->size());
-  for (const session::RetainedWalk& walk : *s.walks) {
-    put_text(out, walk.filter);
-    put_u8(out, options_byte(walk.options));
-    put_varint(out, walk.subscription_identifier);
-    put_varint(out, walk.since.value);
-    put_text(out, walk.after);
-  }
+  put_extras(out, s);
   return out;
 }
 
@@ -164,44 +208,27 @@ Result<void> decode_session(std::string_view value, session::Session& s) {
   s.detached_at = static_cast<WallMs>(in.varint(INT64_MAX));
   s.sent_before = in.varint();
   const uint64_t first = in.varint(), next = in.varint(), count = in.varint(), bytes = in.varint();
-  std::vector<session::Inbox::StepOf> steps(in.count());
-  for (auto& step : steps) {
-    step.seq = in.varint();
-    step.step = static_cast<session::Step>(in.u8());
-  }
-  std::vector<uint16_t> taken(in.count());
-  for (auto& id : taken) id = static_cast<uint16_t>(in.varint(UINT16_MAX));
-  s.taken.restore(std::move(taken));
-  std::vector<session::Session::Grouped> from_groups(in.count());
-  for (auto& grouped : from_groups) {
-    grouped.origin.group = in.varint();
-    grouped.origin.seq = in.varint();
-    grouped.entry.seq = in.varint();
-    grouped.entry.position = Position(in.varint());
-    grouped.entry.bytes = static_cast<uint32_t>(in.varint(UINT32_MAX));
-    grouped.entry.sole = in.u8() != 0;
-  }
-  if (!from_groups.empty()) s.grouped.make() = std::move(from_groups);
-  if (in.u8() != 0) {
-    session::Will will;
-    will.delay_seconds = static_cast<uint32_t>(in.varint(UINT32_MAX));
-    will.message_expiry_seconds = static_cast<uint32_t>(in.varint(UINT32_MAX));
-    will.message = take_message(in);
-    s.will = std::make_unique<const session::Will>(std::move(will));
-  }
-  if (!in.at_end()) {  // there are some; rows of old end here in any case
-    s.walks = std::make_unique<std::vector<session::RetainedWalk>>(in.count());
-    for (session::RetainedWalk& walk : *s.walks) {
-      walk.filter = in.text();
-      walk.options = take_options(in);
-      walk.subscription_identifier = static_cast<uint32_t>(in.varint(UINT32_MAX));
-      walk.since = Position(in.varint());
-      walk.after = in.text();
-    }
-  }
+  auto steps = take_extras(in, s);
   if (!in.at_end() || first > next || count > next - first) return damaged("session");
   s.inbox.restore(first, next, count, bytes, std::move(steps));
   s.dirty = false;
+  return {};
+}
+
+std::string encode_session_extras(const session::Session& session) {
+  const bool any = !session.inbox.steps().empty() || session.taken.size() > 0 || !session.grouped->empty() ||
+                   session.will || session.walks;
+  std::string out;
+  if (any) put_extras(out, session);
+  return out;
+}
+
+Result<void> decode_session_extras(std::string_view extras, session::Session& into) {
+  Reader in(extras);
+  auto steps = take_extras(in, into);
+  if (!in.at_end()) return damaged("session");
+  const session::Inbox& inbox = into.inbox;
+  into.inbox.restore(inbox.first(), inbox.next(), inbox.count(), inbox.bytes(), std::move(steps));
   return {};
 }
 

@@ -34,6 +34,9 @@ Result<InboxKey> decode_inbox_key(std::string_view key);
 // --- session: everything of a session::Session but its messages ---
 std::string encode_session(const session::Session& session);
 Result<void> decode_session(std::string_view value, session::Session& into);
+// Only what few sessions have: where QoS 2 messages are, the will, and the like. Nothing if there is none.
+std::string encode_session_extras(const session::Session& session);
+Result<void> decode_session_extras(std::string_view extras, session::Session& into);
 
 // --- subscription: the filters of one session ---
 struct Subscription {

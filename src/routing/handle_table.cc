@@ -10,8 +10,8 @@ namespace courier::routing {
 
 template <typename Handle>
 void HandleTable<Handle>::place(std::vector<Slot>& slots, Slot slot) {
-  size_t i = home(slot.tag, slots.size());
-  while (slots[i].handle != Handle{}) i = i + 1 == slots.size() ? 0 : i + 1;
+  size_t i = home(slot.tag(), slots.size());
+  while (!slots[i].empty()) i = i + 1 == slots.size() ? 0 : i + 1;
   slots[i] = slot;
 }
 
@@ -19,7 +19,7 @@ template <typename Handle>
 void HandleTable<Handle>::resize(Part& part, size_t size) {
   std::vector<Slot> slots(size);
   for (const Slot& slot : part.slots) {
-    if (slot.handle != Handle{}) place(slots, slot);
+    if (!slot.empty()) place(slots, slot);
   }
   slots_ += slots.size() - part.slots.size();
   part.slots.swap(slots);
@@ -33,7 +33,7 @@ void HandleTable<Handle>::insert(uint64_t hash, Handle handle) {
   if ((part.count + 1) * 5 > part.slots.size() * 4) {
     resize(part, std::max(kSlotsMin, part.slots.size() + part.slots.size() / 4));
   }
-  place(part.slots, {static_cast<uint32_t>(hash), handle});
+  place(part.slots, Slot(tag_of(hash), handle));
   ++part.count;
 }
 
@@ -42,15 +42,15 @@ void HandleTable<Handle>::erase(uint64_t hash, Handle handle) {
   Part& part = parts_[hash >> kPartShift];
   const size_t size = part.slots.size();
   CHECK(part.count > 0);
-  size_t hole = home(static_cast<uint32_t>(hash), size);
-  for (size_t looked = 0; part.slots[hole].handle != handle; ++looked) {
+  size_t hole = home(tag_of(hash), size);
+  for (size_t looked = 0; part.slots[hole].handle() != handle; ++looked) {
     CHECK(looked < size);
     hole = hole + 1 == size ? 0 : hole + 1;
   }
   // Closes the gap: whatever was pushed past the hole moves back into it.
-  for (size_t i = hole + 1 == size ? 0 : hole + 1; part.slots[i].handle != Handle{};
+  for (size_t i = hole + 1 == size ? 0 : hole + 1; !part.slots[i].empty();
        i = i + 1 == size ? 0 : i + 1) {
-    const size_t from_home = (i + size - home(part.slots[i].tag, size)) % size;
+    const size_t from_home = (i + size - home(part.slots[i].tag(), size)) % size;
     const size_t from_hole = (i + size - hole) % size;
     if (from_home >= from_hole) {
       part.slots[hole] = part.slots[i];
@@ -68,5 +68,6 @@ void HandleTable<Handle>::erase(uint64_t hash, Handle handle) {
 
 template class HandleTable<BlockArena::Handle>;
 template class HandleTable<const RetainedTopic*>;
+template class HandleTable<MarkedPointer>;
 
 }  // namespace courier::routing

@@ -208,11 +208,7 @@ void Inbox::clear() {
 }
 
 void Inbox::trim() {
-  if (!motion_ || !motion_->head.empty() || !motion_->tail.empty() || !motion_->erased.empty() ||
-      !motion_->settled_in_gap.empty() || !motion_->steps.empty()) {
-    return;
-  }
-  motion_.drop();
+  if (at_rest() && motion_->steps.empty()) motion_.drop();
 }
 
 }  // namespace courier::session

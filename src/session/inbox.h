@@ -159,6 +159,11 @@ class Inbox {
   // Forgets everything but the sequence; returns [first, next) whose rows are to be erased as a range.
   void clear();
 
+  // Whether first(), next(), count(), bytes() and steps() say all there is.
+  bool at_rest() const {
+    return motion_->head.empty() && motion_->tail.empty() && motion_->erased.empty() &&
+           motion_->settled_in_gap.empty();
+  }
   size_t memory_entries() const { return motion_->head.size() + motion_->tail.size(); }
   // Gives back what an inbox needs only while something moves. Not after each message: the next follows.
   void trim();
