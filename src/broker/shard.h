@@ -358,8 +358,8 @@ class Shard {
   std::unordered_map<SessionId, std::vector<uint64_t>> unread_;
 
   std::vector<SessionId> dirty_;
-  std::vector<SessionId> ended_;    // since the last checkpoint
-  std::vector<SessionId> written_;  // by the checkpoint in flight
+  std::vector<SessionId> ended_;     // since the last checkpoint
+  std::vector<SessionId> written_;   // by the checkpoint in flight
   std::vector<SessionId> restless_;  // not connected, but could not fall asleep yet
   uint64_t next_ephemeral_ = 1;
   routing::MatchResult match_;

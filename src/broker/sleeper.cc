@@ -87,8 +87,7 @@ Sleeper Sleeper::read(const std::byte* block) {
   if (flags & kHasUsername) sleeper.username = in.text();
   sleeper.attach = Position(created_at(sleeper.id) + in.number());
   sleeper.detached_at = static_cast<WallMs>(in.number());
-  sleeper.expiry_seconds =
-      flags & kExpires ? static_cast<uint32_t>(in.number()) : session::kNeverExpires;
+  sleeper.expiry_seconds = flags & kExpires ? static_cast<uint32_t>(in.number()) : session::kNeverExpires;
   if (flags & kHasInbox) {
     sleeper.sent_before = in.number();
     sleeper.next = in.number();

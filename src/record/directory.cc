@@ -65,13 +65,11 @@ Directory::Directory(uint64_t hash_seed, size_t shard_count)
     : shard_count_(shard_count),
       index_(hash_seed),
       retained_(hash_seed),
+      kept_(index_, hash_seed),
       delivery_of_shard_(shard_count, -1) {}
 
 std::optional<Subscriptions> Directory::subscriptions(SessionId session) const {
-  const Kept& kept = session.ephemeral() ? ephemeral_ : stored_;
-  const auto it = kept.find(session);
-  if (it == kept.end()) return std::nullopt;
-  return it->second.get();
+  return kept_.get(session);
 }
 
 size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedItems& out) {
@@ -164,8 +162,7 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
       });
       for (const SessionId member : members) self.index_.set_connected(member, false);
       // Also those that only owe a group an answer: they unsubscribed. Their ids come again in the next run.
-      std::set<SessionId> ending;
-      for (const auto& [id, subscriptions] : self.ephemeral_) ending.insert(id);
+      std::set<SessionId> ending = self.kept_.ephemeral();
       std::ranges::copy_if(members, std::inserter(ending, ending.end()), &SessionId::ephemeral);
       for (const SessionId ephemeral : ending) self.end_session(ephemeral);
       for (auto& items : out) items.push_back(NodeDownItem{r.last_clock});
@@ -227,8 +224,7 @@ size_t Directory::route(const Publish& publish, Position position, FeedItems& ou
 
 void Directory::subscribe(Subscribe&& record, Position position, WallMs clock, FeedItems& out) {
   const SessionId session = record.by.session;
-  PackedSubscriptions& kept = kept_of(session)[session];
-  Subscriptions mine = kept.take();
+  Subscriptions mine = kept_.take(session);
   mine.mountpoint = record.mountpoint.str();
   const Text mountpoint = record.mountpoint;
   std::vector<bool> existed;
@@ -254,7 +250,7 @@ void Directory::subscribe(Subscribe&& record, Position position, WallMs clock, F
   if (!session.ephemeral()) dirty_subscriptions_.insert(session);
   count();
   const auto total = static_cast<uint32_t>(mine.filters.size());
-  kept.set(std::move(mine));
+  kept_.set(session, std::move(mine));
 
   // The item comes first, so that the client has its SUBACK before; the walks are known only afterwards.
   // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]; a shared subscription gets none.
@@ -300,10 +296,8 @@ bool Directory::send_retained(SessionId session, std::string_view mountpoint, se
 
 std::vector<session::RetainedWalk> Directory::go_on_with_retained(const RetainedNext& record,
                                                                   FeedItems& out) {
-  Kept& kept = kept_of(record.session);
-  const auto mine = kept.find(record.session);
   // Unsubscribed meanwhile. [MQTT-3.10.4-2]
-  if (mine == kept.end() || !mine->second.has(record.filter)) return {};
+  if (!kept_.has(record.session, record.filter)) return {};
   std::vector<session::RetainedWalk> walks;
   walks.push_back({record.filter.str(), record.options, record.subscription_identifier, record.since,
                    record.after.str()});
@@ -315,10 +309,7 @@ std::vector<session::RetainedWalk> Directory::go_on_with_retained(const Retained
 void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs clock, FeedItems& out) {
   const SessionId session = record.by.session;
   std::vector<bool> existed;
-  Kept& kept = kept_of(session);
-  const auto mine = kept.find(session);
-  Subscriptions known;
-  if (mine != kept.end()) known = mine->second.take();
+  Subscriptions known = kept_.take(session);
   for (const std::string& filter : record.filters) {
     existed.push_back(index_.remove(record.mountpoint, filter, session));
     if (const auto shared = mqtt::parse_shared(filter)) {
@@ -330,13 +321,7 @@ void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs cloc
     }
   }
   const auto total = static_cast<uint32_t>(known.filters.size());
-  if (mine != kept.end()) {
-    if (total == 0) {
-      kept.erase(mine);
-    } else {
-      mine->second.set(std::move(known));
-    }
-  }
+  kept_.set(session, std::move(known));
   if (!session.ephemeral()) dirty_subscriptions_.insert(session);
   count();
   items_of(session, out)
@@ -344,12 +329,9 @@ void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs cloc
 }
 
 void Directory::end_session(SessionId session) {
-  Kept& kept = kept_of(session);
-  const auto mine = kept.find(session);
-  if (mine != kept.end()) {
-    const Subscriptions known = mine->second.take();
+  const Subscriptions known = kept_.take(session);
+  if (!known.filters.empty()) {
     for (const Subscription& s : known.filters) index_.remove(known.mountpoint, s.filter, session);
-    kept.erase(mine);
     if (!session.ephemeral()) dirty_subscriptions_.insert(session);
   }
   groups_.session_ended(session, changes_);
@@ -420,11 +402,10 @@ void Directory::count() {
 
 void Directory::take_dirty(RowSink& sink) {
   for (const SessionId session : dirty_subscriptions_) {
-    const auto it = stored_.find(session);
-    if (it == stored_.end()) {
-      sink.erase_subscriptions(session);
+    if (const auto subscriptions = kept_.get(session)) {
+      sink.put_subscriptions(session, *subscriptions);
     } else {
-      sink.put_subscriptions(session, it->second.get());
+      sink.erase_subscriptions(session);
     }
   }
   dirty_subscriptions_.clear();
@@ -458,7 +439,7 @@ void Directory::restore(SessionId session, Subscriptions subscriptions) {
     if (mqtt::is_shared(s.filter)) continue;  // its group brings it
     index_.add(subscriptions.mountpoint, s.filter, {session, s.options, s.subscription_identifier});
   }
-  kept_of(session)[session].set(std::move(subscriptions));
+  kept_.set(session, std::move(subscriptions));
   count();
 }
 
@@ -476,11 +457,10 @@ void Directory::restore(routing::SharedGroup group) {
     index_.add(group.mountpoint, filter, {session, member.options, member.subscription_identifier},
                {group.id, member.connected});
     if (!session.ephemeral()) continue;
-    PackedSubscriptions& kept = ephemeral_[session];
-    Subscriptions mine = kept.take();
+    Subscriptions mine = kept_.take(session);
     mine.mountpoint = group.mountpoint;
     mine.filters.push_back({filter, member.options, member.subscription_identifier});
-    kept.set(std::move(mine));
+    kept_.set(session, std::move(mine));
   }
   groups_.restore(std::move(group));
   count();

@@ -19,10 +19,9 @@
 #include <vector>
 
 #include <boost/container/small_vector.hpp>
-#include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/striped_lock.h"
-#include "record/packed_subscriptions.h"
+#include "record/kept_subscriptions.h"
 #include "record/record.h"
 #include "record/rows.h"
 #include "record/session_fold.h"
@@ -158,11 +157,7 @@ class Directory {
   routing::SubscriptionIndex index_;
   routing::RetainedIndex retained_;
   routing::SharedGroups groups_;
-  // Of sessions with subscriptions. A crash ends the ephemeral ones, and may not have to look for them among
-  // millions of others.
-  using Kept = boost::unordered_flat_map<SessionId, PackedSubscriptions, std::hash<SessionId>>;
-  Kept stored_, ephemeral_;
-  Kept& kept_of(SessionId session) { return session.ephemeral() ? ephemeral_ : stored_; }
+  KeptSubscriptions kept_;
   std::set<SessionId> dirty_subscriptions_;
   std::set<std::pair<std::string, std::string>> volatile_;  // (mountpoint, topic) never stored
   std::vector<routing::GroupDrop> group_drops_;

@@ -48,8 +48,7 @@ void HandleTable<Handle>::erase(uint64_t hash, Handle handle) {
     hole = hole + 1 == size ? 0 : hole + 1;
   }
   // Closes the gap: whatever was pushed past the hole moves back into it.
-  for (size_t i = hole + 1 == size ? 0 : hole + 1; !part.slots[i].empty();
-       i = i + 1 == size ? 0 : i + 1) {
+  for (size_t i = hole + 1 == size ? 0 : hole + 1; !part.slots[i].empty(); i = i + 1 == size ? 0 : i + 1) {
     const size_t from_home = (i + size - home(part.slots[i].tag(), size)) % size;
     const size_t from_hole = (i + size - hole) % size;
     if (from_home >= from_hole) {

@@ -54,8 +54,7 @@ template <>
 struct HandleSlot<MarkedPointer> {
   static constexpr int kTagBits = 17;
   HandleSlot() = default;
-  HandleSlot(uint32_t t, MarkedPointer pointer)
-      : word_(uint64_t{t} << kPointerBits | pointer.bits_ >> 1) {}
+  HandleSlot(uint32_t t, MarkedPointer pointer) : word_(uint64_t{t} << kPointerBits | pointer.bits_ >> 1) {}
   uint32_t tag() const { return static_cast<uint32_t>(word_ >> kPointerBits); }
   MarkedPointer handle() const {
     MarkedPointer pointer;

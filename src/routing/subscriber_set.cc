@@ -79,9 +79,9 @@ size_t SubscriberSet::size() const {
   return one_.present() ? 1 : 0;
 }
 
-bool SubscriberSet::contains(PackedSubscriber member) const {
-  if (one_.is_table()) return table()->slots()[table()->find(member)].present();
-  return one_.present() && one_.same_member(member);
+PackedSubscriber SubscriberSet::find(PackedSubscriber member) const {
+  if (one_.is_table()) return table()->slots()[table()->find(member)];
+  return one_.present() && one_.same_member(member) ? one_ : PackedSubscriber();
 }
 
 size_t SubscriberSet::table_bytes() const {

@@ -66,7 +66,9 @@ class SubscriberSet {
  public:
   bool empty() const { return !one_.present(); }
   size_t size() const;
-  bool contains(PackedSubscriber member) const;
+  bool contains(PackedSubscriber member) const { return find(member).present(); }
+  // The same member as it stands here; one that is not present() if it does not.
+  PackedSubscriber find(PackedSubscriber member) const;
 
   void prepare_add(SpareTable& spare) const;
   void prepare_remove(SpareTable& spare) const;

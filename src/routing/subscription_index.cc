@@ -79,6 +79,7 @@ struct SubscriptionIndex::State {
   IndexedGroups groups;
   std::unordered_map<std::string, Mountpoint, NameHash, std::equal_to<>> mountpoints;
   std::vector<uint32_t> mountpoint_numbers_free;
+  std::vector<std::string_view> mountpoint_names;  // by number; views of the map's keys
   size_t subscriptions = 0;
   size_t table_bytes = 0;  // of subscriber sets
 };
@@ -101,7 +102,10 @@ Mountpoint& SubscriptionIndex::State::mountpoint(std::string_view name) {
   }
   const uint32_t number = mountpoint_numbers_free.back();
   mountpoint_numbers_free.pop_back();
-  return mountpoints.emplace(name, Mountpoint{number, trie.make_root(number)}).first->second;
+  const auto made = mountpoints.emplace(name, Mountpoint{number, trie.make_root(number)}).first;
+  if (mountpoint_names.size() <= number) mountpoint_names.resize(number + 1);
+  mountpoint_names[number] = made->first;
+  return made->second;
 }
 
 SubscriberSet* SubscriptionIndex::State::find_set(const Mountpoint& mountpoint,
@@ -257,6 +261,23 @@ void SubscriptionIndex::match(std::string_view mountpoint, std::string_view topi
     out.sets_.push_back(&state.exact(handle).subscribers);
   }
   out.collapse(state.groups, shared);
+}
+
+FilterRef SubscriptionIndex::exact_filter(std::string_view mountpoint, std::string_view filter) const {
+  if (mqtt::has_wildcard(filter) || mqtt::is_shared(filter)) return 0;
+  const auto at = state_->mountpoints.find(mountpoint);
+  return at == state_->mountpoints.end() ? 0 : state_->find_exact(at->second, filter);
+}
+
+bool SubscriptionIndex::has_subscriber(FilterRef filter, SessionId session) const {
+  return state_->exact(filter).subscribers.contains(PackedSubscriber::of({session, {}, 0}));
+}
+
+SubscriptionIndex::Subscription SubscriptionIndex::subscription(FilterRef filter, SessionId session) const {
+  const ExactFilter& found = state_->exact(filter);
+  const auto subscriber = found.subscribers.find(PackedSubscriber::of({session, {}, 0}));
+  CHECK(subscriber.present());
+  return {state_->mountpoint_names[found.mountpoint], found.text(), subscriber.subscriber()};
 }
 
 size_t SubscriptionIndex::count() const {

@@ -40,6 +40,9 @@ enum class Shared : uint8_t {
   choose_member,  // publishes that skip the log: the next connected member, round robin
 };
 
+// Names a filter without wildcard for as long as anybody is subscribed to it; 0 is none.
+using FilterRef = uint32_t;
+
 class SubscriptionIndex {
  public:
   // The seed keeps clients from choosing filters that collide.
@@ -61,6 +64,17 @@ class SubscriptionIndex {
   // [MQTT-3.8.3-3]; publisher 0 is nobody. Any thread, each with a MatchResult of its own.
   void match(std::string_view mountpoint, std::string_view topic, SessionId publisher, Shared shared,
              MatchResult& out) const;
+
+  // A filter without wildcard by its name, so that nobody else need keep its text. 0: it has a wildcard, is
+  // shared, or nobody is subscribed to it.
+  FilterRef exact_filter(std::string_view mountpoint, std::string_view filter) const;
+  bool has_subscriber(FilterRef filter, SessionId session) const;
+  struct Subscription {
+    std::string_view mountpoint, filter;
+    Subscriber subscriber;  // retain_handling is not remembered: `send`
+  };
+  // One that is there.
+  Subscription subscription(FilterRef filter, SessionId session) const;
 
   // Subscriptions; a shared one counts for each member.
   size_t count() const;
