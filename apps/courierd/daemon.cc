@@ -214,6 +214,7 @@ std::optional<ExitCode> Daemon::recover() {
   if (const auto code = start_admin()) return code;
   auto report = node_->start();
   if (!report) return refuse(exit_code_of(report.error()), report.error().message);
+  ::malloc_trim(0);  // what reading the tables took for a moment
   report_ = *report;
   gateway_->start([this](uint32_t i) -> broker::Shard& { return node_->shard(i); });
   // The end of the previous run must be in the log before anybody new comes.

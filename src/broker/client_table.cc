@@ -127,7 +127,7 @@ void ClientTable::restore(Client client) {
   insert(place, id_hash(id_of(place)), named);
 }
 
-void ClientTable::restore(SessionId id, std::vector<uint64_t> filter_hashes) {
+void ClientTable::restore(SessionId id, std::span<const uint64_t> filter_hashes) {
   const Place place = find_place(id);
   if (!place) return;
   if (place.marked() && filter_hashes.size() == 1 && filter_hashes.front() != 0) {
@@ -136,7 +136,7 @@ void ClientTable::restore(SessionId id, std::vector<uint64_t> filter_hashes) {
   }
   Client& client = place.marked() ? wake(asleep(place)) : *awake(place);
   client.session.subscription_count = static_cast<uint32_t>(filter_hashes.size());
-  client.filters.assign(std::move(filter_hashes));
+  client.filters.assign({filter_hashes.begin(), filter_hashes.end()});
   fall_asleep(client);
 }
 

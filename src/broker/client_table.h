@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -86,7 +87,7 @@ class ClientTable {
   // Asleep, if it may and fits.
   void restore(Client client);
   // Its filters, none of which it had.
-  void restore(SessionId id, std::vector<uint64_t> filter_hashes);
+  void restore(SessionId id, std::span<const uint64_t> filter_hashes);
   void erase(Client& client);
 
   // Wakes it if it sleeps.

@@ -333,8 +333,8 @@ void Shard::restore(session::Session session) {
   clients_.restore(std::move(client));
 }
 
-void Shard::restore(SessionId session, std::vector<uint64_t> filter_hashes) {
-  clients_.restore(session, std::move(filter_hashes));
+void Shard::restore(SessionId session, std::span<const uint64_t> filter_hashes) {
+  clients_.restore(session, filter_hashes);
 }
 
 void Shard::replay(std::vector<record::FeedItem>& items) {

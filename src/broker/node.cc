@@ -113,8 +113,7 @@ Result<StartReport> Node::restore() {
   StartReport report;
   // Sessions fill the shards while subscriptions fill the directory: the two large tables, and neither needs
   // the other but for the filters' hashes.
-  using Filters = std::pair<SessionId, std::vector<uint64_t>>;
-  std::vector<Filters> filters;
+  std::vector<std::pair<SessionId, uint64_t>> filter_hashes;  // one after another
   Result<void> subscriptions;
   std::thread directory([&] {
     subscriptions = for_rows(store::Table::subscription, [&](std::string_view key, std::string_view value) {
@@ -122,10 +121,9 @@ Result<StartReport> Node::restore() {
       if (!id) return Result<void>(fail(id.error()));
       auto row = record::decode_subscriptions(value);
       if (!row) return Result<void>(fail(std::move(row.error())));
-      std::vector<uint64_t> hashes;
-      hashes.reserve(row->filters.size());
-      for (const record::Subscription& each : row->filters) hashes.push_back(filter_hash(each.filter));
-      filters.emplace_back(*id, std::move(hashes));
+      for (const record::Subscription& each : row->filters) {
+        filter_hashes.emplace_back(*id, filter_hash(each.filter));
+      }
       directory_.restore(*id, std::move(*row));
       return Result<void>();
     });
@@ -141,8 +139,12 @@ Result<StartReport> Node::restore() {
   });
   directory.join();
   if (restored) restored = std::move(subscriptions);
-  for (Filters& each : filters) {
-    shards_[each.first.hash() % options_.shard_count]->restore(each.first, std::move(each.second));
+  std::vector<uint64_t> of_one;
+  for (auto each = filter_hashes.begin(); each != filter_hashes.end();) {
+    const SessionId id = each->first;
+    of_one.clear();
+    for (; each != filter_hashes.end() && each->first == id; ++each) of_one.push_back(each->second);
+    shards_[id.hash() % options_.shard_count]->restore(id, of_one);
   }
   if (restored) {
     restored = for_rows(store::Table::retained, [&](std::string_view, std::string_view value) {

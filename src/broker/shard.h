@@ -23,6 +23,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -107,7 +108,7 @@ class Shard {
 
   // --- start and stop; before and after the thread runs ---
   void restore(session::Session session);
-  void restore(SessionId session, std::vector<uint64_t> filter_hashes);
+  void restore(SessionId session, std::span<const uint64_t> filter_hashes);
   void replay(std::vector<record::FeedItem>& items);
   void start();  // replay is over: from now on it acts
   // Sends DISCONNECT 0x8B to up to `count` connections and closes them; returns how many are left.

@@ -198,10 +198,13 @@ TEST(Sleepers, TheFiltersOfAStartComeToThemAsleep) {
     client.session.client_id = std::to_string(number);
     table.restore(std::move(client));
   }
-  table.restore(SessionId(1 << 16), {77});
-  table.restore(SessionId(2 << 16), {77, 78});
-  table.restore(SessionId(3 << 16), {0});
-  table.restore(SessionId(9 << 16), {5});
+  const auto give = [&](uint64_t number, std::vector<uint64_t> hashes) {
+    table.restore(SessionId(number << 16), hashes);
+  };
+  give(1, {77});
+  give(2, {77, 78});
+  give(3, {0});
+  give(9, {5});
   EXPECT_EQ(table.asleep(), 4u);
   const auto client = [&](uint64_t number) -> Client& { return *table.find(SessionId(number << 16)); };
   EXPECT_EQ(client(1).session.subscription_count, 1u);
