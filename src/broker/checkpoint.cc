@@ -43,7 +43,9 @@ void Shard::write_dirty(uint64_t checkpoint) {
   std::ranges::sort(changed);
   written_.reserve(changed.size());
   rows.puts.reserve(2 * changed.size());
-  for (const SessionId id : changed) {
+  for (size_t at = 0; at < changed.size(); ++at) {
+    const SessionId id = changed[at];
+    clients_.look_ahead(at, changed.size(), [&](size_t i) { return changed[i]; });
     Client* client = find(id);
     if (!client) continue;  // ended
     session::Session& session = client->session;
@@ -63,8 +65,9 @@ void Shard::checkpointed(uint64_t) {
   std::vector<SessionId> ids = std::exchange(written_, {});
   for (const SessionId id : clients_.take_woken()) ids.push_back(id);
   for (const SessionId id : std::exchange(restless_, {})) ids.push_back(id);
-  for (const SessionId id : ids) {
-    if (Client* client = clients_.find_awake(id)) give_back(*client);
+  for (size_t at = 0; at < ids.size(); ++at) {
+    clients_.look_ahead(at, ids.size(), [&](size_t i) { return ids[i]; });
+    if (Client* client = clients_.find_awake(ids[at])) give_back(*client);
   }
 }
 

@@ -5,7 +5,6 @@
 
 #include "base/check.h"
 #include "broker/sleeper.h"
-#include "routing/keyed_hash.h"
 
 namespace courier::broker {
 
@@ -55,10 +54,6 @@ ClientTable::~ClientTable() {
   by_id_.for_each([](Place place) {
     if (!place.marked()) delete awake(place);
   });
-}
-
-uint64_t ClientTable::id_hash(SessionId id) const {
-  return routing::keyed_hash(hash_key_, id.value);
 }
 
 uint64_t ClientTable::name_hash(std::string_view mountpoint, std::string_view client_id) const {
@@ -152,12 +147,21 @@ void ClientTable::erase(Client& client) {
 
 Client* ClientTable::find(SessionId id) {
   const Place place = find_place(id);
+  if (!place.marked()) return awake(place);
+  woken_.push_back(id);
+  return &wake(asleep(place));
+}
+
+Client* ClientTable::find_to_change(SessionId id) {
+  const Place place = find_place(id);
   return place.marked() ? &wake(asleep(place)) : awake(place);
 }
 
 Client* ClientTable::find(std::string_view mountpoint, std::string_view client_id) {
   const Place place = find_place(mountpoint, client_id);
-  return place.marked() ? &wake(asleep(place)) : awake(place);
+  if (!place.marked()) return awake(place);
+  woken_.push_back(id_of(place));
+  return &wake(asleep(place));
 }
 
 Client* ClientTable::find_awake(SessionId id) const {
@@ -180,6 +184,21 @@ WallMs ClientTable::deadline(SessionId id) const {
   return place.marked() ? Sleeper::read(asleep(place)).deadline : awake(place)->deadline;
 }
 
+void ClientTable::fetch_session(SessionId id) const {
+  const Place place = by_id_.guess(id_hash(id));
+  const char* begin = static_cast<const char*>(place.get());
+  if (!begin) return;
+  for (size_t line = 0; line < (place.marked() ? 2 : sizeof(Client) / 64 + 1); ++line) {
+    __builtin_prefetch(begin + line * 64);
+  }
+}
+
+void ClientTable::fetch_name(SessionId id) const {
+  const Place place = by_id_.guess(id_hash(id));
+  if (!place) return;
+  by_name_.prefetch(place.marked() ? name_hash(asleep(place)) : name_hash(*awake(place)));
+}
+
 void ClientTable::show(const std::byte* block, Client& into) const {
   const Sleeper sleeper = Sleeper::read(block);
   unpack(sleeper, into);
@@ -196,9 +215,13 @@ Client& ClientTable::wake(std::byte* block) {
     const Place moved(moved_from, true);
     CHECK(by_id_.replace(id_hash(Sleeper::id_of(block)), moved, before));
     by_name_.replace(name_hash(block), moved, before);
+    // The next that wakes is likely of this size: what moves then is already known.
+    if (const std::byte* next = sleepers_.last_of(block)) {
+      by_id_.prefetch(id_hash(Sleeper::id_of(next)));
+      by_name_.prefetch(name_hash(next));
+    }
   }
   --asleep_;
-  woken_.push_back(client->session.id);
   return *client;
 }
 

@@ -24,6 +24,7 @@
 #include "broker/dense_blocks.h"
 #include "record/record.h"
 #include "routing/handle_table.h"
+#include "routing/keyed_hash.h"
 #include "session/session.h"
 
 namespace courier::broker {
@@ -92,6 +93,8 @@ class ClientTable {
 
   // Wakes it if it sleeps.
   Client* find(SessionId id);
+  // The same for somebody who changes it, so that it will not be forgotten: take_woken() does not have it.
+  Client* find_to_change(SessionId id);
   Client* find(std::string_view mountpoint, std::string_view client_id);
   // Null also if it sleeps.
   Client* find_awake(SessionId id) const;
@@ -99,6 +102,15 @@ class ClientTable {
   bool sleeps(SessionId id) const;
   // Client::deadline, without waking it; kNever if it is not here.
   WallMs deadline(SessionId id) const;
+
+  // For those that are looked for one after another, a million perhaps, each somewhere else in memory:
+  // fetches into the cache what the next ones need, while ids[at] is worked on.
+  template <typename IdAt>
+  void look_ahead(size_t at, size_t count, const IdAt& id_at) const {
+    if (at + kNamesAhead < count) fetch_name(id_at(at + kNamesAhead));
+    if (at + kSessionsAhead < count) fetch_session(id_at(at + kSessionsAhead));
+    if (at + kPlacesAhead < count) by_id_.prefetch(id_hash(id_at(at + kPlacesAhead)));
+  }
 
   // False: it may not, or it is too large. Otherwise the Client is gone.
   bool fall_asleep(Client& client);
@@ -136,7 +148,11 @@ class ClientTable {
   static Client* awake(Place place) { return static_cast<Client*>(place.get()); }
   static std::byte* asleep(Place place) { return static_cast<std::byte*>(place.get()); }
 
-  uint64_t id_hash(SessionId id) const;
+  static constexpr size_t kNamesAhead = 8, kSessionsAhead = 16, kPlacesAhead = 24;
+  void fetch_session(SessionId id) const;
+  void fetch_name(SessionId id) const;
+
+  uint64_t id_hash(SessionId id) const { return routing::keyed_hash(hash_key_, id.value); }
   uint64_t name_hash(std::string_view mountpoint, std::string_view client_id) const;
   uint64_t name_hash(const Client& client) const;
   uint64_t name_hash(const std::byte* block) const;

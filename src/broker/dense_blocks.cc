@@ -39,6 +39,12 @@ std::byte* DenseBlocks::remove(std::byte* block) {
   return last != block ? last : nullptr;
 }
 
+const std::byte* DenseBlocks::last_of(const std::byte* block) const {
+  const auto index = static_cast<size_t>(block[0]);
+  const Stack& stack = stacks_[index];
+  return stack.chunks.empty() ? nullptr : stack.chunks.back().get() + stack.used - size_of(index);
+}
+
 size_t DenseBlocks::bytes() const {
   size_t bytes = 0;
   for (const Stack& stack : stacks_) bytes += stack.chunks.size() * kChunkBytes;

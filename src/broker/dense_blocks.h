@@ -22,6 +22,9 @@ class DenseBlocks {
   // Where the block stood that stands there now; null if there is none.
   std::byte* remove(std::byte* block);
 
+  // The one that would move if another of this one's size went; null if there is none.
+  const std::byte* last_of(const std::byte* block) const;
+
   // At least as many as were asked for.
   static size_t size(const std::byte* block) { return size_of(static_cast<size_t>(block[0])); }
   size_t bytes() const;

@@ -235,7 +235,10 @@ void Shard::fold(record::SessionRecord& item) {
 }
 
 void Shard::receive(record::Delivery& delivery) {
-  for (record::Delivery::To& to : delivery.to) {
+  const auto id_at = [&](size_t at) { return delivery.to[at].session; };
+  for (size_t at = 0; at < delivery.to.size(); ++at) {
+    record::Delivery::To& to = delivery.to[at];
+    clients_.look_ahead(at, delivery.to.size(), id_at);
     if (to.qos == mqtt::Qos::at_most_once) {
       if (!acting_) continue;
       Client* client = clients_.find_awake(to.session);
@@ -249,7 +252,7 @@ void Shard::receive(record::Delivery& delivery) {
       }
       continue;
     }
-    Client* client = find(to.session);
+    Client* client = clients_.find_to_change(to.session);
     if (!client) continue;
     const bool was_dirty = client->session.dirty;
     {
@@ -260,7 +263,7 @@ void Shard::receive(record::Delivery& delivery) {
     after_fold(*client, was_dirty);
     if (!acting_) continue;
     stir(*client);
-    want_limits(*client);
+    if (over_limits(*client) || out_.limits.inbox_policy == InboxPolicy::refuse) want_limits(*client);
     want_pump(*client);
   }
 }

@@ -87,6 +87,11 @@ class HandleTable {
     __builtin_prefetch(&part.slots[home(tag_of(hash), part.slots.size())]);
   }
 
+  // What find() will most likely return: something of that hash, which nobody has looked at.
+  Handle guess(uint64_t hash) const {
+    return find(hash, [](const Handle&) { return true; });
+  }
+
   // Not there yet; it is there.
   void insert(uint64_t hash, Handle handle);
   void erase(uint64_t hash, Handle handle);
