@@ -214,7 +214,6 @@ std::optional<ExitCode> Daemon::recover() {
   if (const auto code = start_admin()) return code;
   auto report = node_->start();
   if (!report) return refuse(exit_code_of(report.error()), report.error().message);
-  ::malloc_trim(0);  // what reading the tables took for a moment
   report_ = *report;
   gateway_->start([this](uint32_t i) -> broker::Shard& { return node_->shard(i); });
   // The end of the previous run must be in the log before anybody new comes.
@@ -223,6 +222,7 @@ std::optional<ExitCode> Daemon::recover() {
     const store::LogState state = node_->log_state();
     log::warn("waiting for the log", {{"accepting", state.accepting}, {"reason", state.reason}});
   }
+  ::malloc_trim(0);  // what reading the tables took for a moment
   recovery_ = std::chrono::duration_cast<milliseconds>(Steady::now() - began);
   return std::nullopt;
 }
