@@ -107,6 +107,7 @@ class ClientTable {
   // fetches into the cache what the next ones need, while ids[at] is worked on.
   template <typename IdAt>
   void look_ahead(size_t at, size_t count, const IdAt& id_at) const {
+    if (count < kManyMin) return;  // likely there already
     if (at + kNamesAhead < count) fetch_name(id_at(at + kNamesAhead));
     if (at + kSessionsAhead < count) fetch_session(id_at(at + kSessionsAhead));
     if (at + kPlacesAhead < count) by_id_.prefetch(id_hash(id_at(at + kPlacesAhead)));
@@ -148,6 +149,7 @@ class ClientTable {
   static Client* awake(Place place) { return static_cast<Client*>(place.get()); }
   static std::byte* asleep(Place place) { return static_cast<std::byte*>(place.get()); }
 
+  static constexpr size_t kManyMin = 4096;
   static constexpr size_t kNamesAhead = 8, kSessionsAhead = 16, kPlacesAhead = 24;
   void fetch_session(SessionId id) const;
   void fetch_name(SessionId id) const;
