@@ -206,11 +206,13 @@ void ClientTable::show(const std::byte* block, Client& into) const {
 }
 
 Client& ClientTable::wake(std::byte* block) {
+  const uint64_t named = name_hash(block);
+  by_name_.prefetch(named);
   auto* client = new Client();
   show(block, *client);
   const Place before(block, true), now(client, false);
   CHECK(by_id_.replace(id_hash(client->session.id), before, now));
-  by_name_.replace(name_hash(*client), before, now);
+  by_name_.replace(named, before, now);
   if (std::byte* moved_from = sleepers_.remove(block)) {
     const Place moved(moved_from, true);
     CHECK(by_id_.replace(id_hash(Sleeper::id_of(block)), moved, before));
@@ -236,11 +238,13 @@ std::byte* ClientTable::put_to_bed(const Client& client) {
 }
 
 bool ClientTable::fall_asleep(Client& client) {
+  const uint64_t named = name_hash(client);
+  by_name_.prefetch(named);
   const std::byte* block = put_to_bed(client);
   if (!block) return false;
   const Place before(&client, false), now(block, true);
   CHECK(by_id_.replace(id_hash(client.session.id), before, now));
-  by_name_.replace(name_hash(client), before, now);
+  by_name_.replace(named, before, now);
   delete &client;
   return true;
 }
