@@ -44,6 +44,10 @@ std::string recovery_row(std::string_view name, const std::optional<MonoNs>& tim
   return fmt::format("    {:<42}{:>12}\n", name, time ? milliseconds(*time) : "none came");
 }
 
+std::string counted(uint64_t number, const char* one, const char* several) {
+  return fmt::format("{} {}", grouped(number), number == 1 ? one : several);
+}
+
 }  // namespace
 
 LiveLine::LiveLine(int fd) : fd_(fd), terminal_(::isatty(fd) == 1) {}
@@ -103,9 +107,11 @@ std::string table(const Ledger& ledger, const std::optional<Crash>& crash, uint6
     text += recovery_row("to the backend's first PUBACK", crash->first_puback);
     text += recovery_row("to the first order at a phone", crash->first_delivery);
     text += fmt::format(
-        "\n  At the kill {} sent orders were unacknowledged by their phones, and {} were on their way to\n"
-        "  courierd. Phones went away {} times of their own.\n",
-        grouped(crash->unanswered), grouped(crash->on_their_way), grouped(flaps));
+        "\n  At the kill {} unacknowledged by {}, and {} way to\n"
+        "  courierd. Phones went away {} of their own.\n",
+        counted(crash->unanswered, "sent order was", "sent orders were"),
+        crash->unanswered == 1 ? "its phone" : "their phones",
+        counted(crash->on_their_way, "was on its", "were on their"), counted(flaps, "time", "times"));
     if (crash->unanswered < kUnansweredAtKill) {
       text += fmt::format("  That is fewer than {}: give it more orders for a crash that matters.\n",
                           kUnansweredAtKill);
