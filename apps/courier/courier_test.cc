@@ -199,6 +199,15 @@ class WithServer : public testing::Test {
   }
 };
 
+TEST_F(WithServer, FiguresOfALoadTestGoToStdoutWhenTheFileIsADash) {
+  const auto result = courier(
+      {"load", "quick", "conn", "-c", "2", "-R", "100", "-d", "1", "--quiet", "--json", "-", "-p", port()});
+  EXPECT_EQ(result.code, kOk) << result.err;
+  EXPECT_TRUE(nlohmann::json::accept(result.out)) << result.out;
+  EXPECT_THAT(result.err, HasSubstr("connect"));
+  EXPECT_FALSE(std::filesystem::exists("-"));
+}
+
 TEST_F(WithServer, EveryQosAndVersionArrives) {
   for (const char* version : {"31", "311", "5"}) {
     for (const char* qos : {"0", "1", "2"}) {

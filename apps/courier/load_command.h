@@ -26,6 +26,8 @@ inline constexpr size_t kResultBytesMax = 2'000'000'000;
 // nullopt, with a note, when it cannot be read.
 std::optional<std::string> read_text_file(std::string_view command, const std::string& name,
                                           size_t bytes_max = kResultBytesMax);
+// The name of a file that is none: standard output.
+inline constexpr const char* kStandardOutput = "-";
 // False, with a note, when it cannot. Leaves it as it is.
 bool can_be_written(std::string_view command, const std::string& name);
 // False, with a note, when it cannot be written.

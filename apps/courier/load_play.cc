@@ -106,6 +106,7 @@ std::optional<std::string> read_text_file(std::string_view command, const std::s
 }
 
 bool can_be_written(std::string_view command, const std::string& name) {
+  if (name == kStandardOutput) return true;
   const bool was_there = ::access(name.c_str(), F_OK) == 0;
   std::FILE* file = std::fopen(name.c_str(), "ab");
   if (file == nullptr) {
@@ -118,6 +119,7 @@ bool can_be_written(std::string_view command, const std::string& name) {
 }
 
 bool write_text_file(std::string_view command, const std::string& name, std::string_view text) {
+  if (name == kStandardOutput) return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
   std::ofstream file(name, std::ios::binary);
   file << text;
   if (file.flush()) return true;
@@ -146,8 +148,11 @@ std::optional<ReadScenario> read_scenario(const std::string& file, const std::st
 }
 
 void add_play_flags(CLI::App& command, Play& play) {
-  command.add_option("--json", play.json, "Write everything that was measured")->type_name("FILE");
-  command.add_option("--html", play.html, "Write a report with plots")->type_name("FILE");
+  command
+      .add_option("--json", play.json,
+                  "Write everything that was measured; - is stdout, and the summary goes to stderr")
+      ->type_name("FILE");
+  command.add_option("--html", play.html, "Write a report with plots; - likewise")->type_name("FILE");
   command
       .add_option("--workers", play.workers,
                   "Processes to spread the clients over; as many as needed if not given")
@@ -209,15 +214,18 @@ int play(const std::string& name, const std::string& text, const Play& flags) {
                                                                                       : kTargetUnreachable;
   }
   bool written = true;
-  if (!json.empty() && (written = write_text_file("load", json, load::to_json(*result)))) {
+  if (!json.empty() && (written = write_text_file("load", json, load::to_json(*result))) &&
+      json != kStandardOutput) {
     say("figures: {}\n", json);
   }
-  if (!html.empty() && (written = write_text_file("load", html, load::to_html(*result)) && written)) {
+  if (!html.empty() && (written = write_text_file("load", html, load::to_html(*result)) && written) &&
+      html != kStandardOutput) {
     say("report: {}\n", html);
   }
   // The files first: whoever reads the summary may be gone.
   const std::string summary = load::summary(*result);
-  std::fwrite(summary.data(), 1, summary.size(), stdout);
+  const bool taken = json == kStandardOutput || html == kStandardOutput;
+  std::fwrite(summary.data(), 1, summary.size(), taken ? stderr : stdout);
   const int code = load::exit_code(result->outcome);
   return code == 0 && !written ? kFailure : code;
 }

@@ -44,7 +44,7 @@ int report(const ReportFlags& flags) {
     html =
         (flags.file.ends_with(".json") ? flags.file.substr(0, flags.file.size() - 5) : flags.file) + ".html";
   if (!write_text_file("load", html, load::to_html(*result))) return kFailure;
-  fmt::print("{}\n", html);
+  if (html != kStandardOutput) fmt::print("{}\n", html);
   return kOk;
 }
 
