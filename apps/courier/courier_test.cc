@@ -156,6 +156,19 @@ TEST(Config, ReferencePassesItsOwnCheckAndMistakesAreNamed) {
   std::filesystem::remove(path);
 }
 
+TEST(LoadAgents, AddressesAreReadAsEverywhere) {
+  const auto run_with = [](const char* agent) {
+    return courier({"load", "quick", "conn", "-c", "1", "-d", "1", "--quiet", "--agent", agent});
+  };
+  for (const char* wrong : {"nowhere", "127.0.0.1:0", "127.0.0.1:65536", "localhost:+80", "unix:/x"}) {
+    EXPECT_THAT(run_with(wrong).err, HasSubstr("expected HOST:PORT")) << wrong;
+  }
+  for (const char* nobody : {"127.0.0.1:1", "localhost:1", "[::1]:1"}) {
+    EXPECT_THAT(run_with(nobody).err, testing::Not(HasSubstr("expected"))) << nobody;
+    EXPECT_THAT(run_with(nobody).err, HasSubstr("refused")) << nobody;
+  }
+}
+
 TEST(Passwd, AddsListsAndRemovesUsers) {
   std::string directory = std::filesystem::temp_directory_path() / "courier-passwd-XXXXXX";
   ASSERT_NE(::mkdtemp(directory.data()), nullptr);

@@ -34,19 +34,21 @@ int64_t overdue_ms(const Scenario& scenario) {
 
 // "host:port".
 Result<net::Fd> connect_to_agent(const std::string& agent) {
-  const size_t colon = agent.rfind(':');
-  uint32_t port = 0;
-  if (colon != std::string::npos) {
-    for (const char c : agent.substr(colon + 1)) {
-      port = c >= '0' && c <= '9' && port <= 65'535 ? port * 10 + static_cast<uint32_t>(c - '0') : 65'536;
+  auto address = net::SocketAddress::parse(agent);
+  if (!address) {
+    // A name, then; its port is read by the same rules.
+    const size_t colon = std::min(agent.rfind(':'), agent.size());
+    address = net::SocketAddress::parse("0.0.0.0" + agent.substr(colon));
+    if (address && address->port() != 0 && colon > 0) {
+      auto found = net::resolve(agent.substr(0, colon), address->port());
+      if (!found) return fail(errc::unreachable, found.error().message);
+      address = found->front();
     }
   }
-  if (port == 0 || port > 65'535) {
+  if (!address || address->port() == 0) {
     return fail(errc::invalid_scenario, fmt::format("--agent {}: expected HOST:PORT", agent));
   }
-  auto endpoint = client::Endpoint::resolve(agent.substr(0, colon), static_cast<uint16_t>(port));
-  if (!endpoint) return fail(errc::unreachable, endpoint.error().message);
-  auto socket = net::connect_start((*endpoint)->addresses.front());
+  auto socket = net::connect_start(*address);
   if (!socket) return fail(errc::unreachable, fmt::format("agent {}: {}", agent, socket.error().message));
   net::set_no_delay(socket->get());
   return std::move(*socket);
