@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -40,6 +42,16 @@ int check(const LoadFlags& flags) {
   fmt::print("{}: {} clients in {} groups, {} stages, {} thresholds\n\n{}", flags.file,
              read->scenario.clients(), read->scenario.groups.size(), read->scenario.stages.size(),
              read->scenario.thresholds.size(), load::estimate(read->scenario));
+  std::set<std::string> said;
+  for (const load::Group& group : read->scenario.groups) {
+    if (!group.jwt || std::getenv(group.jwt->key_env.c_str()) != nullptr) continue;
+    if (!said.insert(group.jwt->key_env).second) continue;
+    // It may be set where the scenario will run.
+    note(
+        "load",
+        fmt::format("to run it, set the environment variable {}, the key of group \"{}\"; here it is not set",
+                    group.jwt->key_env, group.name));
+  }
   return kOk;
 }
 

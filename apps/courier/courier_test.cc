@@ -156,6 +156,32 @@ TEST(Config, ReferencePassesItsOwnCheckAndMistakesAreNamed) {
   std::filesystem::remove(path);
 }
 
+TEST(LoadCheck, AKeyThatIsNotInTheEnvironmentIsSaid) {
+  std::string path = std::filesystem::temp_directory_path() / "courier-scenario-XXXXXX";
+  const net::Fd fd(::mkstemp(path.data()));
+  std::ofstream(path)
+      << "courier_load: 1\n"
+         "name: keys\n"
+         "target: { brokers: [ \"mqtt://127.0.0.1:1883\" ] }\n"
+         "groups:\n"
+         "  phones:\n"
+         "    count: 2\n"
+         "    username: \"{n}\"\n"
+         "    password: { jwt: { alg: HS256, key_env: COURIER_TEST_JWT_KEY, claims: {}, ttl: 2h } }\n"
+         "    mqtt: { version: 3.1.1, clean_session: true, keepalive: 60s }\n"
+         "stages:\n"
+         "  - { name: connect, timeout: 9s, steps: [ { connect: { group: phones, over: 1s } } ], "
+         "until: { connected: 100% } }\n";
+  ::unsetenv("COURIER_TEST_JWT_KEY");
+  const auto without = courier({"load", "check", path});
+  EXPECT_EQ(without.code, kOk) << without.err;
+  EXPECT_THAT(without.err, HasSubstr("set the environment variable COURIER_TEST_JWT_KEY"));
+  ::setenv("COURIER_TEST_JWT_KEY", "secret", 1);
+  EXPECT_EQ(courier({"load", "check", path}).err, "");
+  ::unsetenv("COURIER_TEST_JWT_KEY");
+  std::filesystem::remove(path);
+}
+
 TEST(LoadAgents, AddressesAreReadAsEverywhere) {
   const auto run_with = [](const char* agent) {
     return courier({"load", "quick", "conn", "-c", "1", "-d", "1", "--quiet", "--agent", agent});
