@@ -66,7 +66,7 @@ void check_room(Case& on) {
   // The log and RocksDB's journal, twice, since tables are written anew before the old ones go; what may be
   // retained, likewise; and a record for each session.
   const uint64_t floor = 4 * settings.store.log_bytes_max + 2 * settings.limits.retained_bytes_max +
-                         2 * on.size.sessions * kSleepingSessionBytes;
+                         2 * on.size.sessions * kSessionDiskBytes;
   const uint64_t sessions = std::max<uint64_t>(on.size.sessions, 1);
   if (*disk.free_bytes < floor) {
     return on.fall_short(Topic::disk, "room",

@@ -12,11 +12,14 @@ namespace courier::cli::doctor {
 // Resident memory of courierd, each.
 inline constexpr uint64_t kCleanConnectionBytes = 850;     // idle, clean session, one filter
 inline constexpr uint64_t kStoredConnectionBytes = 1'370;  // the same with a stored session
-inline constexpr uint64_t kSleepingSessionBytes = 500;     // stored, its client away, one filter
+inline constexpr uint64_t kSleepingSessionBytes = 180;     // stored, its client away, one filter
 inline constexpr uint64_t kFilterBytes = 130;              // every further filter
 // An empty node, and what RocksDB's write buffers take at most while much is written; its cache
 // (store.cache_bytes) comes on top.
 inline constexpr uint64_t kNodeBytes = 192ull << 20;
+
+// A stored session on disk, its filter with it: computed, and generous.
+inline constexpr uint64_t kSessionDiskBytes = 500;
 
 // The kernel's own, for an idle TCP connection that is accepted and watched by epoll, and for one that the
 // firewall tracks.
