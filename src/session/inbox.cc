@@ -91,6 +91,7 @@ void Inbox::settle_front() {
     motion.settled_in_gap.clear();
     first_ = next_;
     bytes_ = 0;
+    trim();
     return;
   }
   for (;;) {
@@ -209,6 +210,22 @@ void Inbox::clear() {
 
 void Inbox::trim() {
   if (at_rest() && motion_->steps.empty()) motion_.drop();
+}
+
+// What a flood made large is not kept.
+bool Inbox::Motion::empty_out() {
+  constexpr size_t kKept = 16;
+  head.clear();
+  tail.clear();
+  unflushed = 0;
+  const auto empty = [](auto& list) {
+    list.clear();
+    if (list.capacity() > kKept) list.shrink_to_fit();
+  };
+  empty(erased);
+  empty(settled_in_gap);
+  empty(steps);
+  return true;
 }
 
 }  // namespace courier::session

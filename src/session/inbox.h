@@ -11,7 +11,7 @@
 // them.
 //
 // Most inboxes owe nothing, and there are millions: what is needed while something moves is one part
-// (Motion), which comes with the first message and stays until trim() finds it unused.
+// (Motion), which comes with the first message and goes, to whoever is next, once nothing is left in it.
 //
 // Owned by one shard. Pure: no I/O; the owner loads rows and gives them to absorb().
 //
@@ -28,7 +28,7 @@
 #include <vector>
 
 #include "base/ids.h"
-#include "base/lazy.h"
+#include "base/recycled.h"
 #include "base/ring.h"
 #include "mqtt/message.h"
 
@@ -165,15 +165,15 @@ class Inbox {
            motion_->settled_in_gap.empty();
   }
   size_t memory_entries() const { return motion_->head.size() + motion_->tail.size(); }
-  // Gives back what an inbox needs only while something moves. Not after each message: the next follows.
+  // Gives back what an inbox needs only while something moves; it does so itself when its last message goes.
   void trim();
 
  private:
   Entry* slot(uint64_t seq);  // in memory, done or not
   void settle_front();
 
-  // Empty they keep room for a usual window, until trim(): a message that comes, goes and is acked allocates
-  // nothing.
+  // Empty they keep room for a usual window, for the next inbox: a message that comes, goes and is acked
+  // allocates nothing.
   using Entries = Ring<Entry, 16>;
   struct Motion {
     Entries head, tail;
@@ -181,6 +181,8 @@ class Inbox {
     std::vector<Settled> erased;
     std::vector<uint64_t> settled_in_gap;  // their rows may still be read
     std::vector<StepOf> steps;
+
+    bool empty_out();
   };
   uint64_t head_end() const { return first_ + motion_->head.size(); }
   uint64_t tail_begin() const { return next_ - motion_->tail.size(); }
@@ -188,7 +190,7 @@ class Inbox {
   uint64_t first_ = 0;  // of head; without one, of the gap
   uint64_t next_ = 0;
   uint64_t count_ = 0, bytes_ = 0;
-  Lazy<Motion> motion_;
+  Recycled<Motion> motion_;
 };
 
 }  // namespace courier::session

@@ -116,6 +116,14 @@ class Running(unittest.TestCase):
                     self.assertGreater(figures["messages"], 0)
                     self.assertGreater(figures["cpu_us"], 0)
 
+    def test_a_crowd_without_sockets_connects_and_gets_its_messages(self):
+        for what in ({"qos": 0}, {"qos": 1}, {"qos": 1, "stored": 1}):
+            with self.subTest(**what):
+                figures = self.bench.crowd(2, sessions=2000, publishers=10, seconds=1, **what)
+                self.assertEqual(figures["sessions"], 2000)
+                self.assertGreater(figures["messages"], 0)
+                self.assertGreater(figures["bytes_each"], 100)
+
     def test_a_broker_that_stores_nothing_is_not_given_a_figure_for_it(self):
         with self.assertRaises(bench.Invalid):
             load = ["offline", "--publishers=2", "--qos=1", "--messages=2", "--window=2", "--wait=1"]

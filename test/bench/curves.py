@@ -5,6 +5,9 @@ message comes in a read of its own and the broker wakes for as many at a time; w
 find its way in. A socket among 10,000 costs the kernel more too: the forwarder shows how much, and the ratio is ours.
 
 Sessions: 100 pairs with stored sessions exchange 20,000 messages a second beside sleeping ones, with a filter each.
+
+Crowd: so many connected sessions over a transport in memory (memory_crowd.cc), and each gets a message in turn: no kernel
+to hide behind, and nothing of a session is in the cache when its message comes.
 """
 import json
 import statistics
@@ -16,6 +19,7 @@ RATE = 20_000
 CONNECTIONS = (100, 1_000, 10_000)
 SESSIONS = (10_000, 100_000, 1_000_000)
 PAIRS_BESIDE = 100
+CROWDS = {"qos0": {"qos": 0}, "qos1": {"qos": 1}, "stored": {"qos": 1, "stored": 1}}
 
 
 def measure(bench, args):
@@ -39,6 +43,13 @@ def measure(bench, args):
         for threads in args.threads:
             said = in_turns(bench, args, ("courier",), load, threads, f"{sessions} sessions", data)
             curve["series"][f"courierd, threads = {threads}"].append(said["courier"])
+    for kind, what in CROWDS.items():
+        curve = curves[f"crowd-{kind}"] = {"x": SESSIONS, "series": {f"courierd, threads = {t}": [] for t in args.threads}}
+        for sessions in SESSIONS:
+            for threads in args.threads:
+                runs = [bench.crowd(threads, sessions=sessions, publishers=50, **what)["cpu_us"] for _ in range(args.runs)]
+                print(f"crowd of {sessions}, {kind}, threads = {threads}: {runs}", file=sys.stderr)
+                curve["series"][f"courierd, threads = {threads}"].append(statistics.median(runs))
     return curves
 
 
@@ -58,6 +69,14 @@ def in_turns(bench, args, brokers, load, threads, what, data=None):
     return {broker: None if None in some else statistics.median(some) for broker, some in runs.items()}
 
 
+HEADS = {
+    "sessions": "sleeping sessions",
+    "crowd-qos0": "connected sessions in memory, QoS 0",
+    "crowd-qos1": "connected sessions in memory, QoS 1, clean",
+    "crowd-stored": "connected sessions in memory, QoS 1, stored",
+}
+
+
 def title_of(broker):
     return {"courier": "courierd"}.get(broker, broker)
 
@@ -65,7 +84,7 @@ def title_of(broker):
 def table(curves):
     """CPU µs a message in Markdown; for connections also the ratio to the forwarder."""
     for name, curve in curves.items():
-        head = "sleeping sessions" if name == "sessions" else f"connections, QoS {name[-1]}"
+        head = HEADS.get(name) or f"connections, QoS {name[-1]}"
         print(f"\n| {head} | " + " | ".join(f"{x:,}" for x in curve["x"]) + " |\n|---" + "|---" * len(curve["x"]) + "|")
         for line, values in curve["series"].items():
             print(f"| {line} | " + " | ".join("invalid" if v is None else f"{v:.2f}" for v in values) + " |")
@@ -82,6 +101,9 @@ def draw(said, folder):
         if name == "sessions":
             title = "A message's cost beside sleeping sessions (QoS 1, stored, 100 pairs)"
             x_label = "sleeping sessions with a subscription each"
+        elif name.startswith("crowd"):
+            title = f"A message's cost when each gets one in turn ({HEADS[name].partition(', ')[2]})"
+            x_label = "sessions, all connected, over a transport in memory"
         else:
             title = f"A message's cost by connections (1:1, QoS {name[-1]})"
             x_label = f"connections, all active, together {RATE:,} messages/s"
