@@ -22,12 +22,14 @@ class Lazy {
   }
   void drop() { part_.reset(); }
 
+ protected:
+  std::unique_ptr<T> part_;
+
  private:
   static const T& none() {
     static const T none{};
     return none;
   }
-  std::unique_ptr<T> part_;
 };
 
 }  // namespace courier

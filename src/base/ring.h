@@ -3,7 +3,7 @@
 // breath).
 //
 // Grows by doubling; gives its memory back as soon as it is empty, unless it is room for no more than `kKept`
-// items: for owners who give the whole ring back when nothing came for a while. Not for several threads.
+// items: for owners who give the whole ring away when they have no use for it. Not for several threads.
 #pragma once
 
 #include <cstddef>

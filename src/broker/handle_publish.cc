@@ -237,10 +237,9 @@ bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& messa
   }
   for (const auto& group : match_.groups()) {
     if (!group.member.session) continue;
-    const uint32_t* identifier = &group.member.subscription_identifier;
     add(group.member.session, group.member.options.qos,
         group.member.options.retain_as_published && message->retain,
-        {identifier, *identifier != 0 ? 1u : 0u});
+        record::listed(group.member.subscription_identifier));
   }
   for (uint32_t shard = 0; shard < shard_count_; ++shard) {
     record::Delivery& delivery = direct_[shard];

@@ -31,11 +31,6 @@ SessionId session_of(const Record& record) {
   return std::visit(Visitor{}, record);
 }
 
-// No identifier is 0. [MQTT-3.8.2.1.2]
-std::span<const uint32_t> listed(const uint32_t& identifier) {
-  return {&identifier, identifier != 0 ? 1u : 0u};
-}
-
 Delivery to_one(Position position, mqtt::MessagePtr message, Delivery::To to) {
   Delivery delivery{position, std::move(message), {}};
   delivery.to.push_back(std::move(to));

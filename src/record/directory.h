@@ -45,6 +45,10 @@ struct Delivery {
   boost::container::small_vector<To, 1> to;
 };
 
+// None for 0, which is no subscription identifier. [MQTT-3.8.2.1.2]
+inline std::span<const uint32_t> listed(const uint32_t& identifier) {
+  return {&identifier, identifier != 0 ? 1u : 0u};
+}
 // Null where there is nothing to say.
 std::unique_ptr<session::Entry::Extras> extras_of(std::span<const uint32_t> identifiers,
                                                   session::GroupOrigin origin = {});
