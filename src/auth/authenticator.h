@@ -15,8 +15,11 @@
 #include "base/name.h"
 #include "base/text.h"
 #include "mqtt/protocol.h"
+#include "net/tls_session.h"
 
 namespace courier::auth {
+
+using TlsSession = net::TlsSession;
 
 // What a client says of itself, and how it came. Owns its strings: it may travel to a worker.
 struct Credentials {
@@ -26,6 +29,7 @@ struct Credentials {
   std::string peer;      // "192.0.2.7:51234", behind a PROXY header the real one
   std::string listener;  // its name
   mqtt::Version version{};
+  std::optional<TlsSession> tls;  // with the certificate that was verified, if there is one
 };
 
 struct Identity {

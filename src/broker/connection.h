@@ -108,7 +108,8 @@ class Connection {
   // --- to the client ---
   uint32_t in_flight = 0;  // transmitted, not answered
   uint64_t cursor = 0;     // next inbox sequence to look at
-  uint32_t subacks_pending = 0;
+  uint16_t subacks_pending = 0;
+  uint16_t unanswered = 0;       // QoS ≥ 1 PUBLISHes that of 5.0 count against our Receive Maximum
   uint32_t filters_pending = 0;  // new ones, in SUBSCRIBEs that are not back
   // QoS 0 messages that came while a SUBACK is pending: they follow it.
   struct Held {
@@ -118,7 +119,7 @@ class Connection {
   };
 
   // --- from the client ---
-  uint32_t unanswered = 0;         // QoS ≥ 1 PUBLISHes that count against our Receive Maximum
+  uint32_t authorized_until = 0;   // when its token ends, in seconds of the wall clock; 0: never
   uint32_t logged[3] = {0, 0, 0};  // PUBLISHes by QoS on their way through the log
   uint64_t order_after = 0;        // the batch that may hold the last of its earlier connection
   uint64_t order_burst = 0;        // the burst in which the last of all these came back

@@ -74,9 +74,8 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
     if (std::find(taking.begin(), taking.end(), packet.packet_id.value) != taking.end())
       return;  // answer is coming
   }
-  if (packet.qos != Qos::at_most_once) {
-    if (connection.v5() &&
-        connection.unanswered >= out_.limits.receive_maximum) {  // [MQTT-3.3.4-9] is the client's
+  if (packet.qos != Qos::at_most_once && connection.v5()) {
+    if (connection.unanswered >= out_.limits.receive_maximum) {  // [MQTT-3.3.4-9] is the client's
       disconnect(connection, EndCause::protocol_violation, ReasonCode::receive_maximum_exceeded,
                  "more unanswered messages than the Receive Maximum");
       return;

@@ -236,11 +236,13 @@ void Shard::end_turn() {
 MonoNs Shard::next_due() const {
   MonoNs due = std::min(acks_due_, trim_due_);
   if (!starved_.empty()) due = std::min(due, out_.clock.mono_ns() + kMemoryLookedAtNs);
-  if (!deadlines_.empty() && acting_) {
-    const WallMs wait = deadlines_.front().at - out_.clock.wall_ms();
-    due = std::min(due,
-                   out_.clock.mono_ns() + std::max<WallMs>(0, std::min<WallMs>(wait, 3'600'000)) * kNsPerMs);
-  }
+  // On the wall clock, which may be set: looked at every hour at least.
+  const auto at = [&](WallMs wall) {
+    const WallMs wait = std::clamp<WallMs>(wall - out_.clock.wall_ms(), 0, 3'600'000);
+    due = std::min(due, out_.clock.mono_ns() + wait * kNsPerMs);
+  };
+  if (!deadlines_.empty() && acting_) at(deadlines_.front().at);
+  if (!authorizations_.empty()) at(WallMs{authorizations_.front().until} * 1000);
   return due;
 }
 

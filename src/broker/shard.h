@@ -81,7 +81,8 @@ class Shard {
   // --- connections; called by the gateway ---
   // A CONNECT arrived on `link`. The link must outlive the connection; reading is paused until the CONNACK.
   // Returns null when the connection was refused and closed at once.
-  Connection* on_connect(Link& link, Peer peer, const mqtt::Connect& packet);
+  Connection* on_connect(Link& link, Peer peer, const mqtt::Connect& packet,
+                         std::optional<auth::TlsSession> tls = {});
   // The connection came from another shard (Link::move_to); `link` is its wire end here.
   void adopt(Link& link, std::unique_ptr<Connection> connection);
   // A packet after CONNECT; views live for the call. The connection may be gone afterwards (Link::close()).
@@ -183,6 +184,9 @@ class Shard {
   void attach_ephemeral(Connection& connection);
   void send_connack(Connection& connection, bool session_present);
   void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view why);
+  bool may_have(const Connection& connection, std::string_view owner) const;
+  void authorized_until(Connection& connection, WallMs at);
+  void end_unauthorized();
   void attached(const ToConnack& pending);
   void change_is_over(const std::string& name);
 
@@ -354,6 +358,14 @@ class Shard {
   };
   std::vector<Deadline> deadlines_;  // a heap, the earliest in front
   WallMs started_at_ = 0, grace_until_ = 0;
+
+  // Ends of tokens, as above: what counts is Connection::authorized_until.
+  struct Authorization {
+    uint32_t until = 0;
+    ConnectionId connection;
+    bool operator>(const Authorization& other) const { return until > other.until; }
+  };
+  std::vector<Authorization> authorizations_;  // a heap, the earliest in front
 
   // Sequences of damaged rows whose DROPPED is on its way.
   std::unordered_map<SessionId, std::vector<uint64_t>> unread_;

@@ -8,6 +8,8 @@
 // all came back at once; beyond that the caller runs the task itself, which slows down one shard instead of
 // forgetting somebody.
 //
+// TLS handshakes have workers of their own, as many as there are threads, at a lower priority (handshake.h).
+//
 // Threads: post() and run_on_worker() from any; everything else from one owner, which is none of its threads.
 #pragma once
 
@@ -66,10 +68,10 @@ class Gateway final : public broker::Post {
   void stop();
 
  private:
-  Gateway(Registry& registry, uint32_t workers);
+  Gateway(Registry& registry, uint32_t workers, uint32_t handshakers);
 
   Registry& registry_;
-  WorkerPool workers_;
+  WorkerPool workers_, handshakes_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // outlive the threads' connections
   ShardThread::Siblings threads_;
   std::vector<net::SocketAddress> addresses_;
