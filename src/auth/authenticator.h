@@ -8,7 +8,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "auth/grant.h"
+#include "base/clock.h"
 #include "base/name.h"
 #include "base/text.h"
 #include "mqtt/protocol.h"
@@ -39,9 +42,14 @@ enum class Verdict : uint8_t {
 
 struct Decision {
   Verdict verdict = Verdict::next;
-  Identity identity;                                           // when allowed
   mqtt::ReasonCode reason = mqtt::ReasonCode::not_authorized;  // when denied
   std::string why;                                             // for the log, when denied
+
+  // When allowed.
+  Identity identity;
+  std::vector<Grant> grants;             // rules that came with the client
+  std::optional<WallMs> expires_at;      // from then on it is no longer allowed: its token ended
+  std::optional<std::string> client_id;  // the session it is to have, whatever its CONNECT says
 };
 
 class Authenticator {
