@@ -11,6 +11,7 @@
 #include "config/load.h"
 #include "exit_code.h"
 #include "process.h"
+#include "transports.h"
 
 namespace courier::courierd {
 namespace {
@@ -18,6 +19,10 @@ namespace {
 // What a start would refuse, without touching the store or a port.
 Result<void> check(const config::Settings& settings) {
   if (auto listeners = listeners_of(settings); !listeners) return fail(std::move(listeners).error());
+  Transports transports;
+  if (auto doors = transports.load(settings.listeners, system_clock().wall_ms()); !doors) {
+    return fail(std::move(doors).error());
+  }
   if (!settings.auth.password_file.empty()) {
     if (auto users = auth::file::Users::read(settings.auth.password_file); !users)
       return fail(std::move(users).error());

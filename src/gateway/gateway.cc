@@ -105,6 +105,11 @@ Result<void> Gateway::listen(std::vector<ListenerOptions> wanted) {
   return {};
 }
 
+void Gateway::use(const std::vector<std::shared_ptr<const net::TransportFactory>>& transports) {
+  CHECK(transports.size() == listeners_.size());
+  for (size_t i = 0; i < transports.size(); ++i) listeners_[i]->use(transports[i]);
+}
+
 void Gateway::stop_listening() {
   std::latch done(threads());
   for (const auto& thread : threads_) {

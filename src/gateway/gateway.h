@@ -54,6 +54,8 @@ class Gateway final : public broker::Post {
   Result<void> listen(std::vector<ListenerOptions> listeners);
   // Where they listen, in the order given, with the ports that the kernel chose.
   const std::vector<net::SocketAddress>& addresses() const { return addresses_; }
+  // What stands between the sockets and MQTT, one for each listener, for connections that come from now on.
+  void use(const std::vector<std::shared_ptr<const net::TransportFactory>>& transports);
   // Returns when no thread accepts any more.
   void stop_listening();
   // Runs `task` on every shard's thread; returns when all have.
