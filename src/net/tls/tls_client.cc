@@ -34,7 +34,11 @@ Result<std::shared_ptr<TlsClient>> TlsClient::load(ClientOptions options) {
   SSL_CTX* const c = made->context_.get();
   if (!c) return fail(errc::internal, "TLS cannot be set up: " + openssl_words());
   SSL_CTX_set_app_data(c, made.get());
-  SSL_CTX_set_min_proto_version(c, o.version_min == Version::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+  const auto number = [](Version version) {
+    return version == Version::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+  };
+  SSL_CTX_set_min_proto_version(c, number(o.version_min));
+  SSL_CTX_set_max_proto_version(c, number(o.version_max));
   SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_max_cert_list(c, kServerChainBytesMax);

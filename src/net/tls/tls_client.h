@@ -19,7 +19,7 @@ struct ClientOptions {
   std::string certificate;  // PEM: ours, then those above it; empty: none
   std::string key;          // PEM
   std::vector<std::string> alpn = {"mqtt"};  // empty: none is offered
-  Version version_min = Version::tls1_2;
+  Version version_min = Version::tls1_2, version_max = Version::tls1_3;
   bool resume = true;  // come back with the last ticket that the server gave
 };
 

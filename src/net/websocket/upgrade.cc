@@ -62,7 +62,8 @@ std::string this_port(const ServerOptions& options) {
 
 std::string quoted(std::string_view text) {
   std::string shown = "\"";
-  for (const char c : text.substr(0, kQuotedBytesMax)) shown += c >= ' ' && c <= '~' && c != '"' ? c : '?';
+  for (const char c : text.substr(0, kQuotedBytesMax))
+    shown += c == '"' ? '\'' : c >= ' ' && c <= '~' ? c : '?';
   return shown + (text.size() > kQuotedBytesMax ? "…\"" : "\"");
 }
 
