@@ -23,6 +23,12 @@ Connection::Connection(ShardThread& thread, Listener& listener, net::Fd fd)
     : thread_(&thread), listener_(&listener), fd_(std::move(fd)) {}
 
 Connection::~Connection() {
+  leave();
+}
+
+void Connection::leave() {
+  if (left_) return;
+  left_ = true;
   listener_->leave();
 }
 
@@ -488,6 +494,7 @@ void Connection::destroy() {
   thread_->wheel().cancel(*this);
   thread_->loop().forget(*this);
   thread_->bury(*this);
+  leave();  // first: who sees its connection end may come again at once, and find its place free
   fd_.reset();
 }
 

@@ -109,6 +109,7 @@ class Connection final : public net::Handler, public broker::Link, public net::T
 
   Connection(ShardThread& thread, Listener& listener, net::Fd fd);
   void move(ConnectionState to);
+  void leave();
 
   // --- reading (connection.cc) ---
   void read();
@@ -161,6 +162,7 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   ConnectionState state_ = ConnectionState::proxy_header;
   uint8_t interest_ = 0;  // as epoll has it
   bool remembered_ : 1 = false;
+  bool left_ : 1 = false;      // the listener does not count it any more
   bool watched_ : 1 = false;   // the timer fires before a packet begun now is late
   bool dead_ : 1 = false;      // writing failed; go_on() says so to the shard
   bool broken_ : 1 = false;    // the transport is: nothing can be said through it any more
