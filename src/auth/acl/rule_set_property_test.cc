@@ -56,7 +56,7 @@ TEST(RuleSetProperty, AnswersAsPlainEvaluationDoes) {
       if (why.outcome == Explanation::Outcome::no_rule && why.nearest) {
         ASSERT_NE(why.difference, "would allow it otherwise") << context() << "\n" << why.text();
       }
-      if (why.outcome == Explanation::Outcome::denied) ASSERT_TRUE(why.rule);
+      ASSERT_EQ(why.rule.has_value(), answer.rule != kNoRule);
       ++(answer.allowed ? allowed : answer.rule == kNoRule ? unmatched : denied);
     }
   }

@@ -64,26 +64,45 @@ inline std::optional<std::string> replaced(const PlainRule& rule, const Subject&
   return to;
 }
 
-// All topics that tell the filters apart which are made of these levels.
+// Every literal that is asked for, and one that nobody names.
 inline const std::vector<std::string>& alphabet() {
   static const std::vector<std::string> levels = {"", "a", "b", "$s", "xa", "zzz"};
   return levels;
 }
-inline const std::vector<std::string>& all_topics() {
-  static const std::vector<std::string> topics = [] {
-    std::vector<std::string> all, last = alphabet();
-    for (int depth = 1; depth <= 4; ++depth) {
-      all.insert(all.end(), last.begin(), last.end());
-      std::vector<std::string> next;
-      for (const std::string& topic : last) {
-        for (const std::string& level : alphabet()) next.push_back(topic + "/" + level);
-      }
-      last = std::move(next);
+
+// Topics that the filter matches, the empty one among them ("/#" stands for it and all below, so this is how
+// rules read, though nobody can publish there): its wildcards stand for each of the alphabet, '#' for up to
+// `deep` levels in all.
+inline void instances(std::string_view filter, const std::string& so_far, size_t levels,
+                      std::vector<std::string>& out) {
+  constexpr size_t kDeep = 4;
+  const size_t slash = filter.find('/');
+  const std::string_view level = filter.substr(0, slash);
+  const bool last = slash == std::string_view::npos;
+  const auto go_on = [&](std::string_view one) {
+    const std::string longer = levels == 0 ? std::string(one) : so_far + "/" + std::string(one);
+    if (level == "#") {
+      instances("#", longer, levels + 1, out);
+    } else if (last) {
+      out.push_back(longer);
+    } else {
+      instances(filter.substr(slash + 1), longer, levels + 1, out);
     }
-    std::erase(all, "");
-    return all;
-  }();
-  return topics;
+  };
+  if (level == "#" && levels > 0) out.push_back(so_far);
+  if (level != "#" && level != "+") {
+    go_on(level);
+    return;
+  }
+  if (levels == kDeep) return;
+  for (const std::string& one : alphabet()) {
+    if (levels > 0 || !one.starts_with('$')) go_on(one);
+  }
+}
+inline std::vector<std::string> topics_of(std::string_view filter) {
+  std::vector<std::string> out;
+  instances(filter, "", 0, out);
+  return out;
 }
 
 struct PlainAnswer {
@@ -94,13 +113,11 @@ struct PlainAnswer {
 // Rules in the order in which they are asked.
 inline PlainAnswer decide(const std::vector<PlainRule>& rules, const Subject& subject, Action action,
                           std::string_view asked) {
-  std::vector<std::string_view> topics;
+  std::vector<std::string> topics;
   if (action == Action::publish) {
-    topics.push_back(asked);
+    topics.emplace_back(asked);
   } else {
-    for (const std::string& topic : all_topics()) {
-      if (mqtt::matches(asked, topic)) topics.push_back(topic);
-    }
+    topics = topics_of(asked);
   }
   std::optional<size_t> allow, deny;
   for (size_t i = 0; i < rules.size(); ++i) {
@@ -110,8 +127,16 @@ inline PlainAnswer decide(const std::vector<PlainRule>& rules, const Subject& su
     if (action == Action::publish ? !writes : !reads) continue;
     const auto filter = replaced(rule, subject);
     if (!filter) continue;
+    const auto is_asked = [&](std::string_view topic) {
+      return action == Action::publish ? asked == topic : mqtt::matches(asked, topic);
+    };
     const auto matches = [&](std::string_view topic) { return mqtt::matches(*filter, topic); };
-    if (rule.deny && !deny && std::any_of(topics.begin(), topics.end(), matches)) deny = i;
+    if (rule.deny && !deny) {
+      const std::vector<std::string> taken = topics_of(*filter);
+      if (std::any_of(topics.begin(), topics.end(), matches) ||
+          std::any_of(taken.begin(), taken.end(), is_asked))
+        deny = i;
+    }
     if (!rule.deny && !allow && !topics.empty() && std::all_of(topics.begin(), topics.end(), matches))
       allow = i;
   }
