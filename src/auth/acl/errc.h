@@ -1,4 +1,4 @@
-// What can be wrong with access rules.
+// What can be wrong with access rules: with their file, or with those that came with a client.
 #pragma once
 
 #include <system_error>

@@ -83,8 +83,9 @@ void add_variables(const Pattern& pattern, const Subject& subject, std::vector<N
 }
 
 // How far a rule is from allowing what is asked: 0 is not at all. What each difference costs is chosen so
-// that the rule a person would point at comes first: the right filter with the other access, then another
-// value of a variable, then another user's rule, then a level that is spelt otherwise.
+// that the rule a person would point at comes first: the right filter with the other access, then one that
+// gives only part, another value of a variable, a level that is spelt otherwise, and last what is another
+// user's, which is often as wide as "#".
 struct Distance {
   static constexpr uint32_t kAccess = 2, kWider = 3, kVariable = 4, kDollar = 5, kUser = 6, kText = 10,
                             kLength = 12;

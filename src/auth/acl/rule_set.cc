@@ -30,32 +30,6 @@ Failure unreadable(const std::string& path, std::string_view why) {
   return fail(errc::unreadable, fmt::format("cannot read the ACL file {}: {}", path, why));
 }
 
-Result<std::string> read_text(const std::string& path) {
-  struct Descriptor {
-    const int fd;
-    ~Descriptor() {
-      if (fd >= 0) ::close(fd);
-    }
-  };
-  const auto why = [] { return std::generic_category().message(errno); };
-  // Without O_NONBLOCK a pipe in the file's place would hold us up.
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.fd < 0) return unreadable(path, why());
-  struct stat status {};
-  if (::fstat(file.fd, &status) != 0) return unreadable(path, why());
-  if (!S_ISREG(status.st_mode)) return unreadable(path, "it is not a file");
-  std::string text;
-  for (char buffer[65'536];;) {
-    const ssize_t n = ::read(file.fd, buffer, sizeof(buffer));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return unreadable(path, why());
-    if (n == 0) return text;
-    text.append(buffer, static_cast<size_t>(n));
-    // One byte too much is for the parser to tell.
-    if (text.size() > kFileBytesMax) return text;
-  }
-}
-
 }  // namespace
 
 RuleSet::RuleSet(std::string_view file, Labels& labels, bool open)
@@ -99,6 +73,32 @@ tl::expected<std::shared_ptr<const RuleSet>, std::vector<Problem>> RuleSet::pars
 
 Error RuleSet::error_of(std::string_view file, const std::vector<Problem>& problems) {
   return Error(make_error_code(errc::invalid), spelt(file, problems));
+}
+
+Result<std::string> RuleSet::read_text(const std::string& path) {
+  struct Descriptor {
+    const int fd;
+    ~Descriptor() {
+      if (fd >= 0) ::close(fd);
+    }
+  };
+  const auto why = [] { return std::generic_category().message(errno); };
+  // Without O_NONBLOCK a pipe in the file's place would hold us up.
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.fd < 0) return unreadable(path, why());
+  struct stat status {};
+  if (::fstat(file.fd, &status) != 0) return unreadable(path, why());
+  if (!S_ISREG(status.st_mode)) return unreadable(path, "it is not a file");
+  std::string text;
+  for (char buffer[65'536];;) {
+    const ssize_t n = ::read(file.fd, buffer, sizeof(buffer));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return unreadable(path, why());
+    if (n == 0) return text;
+    text.append(buffer, static_cast<size_t>(n));
+    // What is too much is for the parser to tell.
+    if (text.size() > kFileBytesMax) return text;
+  }
 }
 
 Result<std::shared_ptr<const RuleSet>> RuleSet::read(const std::string& path, Labels& labels) {
