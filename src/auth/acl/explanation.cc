@@ -87,7 +87,7 @@ void add_variables(const Pattern& pattern, const Subject& subject, std::vector<N
 // gives only part, another value of a variable, a level that is spelt otherwise, and last what is another
 // user's, which is often as wide as "#".
 struct Distance {
-  static constexpr uint32_t kAccess = 2, kWider = 3, kVariable = 4, kDollar = 5, kUser = 6, kText = 10,
+  static constexpr uint32_t kAccess = 2, kWider = 3, kVariable = 4, kDollar = 5, kText = 10, kUser = 11,
                             kLength = 12;
   static constexpr uint32_t kMax = 20;
 
