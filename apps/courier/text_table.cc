@@ -4,43 +4,12 @@
 
 #include <fmt/format.h>
 
-#include "base/utf8.h"
+#include "base/shown_text.h"
 
 namespace courier::cli {
-namespace {
-
-bool harmless(char32_t code) {
-  if (code < 0x20 || (code >= 0x7F && code < 0xA0)) return false;
-  // Line and paragraph separators, marks and isolates that change the direction of text.
-  if (code == 0x2028 || code == 0x2029 || code == 0x061C || code == 0x200E || code == 0x200F) return false;
-  return !(code >= 0x202A && code <= 0x202E) && !(code >= 0x2066 && code <= 0x2069) && code != 0xFEFF;
-}
-
-size_t width(std::string_view text) {
-  size_t characters = 0;
-  while (!text.empty()) {
-    text.remove_prefix(first_utf8(text).size);
-    ++characters;
-  }
-  return characters;
-}
-
-}  // namespace
 
 std::string one_line(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const Utf8Character character = first_utf8(text);
-    if (!character.valid || (!harmless(character.code) && character.code < 0x80)) {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text.front()));
-    } else if (!harmless(character.code)) {
-      out += fmt::format("\\u{{{:x}}}", static_cast<uint32_t>(character.code));
-    } else {
-      out.append(text.substr(0, character.size));
-    }
-    text.remove_prefix(character.size);
-  }
-  return out;
+  return shown(text);
 }
 
 std::string byte_count(uint64_t bytes) {
@@ -67,7 +36,7 @@ std::string TextTable::text() const {
   std::vector<bool> shown(columns);
   for (size_t column = 0; column < columns; ++column) {
     for (size_t row = 0; row < rows_.size(); ++row) {
-      widths[column] = std::max(widths[column], width(rows_[row][column]));
+      widths[column] = std::max(widths[column], columns_of(rows_[row][column]));
       shown[column] = shown[column] || (row > 0 && !rows_[row][column].empty()) || rows_.size() == 1;
     }
   }
@@ -77,7 +46,7 @@ std::string TextTable::text() const {
     for (size_t column = 0; column < columns; ++column) {
       if (!shown[column]) continue;
       line += row[column];
-      line.append(widths[column] - width(row[column]) + 2, ' ');
+      line.append(widths[column] - columns_of(row[column]) + 2, ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";

@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "base/shown_text.h"
 #include "base/utf8.h"
 #include "load/limits.h"
-#include "load/shown_text.h"
 
 namespace courier::load {
 

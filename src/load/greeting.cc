@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "base/shown_text.h"
 #include "load/limits.h"
-#include "load/shown_text.h"
 #include "mqtt/decoder.h"
 #include "mqtt/encoder.h"
 #include "net/socket.h"

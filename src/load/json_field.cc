@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "base/shown_text.h"
 #include "load/limits.h"
-#include "load/shown_text.h"
 
 namespace courier::load {
 

@@ -7,10 +7,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/shown_text.h"
 #include "load/errc.h"
 #include "load/json_field.h"
 #include "load/limits.h"
-#include "load/shown_text.h"
 #include "load/thresholds.h"
 
 namespace courier::load {

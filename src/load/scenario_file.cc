@@ -8,9 +8,9 @@
 #include <yaml-cpp/eventhandler.h>
 #include <nlohmann/json.hpp>
 
+#include "base/shown_text.h"
 #include "load/limits.h"
 #include "load/scenario_sections.h"
-#include "load/shown_text.h"
 
 namespace courier::load {
 

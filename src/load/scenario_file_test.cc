@@ -8,9 +8,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/shown_text.h"
 #include "base/utf8.h"
 #include "load/limits.h"
-#include "load/shown_text.h"
 
 namespace courier::load {
 namespace {

@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "base/shown_text.h"
 #include "load/limits.h"
 #include "load/message_id.h"
-#include "load/shown_text.h"
 #include "load/sources.h"
 
 namespace courier::load {

@@ -5,12 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "base/shown_text.h"
 #include "config/quantity.h"
 #include "load/errc.h"
 #include "load/limits.h"
 #include "load/metrics.h"
 #include "load/scenario_sections.h"
-#include "load/shown_text.h"
 
 namespace courier::load {
 

@@ -6,10 +6,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/shown_text.h"
 #include "config/quantity.h"
 #include "config/suggest.h"
 #include "load/limits.h"
-#include "load/shown_text.h"
 
 namespace courier::load {
 

@@ -1,8 +1,8 @@
-#include "load/shown_text.h"
+#include "base/shown_text.h"
 
 #include <gtest/gtest.h>
 
-namespace courier::load {
+namespace courier {
 namespace {
 
 TEST(ShownText, IsObeyedByNoTerminal) {
@@ -31,4 +31,4 @@ TEST(ShownText, IsCutBetweenCharacters) {
 }
 
 }  // namespace
-}  // namespace courier::load
+}  // namespace courier

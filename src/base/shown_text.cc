@@ -1,18 +1,18 @@
-#include "load/shown_text.h"
+#include "base/shown_text.h"
 
 #include <fmt/format.h>
 
 #include "base/utf8.h"
 
-namespace courier::load {
+namespace courier {
 
 namespace {
 
 // Moves no cursor, ends no line, reorders nothing around it.
 bool is_harmless(char32_t code) {
-  return !(code < 0x20 || (code >= 0x7F && code <= 0x9F) || (code >= 0x200B && code <= 0x200F) ||
-           code == 0x2028 || code == 0x2029 || (code >= 0x202A && code <= 0x202E) ||
-           (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF);
+  return !(code < 0x20 || (code >= 0x7F && code <= 0x9F) || code == 0x061C ||
+           (code >= 0x200B && code <= 0x200F) || code == 0x2028 || code == 0x2029 ||
+           (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF);
 }
 
 std::string spelt(std::string_view text, const Utf8Character& character) {
@@ -53,4 +53,4 @@ size_t columns_of(std::string_view shown) {
   return columns;
 }
 
-}  // namespace courier::load
+}  // namespace courier

@@ -1,0 +1,95 @@
+// The access rules in force: those of a file that is read again when it changes.
+//
+// A new file that is bad, or gone, leaves the old rules in force and is logged once, with all its problems.
+// The file may be replaced by a rename or written in place; what changes while it is read is read again.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "auth/acl/decision_cache.h"
+#include "auth/acl/explanation.h"
+#include "auth/acl/grants.h"
+#include "auth/acl/labels.h"
+#include "auth/acl/question.h"
+#include "auth/acl/rule_set.h"
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace courier::auth::acl {
+
+// Thread-safe.
+class Rules {
+ public:
+  // Without a path everything is allowed to whoever brings no rules. Errors: unreadable, invalid.
+  static Result<std::unique_ptr<Rules>> open(std::string path);
+
+  // Reads the file again if it changed, at most once a second. Reads a file: not for shard threads, except
+  // those of tests. Returns whether other rules are in force now.
+  bool refresh(MonoNs now);
+  // The same at once, and a bad file is the caller's to report. Errors: unreadable, invalid.
+  Result<bool> reload();
+
+  std::shared_ptr<const RuleSet> current() const;
+  // Of current(); one load.
+  uint32_t generation() const { return generation_.load(std::memory_order_acquire); }
+  Labels& labels() { return labels_; }
+  Grants& grants() { return grants_; }
+
+ private:
+  // What identifies one state of the file without reading it.
+  struct Stamp {
+    int64_t modified_ns = 0, changed_ns = 0, size = 0;
+    uint64_t inode = 0;
+    bool operator==(const Stamp&) const = default;
+  };
+  // Which of them is logged: the caller of reload() hears it.
+  enum class Report : uint8_t { log, caller };
+
+  explicit Rules(std::string path) : path_(std::move(path)), grants_(labels_) {}
+
+  static std::optional<Stamp> stamp_of(const std::string& path);
+  Result<bool> look(Report report);
+  void put_in_force(std::shared_ptr<const RuleSet> set);
+
+  const std::string path_;
+  Labels labels_;
+  Grants grants_;
+  std::mutex looking_;               // one reads at a time; taken before mutex_
+  std::optional<Stamp> stamp_;       // guarded by looking_
+  std::optional<MonoNs> looked_at_;  // guarded by looking_
+  mutable std::mutex mutex_;
+  std::shared_ptr<const RuleSet> current_;  // guarded by mutex_
+  std::atomic<uint32_t> generation_{0};
+};
+
+// A shard's way to the rules: no lock and no counter that threads share, while they stay the same. Owned by
+// its shard; `rules` must outlive it.
+class Gate {
+ public:
+  explicit Gate(const Rules& rules) : rules_(rules), current_(rules.current()) {}
+
+  Answer check(const Subject& subject, Action action, std::string_view topic, DecisionCache& cache) {
+    return cache.check(current(), subject, action, topic);
+  }
+  Explanation explain(const Subject& subject, Action action, std::string_view topic) {
+    return acl::explain(current(), subject, action, topic);
+  }
+  // Another number: other rules are in force, and what was allowed must be asked again.
+  uint32_t generation() { return current().generation(); }
+
+ private:
+  const RuleSet& current() {
+    if (current_->generation() != rules_.generation()) current_ = rules_.current();
+    return *current_;
+  }
+
+  const Rules& rules_;
+  std::shared_ptr<const RuleSet> current_;
+};
+
+}  // namespace courier::auth::acl
