@@ -66,6 +66,7 @@ broker::Limits limits_of(const config::Settings& settings) {
   to.session_expiry_seconds_max = seconds_or(from.session_expiry_max, record::kNeverExpires);
   to.keep_alive_seconds_max = seconds_or(from.keep_alive_max, 0);
   to.memory_bytes_max = config::memory_max(from);
+  to.sessions_have_owners = settings.auth.session_owner == config::SessionOwner::username;
   return to;
 }
 

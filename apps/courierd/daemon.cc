@@ -19,7 +19,7 @@
 #include "admin/errc.h"
 #include "admin/node_control.h"
 #include "assembly.h"
-#include "auth/allow_all.h"
+#include "auth/acl/rules.h"
 #include "base/log.h"
 #include "broker/node.h"
 #include "config/load.h"
@@ -111,7 +111,7 @@ class Daemon {
   Transports transports_;
   std::map<std::string, Gauge*> certificate_ends_;  // by listener and file
   std::unique_ptr<auth::Authenticator> authenticator_;
-  auth::AllowAll authorizer_;
+  std::unique_ptr<auth::acl::Rules> rules_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<broker::Node> node_;
   std::unique_ptr<admin::NodeControl> control_;
@@ -162,6 +162,9 @@ std::optional<ExitCode> Daemon::start() {
   auto authenticator = authenticator_of(settings_, registry_);
   if (!authenticator) return refuse(kUsage, authenticator.error().message);
   authenticator_ = *std::move(authenticator);
+  auto rules = auth::acl::Rules::open(settings_.auth.acl_file);
+  if (!rules) return refuse(kUsage, rules.error().message);
+  rules_ = *std::move(rules);
   auto gateway = gateway::Gateway::open(gateway_options_of(settings_), system_clock(), registry_);
   if (!gateway) return refuse(kFailed, gateway.error().message);
   gateway_ = *std::move(gateway);
@@ -218,8 +221,8 @@ std::optional<ExitCode> Daemon::recover() {
   std::random_device random;
   const uint64_t seed = (uint64_t{random()} << 32) | random();
   node_ = std::make_unique<broker::Node>(node_options_of(settings_, seed), limits_, store_->log(),
-                                         store_->state(), system_clock(), *gateway_, *authenticator_,
-                                         authorizer_, registry_);
+                                         store_->state(), system_clock(), *gateway_, *authenticator_, *rules_,
+                                         registry_);
   if (const auto code = start_admin()) return code;
   auto report = node_->start();
   if (!report) return refuse(exit_code_of(report.error()), report.error().message);
@@ -292,6 +295,10 @@ void Daemon::reload() {
   if (!wanted) {
     log::error("SIGHUP: the settings are wrong and nothing was taken over",
                {{"error", wanted.error().message}});
+    return;
+  }
+  if (auto read = rules_->reload(); !read) {
+    log::error("SIGHUP: nothing was taken over", {{"error", read.error().message}});
     return;
   }
   const std::vector<std::string> waiting = config::changes_that_need_a_restart(settings_, *wanted);

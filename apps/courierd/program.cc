@@ -6,6 +6,7 @@
 
 #include "admin/tokens.h"
 #include "assembly.h"
+#include "auth/acl/rules.h"
 #include "auth/file/password_file.h"
 #include "command_line.h"
 #include "config/load.h"
@@ -26,6 +27,9 @@ Result<void> check(const config::Settings& settings) {
   if (!settings.auth.password_file.empty()) {
     if (auto users = auth::file::Users::read(settings.auth.password_file); !users)
       return fail(std::move(users).error());
+  }
+  if (auto rules = auth::acl::Rules::open(settings.auth.acl_file); !rules) {
+    return fail(std::move(rules).error());
   }
   if (auto tokens = admin::Tokens::load(settings.admin.tokens, settings.admin.token_file); !tokens)
     return fail(std::move(tokens).error());

@@ -1,4 +1,4 @@
-// Port: who may connect, and who may publish and subscribe where. Drivers: anonymous (here), file/.
+// Port: who may connect. Drivers: anonymous (here), file/. Who may do what then: acl/.
 //
 // Every connection carries the Identity that its authenticator gave it, from CONNECT to its end.
 #pragma once
@@ -61,15 +61,6 @@ class Authenticator {
   virtual ~Authenticator() = default;
   // Calls `done` exactly once: at once, or later, on any thread. Called from shard threads: never blocks.
   virtual void authenticate(Credentials credentials, std::function<void(Decision)> done) = 0;
-};
-
-// Called on shard threads for every PUBLISH and SUBSCRIBE: never blocks.
-class Authorizer {
- public:
-  virtual ~Authorizer() = default;
-  virtual bool may_publish(const Identity& identity, std::string_view client_id, std::string_view topic) = 0;
-  virtual bool may_subscribe(const Identity& identity, std::string_view client_id,
-                             std::string_view filter) = 0;
 };
 
 }  // namespace courier::auth

@@ -15,6 +15,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "auth/acl/decision_cache.h"
+#include "auth/acl/rule_set.h"
 #include "auth/authenticator.h"
 #include "base/clock.h"
 #include "base/ids.h"
@@ -137,9 +139,11 @@ class Connection {
     std::vector<Held> held;
     size_t held_bytes = 0;
     std::vector<std::vector<mqtt::ReasonCode>> unsubscribed;  // for the UNSUBACKs, in order
-    std::shared_ptr<Tracer> tracer;  // shared with whoever watches; it may stop at any time
+    std::shared_ptr<const auth::acl::RuleSet> grants;  // shared with all that brought the same; null: none
+    std::shared_ptr<Tracer> tracer;                    // shared with whoever watches; it may stop at any time
   };
   Lazy<Extra> extra;
+  auth::acl::DecisionCache decisions;
 
   // Null: nobody watches.
   Tracer* tracer() { return extra ? extra->tracer.get() : nullptr; }

@@ -132,8 +132,16 @@ void Shard::decided(Connection& connection, auth::Decision decision) {
     connection.authorized_until =
         static_cast<uint32_t>(std::clamp<WallMs>(*decision.expires_at / 1000, 1, UINT32_MAX));
   }
-  if (connection.request->will && !out_.authorizer.may_publish(connection.identity, connection.client_id,
-                                                               connection.request->will->message->topic)) {
+  auto grants = out_.rules.grants().compile(decision.grants);
+  if (!grants) {
+    refuse_connect(connection, ReasonCode::not_authorized, grants.error().message);
+    return;
+  }
+  if (*grants) connection.extra.make().grants = *std::move(grants);
+  if (connection.request->will &&
+      !may(connection, auth::acl::Action::publish, connection.request->will->message->topic).allowed) {
+    say_refused(connection, auth::acl::Action::publish, connection.request->will->message->topic,
+                "will refused");
     refuse_connect(connection, ReasonCode::not_authorized, "the client may not publish its will");
     return;
   }
@@ -273,6 +281,8 @@ void Shard::attached(const ToConnack& pending) {
     connection->attach = client->session.attach;
     client->connection = connection;
     send_connack(*connection, pending.session_present);
+    // The rules may have changed while it was away.
+    if (pending.session_present && client->session.subscription_count > 0) look_up(client->session.id);
     want_pump(*client);
   } else if (!find(change->second.waiting)) {
     // The client went away before its CONNACK: the connection that the will speaks of never was.

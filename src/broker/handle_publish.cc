@@ -38,7 +38,13 @@ mqtt::MessagePtr own(const Connection& connection, std::string_view topic, const
 }  // namespace
 
 void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
-  metrics_.received[static_cast<size_t>(packet.qos)]->add();
+  // Counted at the end, when its label is known.
+  struct Received {
+    ShardMetrics& metrics;
+    Qos qos;
+    auth::acl::LabelId label = auth::acl::kNoLabel;
+    ~Received() { metrics.received(label, qos).add(); }
+  } received{metrics_, packet.qos};
   ++connection.messages_in;
 
   // 1.
@@ -101,7 +107,10 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
                    "the payload is not UTF-8, as it says");
     return;
   }
-  if (!out_.authorizer.may_publish(connection.identity, connection.client_id, topic)) {
+  const auth::acl::Answer allowed = may(connection, auth::acl::Action::publish, topic);
+  received.label = allowed.label;
+  if (!allowed.allowed) {
+    say_refused(connection, auth::acl::Action::publish, topic, "publish refused");
     refuse_publish(connection, packet, ReasonCode::not_authorized, "publishing to this topic is not allowed");
     return;
   }

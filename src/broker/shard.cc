@@ -29,7 +29,8 @@ Shard::Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings s
     : index_(index),
       shard_count_(shard_count),
       out_(surroundings),
-      metrics_(surroundings.shared.metrics),
+      metrics_(surroundings.shared.metrics, surroundings.rules.labels()),
+      gate_(surroundings.rules),
       random_(seed),
       clients_(seed),
       direct_(shard_count) {}

@@ -33,6 +33,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
+#include "auth/acl/rules.h"
 #include "auth/authenticator.h"
 #include "broker/client_table.h"
 #include "broker/connection.h"
@@ -56,7 +57,7 @@ struct Surroundings {
   const record::Directory& directory;  // index().match() and counts only
   Post& post;
   auth::Authenticator& authenticator;
-  auth::Authorizer& authorizer;
+  auth::acl::Rules& rules;
   class Shared& shared;  // broker/shared.h
 };
 
@@ -116,6 +117,8 @@ class Shard {
   size_t drain(size_t count);
 
   // --- control; on the shard's thread (TaskMail) ---
+  // Others are in force: whoever is connected loses the subscriptions that they do not allow.
+  void rules_changed();
   uint32_t index() const { return index_; }
   size_t connection_count() const { return connections_.size(); }
   size_t client_count() const { return clients_.size(); }
@@ -167,10 +170,13 @@ class Shard {
     ConnectionId connection;
     PacketId packet_id;
   };
+  struct ToNobody {  // an UNSUBSCRIBE of ours, with reasons that nobody hears
+    ConnectionId connection;
+  };
   struct Uncount {  // a logged PUBLISH of QoS 0: no answer, but order
     ConnectionId connection;
   };
-  using Pending = std::variant<ToConnack, ToPublisher, ToPubcomp, ToSuback, ToUnsuback, Uncount>;
+  using Pending = std::variant<ToConnack, ToPublisher, ToPubcomp, ToSuback, ToUnsuback, ToNobody, Uncount>;
   struct InLog {
     uint64_t ticket = 0;
     size_t bytes = 0;
@@ -189,6 +195,19 @@ class Shard {
   void end_unauthorized();
   void attached(const ToConnack& pending);
   void change_is_over(const std::string& name);
+
+  // --- access.cc: what is allowed ---
+  struct SubscribedTo {
+    SessionId session;
+    std::vector<std::string> filters;
+  };
+  auth::acl::Subject subject(const Connection& connection) const;
+  auth::acl::Answer may(Connection& connection, auth::acl::Action action, std::string_view topic);
+  void say_refused(const Connection& connection, auth::acl::Action action, std::string_view topic,
+                   std::string_view what);
+  void look_up(SessionId session);
+  void look_up_some();
+  void look_at(const std::vector<SubscribedTo>& found);
 
   // --- handle_publish.cc ---
   void handle(Connection& connection, const mqtt::Publish& packet);
@@ -316,6 +335,7 @@ class Shard {
   const uint32_t index_, shard_count_;
   Surroundings out_;
   ShardMetrics metrics_;
+  auth::acl::Gate gate_;
   std::mt19937_64 random_;
   bool acting_ = false;
   store::LogState log_state_;
@@ -341,6 +361,9 @@ class Shard {
   std::vector<record::Expired> expired_;
   std::vector<ConnectionId> paused_;   // until in_log_bytes_ and every backlog have fallen
   std::vector<ConnectionId> starved_;  // wait_for_memory(): until it is below its ceiling
+
+  std::vector<SessionId> to_look_up_;  // whose subscriptions are to be held against the rules
+  bool looking_up_ = false;
 
   std::vector<SessionId> limits_list_, pump_list_;
   std::vector<SessionId> acks_waiting_;

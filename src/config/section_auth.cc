@@ -37,6 +37,20 @@ Section auth_section() {
            .help = "Passwords that may wait for a thread; one more is answered \"server busy\".",
            .min = 1,
            .max = 1'000'000},
+          {.name = "acl_file",
+           .kind = Kind::text,
+           .member = member<&Settings::auth, &Auth::acl_file>(),
+           .help = "Who may publish and subscribe where; see acl.md, and try it with `courier acl check`. A "
+                   "change is noticed within a second and holds for connected clients, too. Empty: everybody "
+                   "may do everything.",
+           .check = check_path,
+           .example = "/etc/courier/acl"},
+          {.name = "session_owner",
+           .kind = Kind::choice,
+           .member = member<&Settings::auth, &Auth::session_owner>(),
+           .help = "Whose a session is. username: only a client of the same user name takes it over, or goes "
+                   "on with it; others with its client id are refused. anybody: whoever has its client id.",
+           .choices = {"username", "anybody"}},
       }};
 }
 

@@ -23,6 +23,7 @@ inline constexpr uint64_t kKilobyte = 1024;
 inline constexpr uint64_t kMegabyte = 1024 * kKilobyte;
 
 enum class ProxyProtocol : uint8_t { off, optional, required };
+enum class SessionOwner : uint8_t { username, anybody };
 enum class InboxPolicy : uint8_t { drop_oldest, refuse };
 enum class Protocol : uint8_t { mqtt, mqtts, ws, wss };
 enum class TlsVersion : uint8_t { tls1_2, tls1_3 };
@@ -65,6 +66,8 @@ struct Auth {
   std::string password_file;
   uint32_t password_workers = 2;
   uint32_t password_queue_max = 1000;
+  std::string acl_file;
+  SessionOwner session_owner = SessionOwner::username;
   bool operator==(const Auth&) const = default;
 };
 
