@@ -6,6 +6,7 @@
 #include <openssl/param_build.h>
 
 #include <algorithm>
+#include <list>
 #include <optional>
 #include <vector>
 
@@ -61,8 +62,9 @@ class KeyBuilder {
   void text(const char* name, const char* value) {
     good_ = good_ && ::OSSL_PARAM_BLD_push_utf8_string(build_, name, value, 0) == 1;
   }
-  void octets(const char* name, const std::string& value) {
-    good_ = good_ && ::OSSL_PARAM_BLD_push_octet_string(build_, name, value.data(), value.size()) == 1;
+  void octets(const char* name, std::string value) {
+    const std::string& kept = texts_.emplace_back(std::move(value));  // OpenSSL copies it in key() only
+    good_ = good_ && ::OSSL_PARAM_BLD_push_octet_string(build_, name, kept.data(), kept.size()) == 1;
   }
   // Null when the parts are no key.
   std::shared_ptr<EVP_PKEY> key(const char* type, bool is_private) {
@@ -82,6 +84,7 @@ class KeyBuilder {
   OSSL_PARAM_BLD* build_;
   bool good_ = true;
   std::vector<BIGNUM*> numbers_;
+  std::list<std::string> texts_;
 };
 
 enum class Half : uint8_t { both, public_only };
