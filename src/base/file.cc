@@ -41,7 +41,8 @@ Result<std::string> read_file(const std::string& path, size_t bytes_max) {
   return text;
 }
 
-WatchedFile::WatchedFile(std::string path, MonoNs now) : path_(std::move(path)), last_(stamp()), looked_at_(now) {}
+WatchedFile::WatchedFile(std::string path, MonoNs now)
+    : path_(std::move(path)), last_(stamp()), looked_at_(now) {}
 
 bool WatchedFile::changed(MonoNs now) {
   if (now - looked_at_ < kLookEveryNs) return false;

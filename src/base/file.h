@@ -16,16 +16,16 @@ namespace courier {
 // Errors: BaseErrc::unreadable (not there, not permitted, not a plain file, more than bytes_max), and why.
 Result<std::string> read_file(const std::string& path, size_t bytes_max);
 
-// Says when a file became another one, by what tells its states apart without reading it. Owned by one thread, or
-// guarded by its owner's mutex.
+// Says when a file became another one, by what tells its states apart without reading it. Owned by one
+// thread, or guarded by its owner's mutex.
 class WatchedFile {
  public:
-  // Remembers the file as it is now. To be made before the file is read: a change between the two is then read twice,
-  // not missed.
+  // Remembers the file as it is now. To be made before the file is read: a change between the two is then
+  // read twice, not missed.
   WatchedFile(std::string path, MonoNs now);
 
-  // Looks at most once a second. True if the file is not what it was at the last look; then it is to be read again,
-  // whether or not it is any good.
+  // Looks at most once a second. True if the file is not what it was at the last look; then it is to be read
+  // again, whether or not it is any good.
   bool changed(MonoNs now);
   const std::string& path() const { return path_; }
 

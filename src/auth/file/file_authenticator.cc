@@ -45,8 +45,8 @@ Result<std::unique_ptr<FileAuthenticator>> FileAuthenticator::open(Options optio
       new FileAuthenticator(options, registry, clock, std::move(*users), std::move(file)));
 }
 
-FileAuthenticator::FileAuthenticator(const Options& options, Registry& registry, const Clock& clock, Users users,
-                                     WatchedFile file)
+FileAuthenticator::FileAuthenticator(const Options& options, Registry& registry, const Clock& clock,
+                                     Users users, WatchedFile file)
     : clock_(clock),
       right_(checks(registry, "right")),
       wrong_(checks(registry, "wrong")),

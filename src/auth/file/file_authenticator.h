@@ -50,7 +50,8 @@ class FileAuthenticator final : public Authenticator {
  private:
   struct Request;
 
-  FileAuthenticator(const Options& options, Registry& registry, const Clock& clock, Users users, WatchedFile file);
+  FileAuthenticator(const Options& options, Registry& registry, const Clock& clock, Users users,
+                    WatchedFile file);
 
   std::shared_ptr<const Users> users_now();
   Decision check(Credentials& credentials);

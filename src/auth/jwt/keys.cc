@@ -16,6 +16,19 @@ namespace {
 // RFC 7518, section 3.2: as long as the hash at least.
 constexpr size_t kSecretBytesWanted = 32;
 
+Result<jose::KeySet> read_keys(const std::string& path,
+                               const std::function<Result<jose::KeySet>(const std::string&)>& parse) {
+  const auto text = read_file(path, jose::kKeySetBytesMax);
+  if (!text) return fail(jose::errc::unreadable, text.error().message);
+  auto keys = parse(*text);
+  if (!keys) return fail(keys.error().within(path));
+  for (const std::string& skipped : keys->skipped())
+    log::warn("a key is left out", {{"file", path}, {"why", skipped}});
+  return keys;
+}
+
+}  // namespace
+
 Result<jose::KeySet> parse_secret(const std::string& text, bool base64) {
   std::string bytes = text;
   if (bytes.ends_with('\n')) bytes.pop_back();
@@ -33,19 +46,6 @@ Result<jose::KeySet> parse_secret(const std::string& text, bool base64) {
   set.add(std::move(*key));
   return set;
 }
-
-Result<jose::KeySet> read_keys(const std::string& path,
-                               const std::function<Result<jose::KeySet>(const std::string&)>& parse) {
-  const auto text = read_file(path, jose::kKeySetBytesMax);
-  if (!text) return fail(jose::errc::unreadable, text.error().message);
-  auto keys = parse(*text);
-  if (!keys) return fail(keys.error().within(path));
-  for (const std::string& skipped : keys->skipped())
-    log::warn("a key is left out", {{"file", path}, {"why", skipped}});
-  return keys;
-}
-
-}  // namespace
 
 Keys::Keys(const Clock& clock) : clock_(clock), looked_at_(clock.mono_ns()) {}
 

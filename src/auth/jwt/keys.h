@@ -23,6 +23,10 @@
 
 namespace courier::auth::jwt {
 
+// A file's shared secret: without one line feed at its end; in base64url, if it is said to be, with padding
+// or without. Errors: bad_base64url, bad_key.
+Result<jose::KeySet> parse_secret(const std::string& text, bool base64);
+
 class Keys {
  public:
   // Errors: bad_options (no source of keys), jose::errc::unreadable, and those of jose::KeySet::parse(). Of

@@ -1,4 +1,4 @@
-// What tokens may cost the authenticator.
+// What tokens may cost the authenticator, and what it may cost an endpoint of keys.
 #pragma once
 
 #include <cstddef>
