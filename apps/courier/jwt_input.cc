@@ -19,7 +19,7 @@ void KeyFlags::add_to(CLI::App& app, bool public_too) {
   app.add_option("--secret-file", secret_file, "A file with the shared secret (HS256 …); - for stdin")
       ->type_name("FILE");
   app.add_option("--secret-env", secret_env, "The environment variable that holds it")->type_name("NAME");
-  app.add_flag("--secret-base64", secret_base64, "The secret stands there in base64url");
+  app.add_flag("--secret-base64", secret_base64, "The secret stands there in base64");
   app.add_option("--key", key_file,
                  public_too ? "A file with keys: PEM, JWK or JWKS; - for stdin"
                             : "A file with a private key: PEM or JWK; - for stdin")

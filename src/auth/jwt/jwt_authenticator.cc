@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "auth/jwt/errc.h"
+
 namespace courier::auth::jwt {
 namespace {
 
@@ -53,6 +55,10 @@ struct JwtAuthenticator::Request {
 
 Result<std::unique_ptr<JwtAuthenticator>> JwtAuthenticator::open(const Options& options, Registry& registry,
                                                                  const Clock& clock) {
+  if (options.workers == 0 || options.queue_max == 0) {
+    return fail(errc::bad_options,
+                "workers and queue_max: without any no RSA, ECDSA or EdDSA token could be verified");
+  }
   auto rules = TokenRules::open(options);
   if (!rules) return fail(rules.error());
   auto keys = Keys::open(options, registry, clock);

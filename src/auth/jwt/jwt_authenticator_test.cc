@@ -324,6 +324,11 @@ TEST_F(JwtAuthenticatorTest, SettingsThatLetAnybodyTakeAnyNameDoNotOpen) {
   options_.key_files.clear();
   options_.jwks_url = "file:///etc/passwd";
   EXPECT_EQ(open_error().code, errc::bad_options);
+  options_.jwks_url = "http://127.0.0.1:1/";
+  options_.jwks_refresh_ms = 0;
+  EXPECT_THAT(open_error().message, HasSubstr("jwks_refresh"));
+  options_.workers = 0;
+  EXPECT_THAT(open_error().message, HasSubstr("workers"));
 }
 
 TEST_F(JwtAuthenticatorTest, ASecretMayStandInBase64) {
@@ -331,7 +336,11 @@ TEST_F(JwtAuthenticatorTest, ASecretMayStandInBase64) {
   options_.secret_base64 = true;
   open();
   EXPECT_EQ(decide("17", token(R"({"rid":"17"})")).verdict, Verdict::allow);
-  write("secret", "not/base64url");
+  write("secret", "++//");
+  open();
+  EXPECT_EQ(decide("17", token(R"({"rid":"17"})", jose::Key::secret("\xfb\xef\xff").value())).verdict,
+            Verdict::allow);
+  write("secret", "not base64");
   EXPECT_EQ(open_error().code, jose::errc::bad_base64url);
 }
 

@@ -1,10 +1,12 @@
 #include "auth/jwt/keys.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "auth/jwt/errc.h"
+#include "auth/jwt/limits.h"
 #include "base/log.h"
 #include "jose/base64url.h"
 #include "jose/errc.h"
@@ -34,8 +36,10 @@ Result<jose::KeySet> parse_secret(const std::string& text, bool base64) {
   if (bytes.ends_with('\n')) bytes.pop_back();
   if (bytes.ends_with('\r')) bytes.pop_back();
   if (base64) {
-    // Most tools pad; that is no reason to refuse a file of our own.
+    // Most tools pad, and use the other alphabet; that is no reason to refuse a file of our own.
     while (bytes.ends_with('=')) bytes.pop_back();
+    std::replace(bytes.begin(), bytes.end(), '+', '-');
+    std::replace(bytes.begin(), bytes.end(), '/', '_');
     auto decoded = jose::decode_base64url(bytes);
     if (!decoded) return fail(decoded.error());
     bytes = std::move(*decoded);
@@ -53,6 +57,12 @@ Result<std::unique_ptr<Keys>> Keys::open(const Options& options, Registry& regis
   if (options.secret_file.empty() && options.key_files.empty() && options.jwks_url.empty()) {
     return fail(errc::bad_options,
                 "there is no key to check tokens with: set secret_file, key_files or jwks_url");
+  }
+  if (options.jwks_refresh_ms < kRetryMsMin) {
+    return fail(errc::bad_options, "jwks_refresh: a second is the least");
+  }
+  if (options.jwks_timeout_ms <= 0) {
+    return fail(errc::bad_options, "jwks_timeout: it must be more than nothing");
   }
   std::unique_ptr<Keys> keys(new Keys(clock));
   if (!options.secret_file.empty()) {

@@ -20,7 +20,7 @@ enum class ClientIdRule : uint8_t {
 struct Options {
   // Keys: at least one of these.
   std::string secret_file;             // a shared secret (HS256 …); one line feed at its end does not count
-  bool secret_base64 = false;          // the file holds it in base64url
+  bool secret_base64 = false;          // the file holds it in base64
   std::vector<std::string> key_files;  // PEM, JWK or JWKS
   std::string jwks_url;                // https:// or http://
   std::string jwks_ca_file;            // PEM: whom to trust there instead of the system's authorities
