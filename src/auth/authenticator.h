@@ -1,4 +1,4 @@
-// Port: who may connect, and who may publish and subscribe where. Drivers: anonymous (here), file/.
+// Port: who may connect, and who may publish and subscribe where. Drivers: anonymous (here), file/, jwt/.
 //
 // Every connection carries the Identity that its authenticator gave it, from CONNECT to its end.
 #pragma once
