@@ -1,4 +1,4 @@
-// Port: who may connect. Drivers: anonymous (here), file/. Who may do what then: acl/.
+// Port: who may connect. Drivers: anonymous (here), file/, jwt/. Who may do what then: acl/.
 //
 // Every connection carries the Identity that its authenticator gave it, from CONNECT to its end.
 #pragma once
