@@ -105,7 +105,10 @@ std::unique_ptr<TlsTransport> TlsTransport::make(SSL_CTX* ssl_context, bool is_s
   return made;
 }
 
-TlsTransport::~TlsTransport() = default;
+TlsTransport::~TlsTransport() {
+  // Mobile connections end without a word as often as not: that makes a client's ticket no worse.
+  if (!opening_) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+}
 
 int TlsTransport::on_verified(int accepted, X509_STORE_CTX* store) {
   if (accepted) return accepted;
