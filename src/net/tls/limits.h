@@ -12,6 +12,8 @@ inline constexpr size_t kHelloBytesMax = 8 * 1024;
 inline constexpr size_t kClientChainBytesMax = 8 * 1024;
 // The certificates that a server shows to us.
 inline constexpr size_t kServerChainBytesMax = 64 * 1024;
+// A record of a client's before the handshake is done: either of these in one.
+inline constexpr size_t kOpeningRecordBytesMax = 8 * 1024 + 512;
 // All that a peer may send until the handshake is done.
 inline constexpr size_t kHandshakeBytesMax = 64 * 1024;
 // Records that we write. A phone can use a record only once all of it has come, and while we write one its
