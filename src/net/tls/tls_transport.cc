@@ -263,8 +263,8 @@ Error TlsTransport::too_large(std::string& reply) const {
   if (is_server_ && !opening_->wrote) reply += plain_alert(kAlertIllegalParameter);
   return {make_error_code(errc::too_large),
           std::string("the TLS handshake failed: the ") +
-              (is_server_ ? "client sends more than a handshake may have (hello and certificates 8 KB each, "
-                            "64 KB in all)"
+              (is_server_ ? "client sends more than a handshake may have (8 KB of hello, 6 of certificates, "
+                            "64 in all)"
                           : "server sends more than a handshake may have (128 KB)")};
 }
 
