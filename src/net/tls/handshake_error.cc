@@ -81,7 +81,7 @@ std::optional<Reason> reason_of(int reason, bool is_server) {
       return Reason{errc::no_certificate, "the client showed no certificate, and the listener requires one"};
     case SSL_R_EXCESSIVE_MESSAGE_SIZE:
       return Reason{errc::too_large,
-                    "a message is larger than it may be; a client's certificates may have 8 KB"};
+                    "a message is larger than it may be; a client's certificates may have 6 KB"};
     default:
       return std::nullopt;
   }

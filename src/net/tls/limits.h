@@ -8,10 +8,13 @@ namespace courier::net::tls {
 // A ClientHello. Browsers with post-quantum key shares send 1.8 KB, a ticket with a client's certificate in
 // it adds 2. OpenSSL by itself makes room for 128 KB as soon as somebody announces them.
 inline constexpr size_t kHelloBytesMax = 8 * 1024;
-// The certificates that a client shows, and its own certificate with them: three of the usual size.
-inline constexpr size_t kClientChainBytesMax = 8 * 1024;
+// The certificates that a client shows: its own and two above it, with the largest keys in use. They are held
+// up to three times until they are verified.
+inline constexpr size_t kClientChainBytesMax = 6 * 1024;
 // The certificates that a server shows to us.
 inline constexpr size_t kServerChainBytesMax = 64 * 1024;
+// A record of a client's before the handshake is done: either of these in one.
+inline constexpr size_t kOpeningRecordBytesMax = 8 * 1024 + 512;
 // All that a peer may send until the handshake is done.
 inline constexpr size_t kHandshakeBytesMax = 64 * 1024;
 // Records that we write. A phone can use a record only once all of it has come, and while we write one its

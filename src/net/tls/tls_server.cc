@@ -94,7 +94,9 @@ struct TlsServer::Callbacks {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
     const bool ready = EVP_CipherInit_ex(cipher, kind, nullptr, key.cipher.data(), iv, issuing) == 1 &&
                        EVP_MAC_CTX_set_params(mac, parameters) == 1;
-    const int answer = !ready ? kFailed : found->newest ? kGood : kRenew;
+    // In TLS 1.3 a client shows a ticket once, so that nobody can tell that two connections are one phone's.
+    const bool stays = issuing || (found->newest && SSL_version(ssl) < TLS1_3_VERSION);
+    const int answer = !ready ? kFailed : stays ? kGood : kRenew;
     OPENSSL_cleanse(&key, sizeof(key));
     return answer;
   }

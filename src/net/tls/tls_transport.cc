@@ -25,18 +25,9 @@ struct SpanBio {
       BIO_set_retry_read(bio);
       return 0;
     }
-    if (transport.opening_ && !admitted(*transport.opening_, bytes, transport.is_server_)) return 0;
     std::memcpy(room, bytes.data(), bytes.size());
     transport.in_.remove_prefix(bytes.size());
     return 1;
-  }
-
-  static bool admitted(TlsTransport::Opening& opening, std::string_view bytes, bool is_server) {
-    opening.bytes_in += bytes.size();
-    opening.too_large = opening.too_large ||
-                        opening.bytes_in > (is_server ? kHandshakeBytesMax : 2 * kServerChainBytesMax) ||
-                        (is_server && !opening.guard.admits(bytes, kHelloBytesMax));
-    return !opening.too_large;
   }
 
   static int write(BIO* bio, const char* bytes, size_t size, size_t* written) {
@@ -66,6 +57,49 @@ struct SpanBio {
     return the_method;
   }
 };
+
+namespace {
+
+// Of a record whose header has come.
+size_t record_bytes(std::string_view record) {
+  return SSL3_RT_HEADER_LENGTH +
+         (size_t{static_cast<uint8_t>(record[3])} << 8 | static_cast<uint8_t>(record[4]));
+}
+
+// What stands above the peer's certificate was looked at and is not needed again: some 5 KB each.
+void forget_chain(SSL* ssl) {
+  for (STACK_OF(X509) * chain : {SSL_get_peer_cert_chain(ssl), SSL_get0_verified_chain(ssl)}) {
+    while (X509* one = chain ? sk_X509_pop(chain) : nullptr) X509_free(one);
+  }
+}
+
+// The session keeps the peer's certificate, 5 KB when parsed, and OpenSSL has no call to let it go. But it
+// reads a session into one that is there: here what a connection still needs of its own, which is all but the
+// certificate and the ticket.
+void forget_certificate(SSL* ssl) {
+  SSL_SESSION* session = SSL_get_session(ssl);
+  // The one thing that the record layer needs and that cannot be carried over; hardly anybody asks for it.
+  if (SSL_SESSION_get_max_fragment_length(session) != TLSEXT_max_fragment_length_DISABLED) return;
+  const SessionPtr kept(SSL_SESSION_new());
+  unsigned char secret[SSL_MAX_MASTER_KEY_LENGTH];
+  const size_t secret_size = SSL_SESSION_get_master_key(session, secret, sizeof(secret));
+  unsigned char bytes[512];
+  unsigned char* end = bytes;
+  const bool made = kept && SSL_SESSION_set_protocol_version(kept.get(), SSL_version(ssl)) == 1 &&
+                    SSL_SESSION_set_cipher(kept.get(), SSL_get_current_cipher(ssl)) == 1 &&
+                    SSL_SESSION_set1_master_key(kept.get(), secret, secret_size) == 1 &&
+                    SSL_SESSION_set1_hostname(kept.get(), SSL_SESSION_get0_hostname(session)) == 1 &&
+                    i2d_SSL_SESSION(kept.get(), nullptr) <= static_cast<int>(sizeof(bytes));
+  if (made) {
+    const int size = i2d_SSL_SESSION(kept.get(), &end);
+    const unsigned char* at = bytes;
+    CHECK(size > 0 && d2i_SSL_SESSION(&session, &at, size) != nullptr);
+  }
+  OPENSSL_cleanse(secret, sizeof(secret));
+  OPENSSL_cleanse(bytes, sizeof(bytes));
+}
+
+}  // namespace
 
 class TlsTransport::Call {
  public:
@@ -105,7 +139,10 @@ std::unique_ptr<TlsTransport> TlsTransport::make(SSL_CTX* ssl_context, bool is_s
   return made;
 }
 
-TlsTransport::~TlsTransport() = default;
+TlsTransport::~TlsTransport() {
+  // Mobile connections end without a word as often as not: that makes a client's ticket no worse.
+  if (!opening_) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+}
 
 int TlsTransport::on_verified(int accepted, X509_STORE_CTX* store) {
   if (accepted) return accepted;
@@ -127,11 +164,65 @@ void TlsTransport::start(std::string& wire) {
   SSL_do_handshake(ssl_.get());
 }
 
+// --- receiving ---
+
+Result<size_t> TlsTransport::ready(std::string_view bytes, std::string& reply) {
+  constexpr uint8_t kHandshakeRecord = 22;
+  if (opening_ && is_server_ && opening_->bytes_in == 0 && !bytes.empty() && bytes[0] != kHandshakeRecord) {
+    return fail(not_tls_error(bytes, reply));
+  }
+  const size_t record_max = opening_ && is_server_ ? kOpeningRecordBytesMax : SSL3_RT_MAX_ENCRYPTED_LENGTH;
+  size_t whole = 0;
+  while (bytes.size() - whole >= SSL3_RT_HEADER_LENGTH) {
+    const auto at = [&](size_t offset) { return static_cast<uint8_t>(bytes[whole + offset]); };
+    const size_t size = size_t{at(3)} << 8 | at(4);
+    // What OpenSSL refuses by its header need not come whole.
+    if (at(1) != SSL3_VERSION_MAJOR || size > SSL3_RT_MAX_ENCRYPTED_LENGTH)
+      return whole + SSL3_RT_HEADER_LENGTH;
+    if (size > record_max) return fail(too_large(reply));
+    if (bytes.size() - whole < SSL3_RT_HEADER_LENGTH + size) break;
+    whole += SSL3_RT_HEADER_LENGTH + size;
+    // The handshake may end with this record, and then other bounds apply.
+    if (opening_) break;
+  }
+  return whole;
+}
+
 Result<TransportState> TlsTransport::receive(std::string_view wire, std::string& plain, std::string& reply) {
-  const Call call(*this, wire, reply);
+  TransportState state = opening_ ? TransportState::opening : TransportState::open;
+  while (!wire.empty()) {
+    const bool begun = !held_.empty();
+    if (begun) {
+      // First its header, then as much as that says.
+      const size_t wanted =
+          held_.size() < SSL3_RT_HEADER_LENGTH ? SSL3_RT_HEADER_LENGTH : record_bytes(held_);
+      const std::string_view more = wire.substr(0, wanted - held_.size());
+      // A string that grows would take twice the room.
+      if (opening_) held_.reserve(wanted);
+      held_.append(more);
+      wire.remove_prefix(more.size());
+    }
+    const Result<size_t> size = ready(begun ? held_ : wire, reply);
+    if (!size) return fail(size.error());
+    if (*size == 0) {
+      if (begun) continue;
+      held_ = wire;
+      break;
+    }
+    const std::string whole = begun ? std::exchange(held_, std::string()) : std::string();
+    const Result<TransportState> taken = take(begun ? whole : wire.substr(0, *size), plain, reply);
+    if (!taken) return taken;
+    state = *taken;
+    if (!begun) wire.remove_prefix(*size);
+  }
+  return state;
+}
+
+Result<TransportState> TlsTransport::take(std::string_view records, std::string& plain, std::string& reply) {
+  const Call call(*this, records, reply);
   if (opening_) {
-    const Result<TransportState> state = handshake(reply);
-    if (!state || *state == TransportState::opening) return state;
+    if (auto taken = handshake(records, reply); !taken) return fail(taken.error());
+    if (opening_) return TransportState::opening;
   }
   char room[SSL3_RT_MAX_PLAIN_LENGTH];
   for (;;) {
@@ -146,50 +237,60 @@ Result<TransportState> TlsTransport::receive(std::string_view wire, std::string&
       case SSL_ERROR_ZERO_RETURN:
         return TransportState::ended;
       default:
-        return fail(failure(reply));
+        return fail(failure());
     }
   }
 }
 
-Result<TransportState> TlsTransport::handshake(std::string& reply) {
-  constexpr char kHandshakeRecord = 22;
-  if (is_server_ && opening_->bytes_in == 0) {
-    if (in_.empty()) return TransportState::opening;
-    if (in_[0] != kHandshakeRecord) return fail(not_tls_error(in_, reply));
+Result<void> TlsTransport::handshake(std::string_view record, std::string& reply) {
+  opening_->bytes_in += record.size();
+  if (opening_->bytes_in > (is_server_ ? kHandshakeBytesMax : 2 * kServerChainBytesMax) ||
+      (is_server_ && !opening_->guard.admits(record, kHelloBytesMax))) {
+    return fail(too_large(reply));
   }
   const int done = SSL_do_handshake(ssl_.get());
+  if (is_server_) forget_chain(ssl_.get());
   if (done == 1) {
-    if (auto checked = check_opened(); !checked) return fail(checked.error());
+    if (auto checked = on_opened(); !checked) return checked;
     opening_.reset();
-    return TransportState::open;
+    return {};
   }
-  if (!opening_->too_large && SSL_get_error(ssl_.get(), done) == SSL_ERROR_WANT_READ)
-    return TransportState::opening;
-  return fail(failure(reply));
+  if (SSL_get_error(ssl_.get(), done) == SSL_ERROR_WANT_READ) return {};
+  return fail(failure());
 }
 
-Error TlsTransport::failure(std::string& reply) {
-  if (opening_ && opening_->too_large) {
-    ERR_clear_error();
-    if (is_server_ && !opening_->wrote) reply += plain_alert(kAlertIllegalParameter);
-    return {make_error_code(errc::too_large),
-            std::string("the TLS handshake failed: the ") +
-                (is_server_ ? "client sends more than a handshake may have (a hello of 8 KB, 64 KB in all)"
-                            : "server sends more than a handshake may have (128 KB)")};
-  }
+Error TlsTransport::too_large(std::string& reply) const {
+  if (is_server_ && !opening_->wrote) reply += plain_alert(kAlertIllegalParameter);
+  return {make_error_code(errc::too_large),
+          std::string("the TLS handshake failed: the ") +
+              (is_server_ ? "client sends more than a handshake may have (8 KB of hello, 6 of certificates, "
+                            "64 in all)"
+                          : "server sends more than a handshake may have (128 KB)")};
+}
+
+Error TlsTransport::failure() const {
   return connection_error(ssl_.get(), is_server_, opening_ != nullptr,
                           opening_ ? std::string_view(opening_->refused_subject) : std::string_view());
 }
 
-Result<void> TlsTransport::check_opened() {
-  if (!is_server_) return {};
-  // The stapled response was sent; a copy of it need not lie here.
-  SSL_set_tlsext_status_ocsp_resp(ssl_.get(), nullptr, 0);
-  // A ticket may outlive the certificate that was shown for it. (New revocation lists end all tickets.)
-  X509* const certificate = SSL_session_reused(ssl_.get()) ? SSL_get0_peer_certificate(ssl_.get()) : nullptr;
-  if (certificate && X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0) {
-    return fail(errc::expired_certificate,
-                "the TLS handshake failed: the client's certificate has expired since its ticket was issued");
+Result<void> TlsTransport::on_opened() {
+  SSL* const ssl = ssl_.get();
+  X509* const certificate = SSL_get0_peer_certificate(ssl);
+  if (certificate && SSL_get_verify_result(ssl) == X509_V_OK &&
+      (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0) {
+    // A ticket may outlive the certificate that was shown for it. (New revocation lists end all tickets.)
+    if (is_server_ && SSL_session_reused(ssl) &&
+        X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0) {
+      return fail(
+          errc::expired_certificate,
+          "the TLS handshake failed: the client's certificate has expired since its ticket was issued");
+    }
+    peer_ = std::make_unique<PeerCertificate>(peer_certificate(certificate));
+  }
+  if (is_server_) {
+    // The stapled response was sent; a copy of it need not lie here.
+    SSL_set_tlsext_status_ocsp_resp(ssl, nullptr, 0);
+    if (certificate) forget_certificate(ssl);
   }
   return {};
 }
@@ -232,11 +333,7 @@ std::optional<TlsSession> TlsTransport::tls() const {
   SSL_get0_alpn_selected(ssl_.get(), &alpn, &alpn_size);
   if (alpn) session.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_size);
   session.resumed = SSL_session_reused(ssl_.get()) == 1;
-  X509* const certificate = SSL_get0_peer_certificate(ssl_.get());
-  if (certificate && SSL_get_verify_result(ssl_.get()) == X509_V_OK &&
-      (SSL_get_verify_mode(ssl_.get()) & SSL_VERIFY_PEER) != 0) {
-    session.certificate = peer_certificate(certificate);
-  }
+  if (peer_) session.certificate = *peer_;
   return session;
 }
 

@@ -1,9 +1,9 @@
 // TLS by OpenSSL, both sides, without a socket: records go in, records come out.
 //
 // What OpenSSL reads, it reads from the bytes that were given; what it writes goes to the end of the caller's
-// string. So there is no buffer between, and none is kept: an idle connection holds OpenSSL's own state, 7 to
-// 10 KB, and no records (SSL_MODE_RELEASE_BUFFERS). While the handshake lasts it is below 64 KB whatever the
-// peer sends (limits.h).
+// string. It is given whole records only: for the beginning of one it would take 17 KB, here it costs what
+// has come of it. An idle connection holds OpenSSL's own state, some 14 KB, and no records
+// (SSL_MODE_RELEASE_BUFFERS). While the handshake lasts it is below 64 KB whatever the peer sends (limits.h).
 //
 // 1. Renegotiation, compression and early data are off. A client's attempt at any is an alert.
 // 2. What the peer proved is known from the end of the handshake on: tls().
@@ -47,7 +47,6 @@ class TlsTransport final : public Transport {
   struct Opening {
     HelloGuard guard;
     size_t bytes_in = 0;
-    bool too_large = false;
     bool wrote = false;
     std::string refused_subject;
   };
@@ -55,12 +54,18 @@ class TlsTransport final : public Transport {
   explicit TlsTransport(bool is_server) : opening_(std::make_unique<Opening>()), is_server_(is_server) {}
   // The bytes of one call, for as long as it lasts.
   class Call;
-  Result<TransportState> handshake(std::string& reply);
-  Result<void> check_opened();
-  Error failure(std::string& reply);
+  // How many bytes at the front of `bytes` can be given to OpenSSL: whole records, or what it is to refuse.
+  Result<size_t> ready(std::string_view bytes, std::string& reply);
+  Result<TransportState> take(std::string_view records, std::string& plain, std::string& reply);
+  Result<void> handshake(std::string_view record, std::string& reply);
+  Result<void> on_opened();
+  Error failure() const;
+  Error too_large(std::string& reply) const;
 
   std::shared_ptr<const void> context_;  // shared: a reload swaps it for those that come later
   std::unique_ptr<Opening> opening_;
+  std::unique_ptr<PeerCertificate> peer_;  // who it proved to be; null without
+  std::string held_;                       // the beginning of a record
   std::string_view in_;
   std::string* out_ = nullptr;
   SslPtr ssl_;  // before what it refers to
