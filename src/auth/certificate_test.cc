@@ -36,7 +36,7 @@ TEST(CertificateAuthenticator, NameIsMadeOfWhatTheCertificateSays) {
     const Decision decision = ask(text, phone);
     EXPECT_EQ(decision.verdict, Verdict::allow) << text;
     EXPECT_EQ(decision.identity.username.view(), name);
-    EXPECT_EQ(decision.identity.mountpoint.view(), "tenant");
+    EXPECT_EQ(decision.identity.mountpoint.str(), "tenant");
     EXPECT_FALSE(decision.identity.anonymous);
   }
 }
