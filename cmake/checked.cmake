@@ -24,7 +24,7 @@ courier_executables(checked ${PROJECT_SOURCE_DIR})
 list(FILTER checked INCLUDE REGEX "(_test|^courierd|^courier|^sim)$")
 set(in_threads ${checked})
 list(FILTER in_threads EXCLUDE REGEX
-     "^(mqtt|session|record|config|auth|auth_file|fault_ledger|golden_store|courierd)_test$")
+     "^(mqtt|session|record|config|jose|auth|auth_file|fault_ledger|golden_store|courierd)_test$")
 add_custom_target(checked_asan DEPENDS ${checked})
 add_custom_target(checked_tsan DEPENDS ${in_threads})
 

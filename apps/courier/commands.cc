@@ -25,6 +25,7 @@ constexpr Command kCommands[] = {
     {"inspect", "Server", "Look into a stopped node's data", set_up_inspect},
     {"passwd", "Server", "Add, change or remove a user of a password file", set_up_passwd},
     {"acl", "Server", "Check an ACL file, or say why it allows something", set_up_acl},
+    {"jwt", "Server", "Make, show and check signed tokens", set_up_jwt},
     {"config", "Server", "Check a configuration file, or print the reference", set_up_config},
     {"doctor", "Server", "Say what this machine lacks for many connections", set_up_doctor},
     {"demo", "Server", "Show the main job: orders, phones, a kill -9, and what was lost", set_up_demo},

@@ -66,6 +66,7 @@ broker::Limits limits_of(const config::Settings& settings) {
   to.session_expiry_seconds_max = seconds_or(from.session_expiry_max, record::kNeverExpires);
   to.keep_alive_seconds_max = seconds_or(from.keep_alive_max, 0);
   to.memory_bytes_max = config::memory_max(from);
+  to.sessions_have_owners = settings.auth.session_owner == config::SessionOwner::username;
   return to;
 }
 
@@ -104,6 +105,8 @@ Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Setting
     to.connections_max = from.connections_max;
     to.mountpoint = from.mountpoint;
     to.v3_1_1_extensions = from.v3_1_1_extensions;
+    to.wrapped = from.protocol != config::Protocol::mqtt;
+    to.slow_handshake = config::over_tls(from.protocol);
     listeners.push_back(std::move(to));
   }
   return listeners;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -18,7 +19,7 @@
 #include "admin/errc.h"
 #include "admin/node_control.h"
 #include "assembly.h"
-#include "auth/allow_all.h"
+#include "auth/acl/rules.h"
 #include "base/log.h"
 #include "broker/node.h"
 #include "config/load.h"
@@ -31,6 +32,7 @@
 #include "store/errc.h"
 #include "store/rocksdb/rocks_store.h"
 #include "systemd.h"
+#include "transports.h"
 
 namespace courier::courierd {
 
@@ -86,6 +88,7 @@ class Daemon {
   std::optional<ExitCode> recover();
   void tick();
   void reload();
+  void tell(const std::vector<Transports::Door>& doors);
   void look_at_memory(Steady::time_point now);
   void drain_connections();
   // Whether `condition` became true in time; signals are heard meanwhile.
@@ -105,8 +108,10 @@ class Daemon {
   Gauge* memory_ = nullptr;
   // In the order in which they are made; they go in the reverse order.
   std::unique_ptr<store::RocksStore> store_;
+  Transports transports_;
+  std::map<std::string, Gauge*> certificate_ends_;  // by listener and file
   std::unique_ptr<auth::Authenticator> authenticator_;
-  auth::AllowAll authorizer_;
+  std::unique_ptr<auth::acl::Rules> rules_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<broker::Node> node_;
   std::unique_ptr<admin::NodeControl> control_;
@@ -149,10 +154,17 @@ std::optional<ExitCode> Daemon::start() {
       return refuse(kCannotListen, free.error().within("listener \"" + listener.name + "\"").message);
     }
   }
+  auto doors = transports_.load(settings_.listeners, system_clock().wall_ms());
+  if (!doors) return refuse(kUsage, doors.error().message);
+  for (size_t i = 0; i < listeners->size(); ++i) (*listeners)[i].transport = (*doors)[i].transport;
+  tell(*doors);
   if (const auto code = open_store()) return code;
   auto authenticator = authenticator_of(settings_, registry_);
   if (!authenticator) return refuse(kUsage, authenticator.error().message);
   authenticator_ = *std::move(authenticator);
+  auto rules = auth::acl::Rules::open(settings_.auth.acl_file);
+  if (!rules) return refuse(kUsage, rules.error().message);
+  rules_ = *std::move(rules);
   auto gateway = gateway::Gateway::open(gateway_options_of(settings_), system_clock(), registry_);
   if (!gateway) return refuse(kFailed, gateway.error().message);
   gateway_ = *std::move(gateway);
@@ -170,11 +182,11 @@ std::optional<ExitCode> Daemon::start() {
         ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
         return static_cast<double>(spent.tv_sec) + static_cast<double>(spent.tv_nsec) * 1e-9;
       });
-  std::vector<std::string> doors;
+  std::vector<std::string> addresses;
   for (size_t i = 0; i < settings_.listeners.size(); ++i) {
-    doors.push_back(settings_.listeners[i].name + "=" + gateway_->addresses()[i].to_string());
+    addresses.push_back(settings_.listeners[i].name + "=" + gateway_->addresses()[i].to_string());
   }
-  const std::string where = fmt::format("{}", fmt::join(doors, " "));
+  const std::string where = fmt::format("{}", fmt::join(addresses, " "));
   log::info("courierd is ready", {{"version", COURIER_VERSION},
                                   {"listeners", where},
                                   {"admin", admin_ ? admin_->address() : "off"},
@@ -209,8 +221,8 @@ std::optional<ExitCode> Daemon::recover() {
   std::random_device random;
   const uint64_t seed = (uint64_t{random()} << 32) | random();
   node_ = std::make_unique<broker::Node>(node_options_of(settings_, seed), limits_, store_->log(),
-                                         store_->state(), system_clock(), *gateway_, *authenticator_,
-                                         authorizer_, registry_);
+                                         store_->state(), system_clock(), *gateway_, *authenticator_, *rules_,
+                                         registry_);
   if (const auto code = start_admin()) return code;
   auto report = node_->start();
   if (!report) return refuse(exit_code_of(report.error()), report.error().message);
@@ -285,11 +297,55 @@ void Daemon::reload() {
                {{"error", wanted.error().message}});
     return;
   }
+  if (auto read = rules_->reload(); !read) {
+    log::error("SIGHUP: nothing was taken over", {{"error", read.error().message}});
+    return;
+  }
+  const std::vector<std::string> waiting = config::changes_that_need_a_restart(settings_, *wanted);
+  // Other listeners need a restart; until then those that are here go on as they are.
+  const bool same_listeners = std::ranges::find(waiting, "listener") == waiting.end();
+  if (same_listeners) {
+    auto doors = transports_.load(wanted->listeners, system_clock().wall_ms());
+    if (!doors) {
+      log::error("SIGHUP: nothing was taken over", {{"error", doors.error().message}});
+      return;
+    }
+    std::vector<std::shared_ptr<const net::TransportFactory>> transports;
+    for (const Transports::Door& door : *doors) transports.push_back(door.transport);
+    gateway_->use(transports);
+    settings_.listeners = wanted->listeners;
+    tell(*doors);
+  }
   log::set_level(wanted->log.level);
   settings_.log.level = wanted->log.level;
-  const std::vector<std::string> waiting = config::changes_that_need_a_restart(settings_, *wanted);
   log::info("SIGHUP: log file opened anew, settings read",
             {{"need_a_restart", fmt::format("{}", fmt::join(waiting, " "))}});
+}
+
+// The certificates that are served, in the log and as metrics.
+void Daemon::tell(const std::vector<Transports::Door>& doors) {
+  for (size_t i = 0; i < doors.size(); ++i) {
+    const std::string& name = settings_.listeners[i].name;
+    for (const std::string& warning : doors[i].warnings) {
+      log::warn("TLS", {{"listener", name}, {"warning", warning}});
+    }
+    for (const net::tls::CertificateDescription& certificate : doors[i].certificates) {
+      Gauge*& ends = certificate_ends_[name + "\n" + certificate.file];
+      if (!ends) {
+        ends = &registry_.gauge("courier_tls_certificate_not_after_seconds",
+                                "When a listener's certificate ends, in seconds since 1970.",
+                                {{"listener", name}, {"file", certificate.file}});
+      }
+      ends->set(certificate.not_after / 1000);
+      log::info("TLS certificate", {{"listener", name},
+                                    {"file", certificate.file},
+                                    {"subject", certificate.subject},
+                                    {"names", fmt::format("{}", fmt::join(certificate.names, " "))},
+                                    {"key", certificate.key},
+                                    {"fingerprint", certificate.fingerprint},
+                                    {"not_after_ms", certificate.not_after}});
+    }
+  }
 }
 
 template <typename Condition>

@@ -6,11 +6,13 @@
 
 #include "admin/tokens.h"
 #include "assembly.h"
+#include "auth/acl/rules.h"
 #include "auth/file/password_file.h"
 #include "command_line.h"
 #include "config/load.h"
 #include "exit_code.h"
 #include "process.h"
+#include "transports.h"
 
 namespace courier::courierd {
 namespace {
@@ -18,9 +20,16 @@ namespace {
 // What a start would refuse, without touching the store or a port.
 Result<void> check(const config::Settings& settings) {
   if (auto listeners = listeners_of(settings); !listeners) return fail(std::move(listeners).error());
+  Transports transports;
+  if (auto doors = transports.load(settings.listeners, system_clock().wall_ms()); !doors) {
+    return fail(std::move(doors).error());
+  }
   if (!settings.auth.password_file.empty()) {
     if (auto users = auth::file::Users::read(settings.auth.password_file); !users)
       return fail(std::move(users).error());
+  }
+  if (auto rules = auth::acl::Rules::open(settings.auth.acl_file); !rules) {
+    return fail(std::move(rules).error());
   }
   if (auto tokens = admin::Tokens::load(settings.admin.tokens, settings.admin.token_file); !tokens)
     return fail(std::move(tokens).error());

@@ -1,4 +1,4 @@
-// Port: who may connect, and who may publish and subscribe where. Drivers: anonymous (here), file/.
+// Port: who may connect. Drivers: anonymous (here), file/, jwt/. Who may do what then: acl/.
 //
 // Every connection carries the Identity that its authenticator gave it, from CONNECT to its end.
 #pragma once
@@ -15,8 +15,11 @@
 #include "base/name.h"
 #include "base/text.h"
 #include "mqtt/protocol.h"
+#include "net/tls_session.h"
 
 namespace courier::auth {
+
+using TlsSession = net::TlsSession;
 
 // What a client says of itself, and how it came. Owns its strings: it may travel to a worker.
 struct Credentials {
@@ -26,6 +29,7 @@ struct Credentials {
   std::string peer;      // "192.0.2.7:51234", behind a PROXY header the real one
   std::string listener;  // its name
   mqtt::Version version{};
+  std::optional<TlsSession> tls;  // with the certificate that was verified, if there is one
 };
 
 struct Identity {
@@ -57,15 +61,6 @@ class Authenticator {
   virtual ~Authenticator() = default;
   // Calls `done` exactly once: at once, or later, on any thread. Called from shard threads: never blocks.
   virtual void authenticate(Credentials credentials, std::function<void(Decision)> done) = 0;
-};
-
-// Called on shard threads for every PUBLISH and SUBSCRIBE: never blocks.
-class Authorizer {
- public:
-  virtual ~Authorizer() = default;
-  virtual bool may_publish(const Identity& identity, std::string_view client_id, std::string_view topic) = 0;
-  virtual bool may_subscribe(const Identity& identity, std::string_view client_id,
-                             std::string_view filter) = 0;
 };
 
 }  // namespace courier::auth

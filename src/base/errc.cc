@@ -11,6 +11,8 @@ const std::error_category& base_category() {
       switch (static_cast<BaseErrc>(value)) {
         case BaseErrc::log_destination:
           return "the log file cannot be opened";
+        case BaseErrc::unreadable:
+          return "the file cannot be read";
       }
       return "unknown error";
     }

@@ -7,6 +7,7 @@ namespace courier {
 
 enum class BaseErrc {
   log_destination = 1,  // the log file cannot be opened
+  unreadable,           // a file cannot be read, or is too large
 };
 
 const std::error_category& base_category();

@@ -1,17 +1,19 @@
 #include "base/worker_pool.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
 namespace courier {
 
-WorkerPool::WorkerPool(std::string name, size_t threads, size_t queue_tasks_max)
+WorkerPool::WorkerPool(std::string name, size_t threads, size_t queue_tasks_max, int niceness)
     : queue_tasks_max_(queue_tasks_max) {
   name.resize(std::min<size_t>(name.size(), 15));
   for (size_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this] { run(); });
+    threads_.emplace_back([this, niceness] { run(niceness); });
     pthread_setname_np(threads_.back().native_handle(), name.c_str());
   }
 }
@@ -48,7 +50,9 @@ size_t WorkerPool::queued() const {
   return queue_.size();
 }
 
-void WorkerPool::run() {
+void WorkerPool::run(int niceness) {
+  // Linux keeps it by thread. Somebody who may not is as well served at the usual priority.
+  if (niceness != 0) ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness);
   for (;;) {
     Task task;
     {

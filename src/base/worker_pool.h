@@ -22,7 +22,8 @@ class WorkerPool {
   using Task = std::function<void()>;
 
   // Threads are named `name` for whoever looks with ps or a debugger (15 characters at most count).
-  WorkerPool(std::string name, size_t threads, size_t queue_tasks_max);
+  // `niceness` above 0 leaves the processor to others first: man 7 sched.
+  WorkerPool(std::string name, size_t threads, size_t queue_tasks_max, int niceness = 0);
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
@@ -38,7 +39,7 @@ class WorkerPool {
   size_t queued() const;
 
  private:
-  void run();
+  void run(int niceness);
 
   const size_t queue_tasks_max_;
   mutable std::mutex mutex_;

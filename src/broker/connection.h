@@ -15,6 +15,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "auth/acl/decision_cache.h"
+#include "auth/acl/rule_set.h"
 #include "auth/authenticator.h"
 #include "base/clock.h"
 #include "base/ids.h"
@@ -108,7 +110,8 @@ class Connection {
   // --- to the client ---
   uint32_t in_flight = 0;  // transmitted, not answered
   uint64_t cursor = 0;     // next inbox sequence to look at
-  uint32_t subacks_pending = 0;
+  uint16_t subacks_pending = 0;
+  uint16_t unanswered = 0;       // QoS ≥ 1 PUBLISHes that of 5.0 count against our Receive Maximum
   uint32_t filters_pending = 0;  // new ones, in SUBSCRIBEs that are not back
   // QoS 0 messages that came while a SUBACK is pending: they follow it.
   struct Held {
@@ -118,7 +121,7 @@ class Connection {
   };
 
   // --- from the client ---
-  uint32_t unanswered = 0;         // QoS ≥ 1 PUBLISHes that count against our Receive Maximum
+  uint32_t authorized_until = 0;   // when its token ends, in seconds of the wall clock; 0: never
   uint32_t logged[3] = {0, 0, 0};  // PUBLISHes by QoS on their way through the log
   uint64_t order_after = 0;        // the batch that may hold the last of its earlier connection
   uint64_t order_burst = 0;        // the burst in which the last of all these came back
@@ -136,9 +139,11 @@ class Connection {
     std::vector<Held> held;
     size_t held_bytes = 0;
     std::vector<std::vector<mqtt::ReasonCode>> unsubscribed;  // for the UNSUBACKs, in order
-    std::shared_ptr<Tracer> tracer;  // shared with whoever watches; it may stop at any time
+    std::shared_ptr<const auth::acl::RuleSet> grants;  // shared with all that brought the same; null: none
+    std::shared_ptr<Tracer> tracer;                    // shared with whoever watches; it may stop at any time
   };
   Lazy<Extra> extra;
+  auth::acl::DecisionCache decisions;
 
   // Null: nobody watches.
   Tracer* tracer() { return extra ? extra->tracer.get() : nullptr; }

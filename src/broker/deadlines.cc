@@ -1,4 +1,5 @@
-// Deadlines of sessions that are not connected: the will's delay, the session's expiry.
+// Deadlines of sessions that are not connected: the will's delay, the session's expiry. And of connections:
+// the end of what let them in.
 #include <algorithm>
 #include <functional>
 
@@ -6,6 +7,8 @@
 #include "broker/shard.h"
 
 namespace courier::broker {
+
+using mqtt::ReasonCode;
 
 namespace {
 constexpr size_t kStaleDeadlinesMax = 1024;
@@ -47,8 +50,33 @@ void Shard::schedule(Client& client) {
   std::make_heap(deadlines_.begin(), deadlines_.end(), std::greater<Deadline>());
 }
 
+void Shard::authorized_until(Connection& connection, WallMs at) {
+  connection.authorized_until = static_cast<uint32_t>(std::clamp<WallMs>(at / 1000, 1, UINT32_MAX));
+  authorizations_.push_back({connection.authorized_until, connection.id});
+  std::push_heap(authorizations_.begin(), authorizations_.end(), std::greater<Authorization>());
+  if (authorizations_.size() < 2 * connections_.size() + kStaleDeadlinesMax) return;
+  std::erase_if(authorizations_, [this](const Authorization& each) {
+    const Connection* holder = find(each.connection);
+    return !holder || holder->authorized_until != each.until;
+  });
+  std::make_heap(authorizations_.begin(), authorizations_.end(), std::greater<Authorization>());
+}
+
+void Shard::end_unauthorized() {
+  const auto now = static_cast<uint32_t>(out_.clock.wall_ms() / 1000);
+  while (!authorizations_.empty() && authorizations_.front().until <= now) {
+    const Authorization over = authorizations_.front();
+    std::pop_heap(authorizations_.begin(), authorizations_.end(), std::greater<Authorization>());
+    authorizations_.pop_back();
+    Connection* connection = find(over.connection);
+    if (!connection || connection->authorized_until != over.until) continue;
+    disconnect(*connection, EndCause::not_authorized, ReasonCode::not_authorized, "its token has expired");
+  }
+}
+
 void Shard::on_time() {
   if (!stirred_.empty()) trim_idle();
+  if (!authorizations_.empty()) end_unauthorized();
   if (!acting_ || deadlines_.empty()) return;
   const WallMs now = out_.clock.wall_ms();
   while (!deadlines_.empty() && deadlines_.front().at <= now) {

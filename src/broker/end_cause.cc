@@ -26,6 +26,8 @@ std::string_view name(EndCause cause) {
       return "administrative";
     case EndCause::output_overflow:
       return "output_overflow";
+    case EndCause::not_authorized:
+      return "not_authorized";
   }
   return "unknown";
 }

@@ -18,8 +18,9 @@ enum class EndCause : uint8_t {
   server_shutdown,
   administrative,   // `courier client kick`
   output_overflow,  // its reader stood still
+  not_authorized,   // any more: its token ended
 };
-inline constexpr size_t kEndCauseCount = 11;
+inline constexpr size_t kEndCauseCount = 12;
 std::string_view name(EndCause cause);
 
 }  // namespace courier::broker

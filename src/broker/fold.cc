@@ -316,6 +316,12 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
       self.send(*connection, mqtt::Unsuback{p.packet_id, std::move(unsubscribed.front()), {}, {}});
       unsubscribed.erase(unsubscribed.begin());
     }
+    void operator()(ToNobody& p) const {
+      Connection* connection = self.find(p.connection);
+      if (!connection || connection->extra->unsubscribed.empty()) return;
+      auto& unsubscribed = connection->extra.make().unsubscribed;
+      unsubscribed.erase(unsubscribed.begin());
+    }
     void operator()(Uncount& p) const {
       Connection* connection = self.find(p.connection);
       if (!connection) return;

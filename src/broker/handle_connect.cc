@@ -40,7 +40,8 @@ std::unique_ptr<session::Will> own(const mqtt::Will& will) {
 
 }  // namespace
 
-Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet) {
+Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet,
+                              std::optional<auth::TlsSession> tls) {
   link.pause(Link::connecting);
   auto owned = std::make_unique<Connection>();
   Connection& connection = *owned;
@@ -101,7 +102,7 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
 
     auth::Credentials credentials{
         connection.peer.mountpoint,    connection.client_id.str(), request->username, request->password,
-        connection.peer.address.str(), connection.peer.listener,   packet.version};
+        connection.peer.address.str(), connection.peer.listener,   packet.version,    std::move(tls)};
     connection.request = std::move(request);
     out_.authenticator.authenticate(std::move(credentials),
                                     [post = &out_.post, shard = index_, id](auth::Decision d) {
@@ -118,8 +119,29 @@ void Shard::decided(Connection& connection, auth::Decision decision) {
   }
   connection.identity = std::move(decision.identity);
   connection.request->password.reset();
-  if (connection.request->will && !out_.authorizer.may_publish(connection.identity, connection.client_id,
-                                                               connection.request->will->message->topic)) {
+  if (decision.client_id) {
+    if (decision.client_id->empty() || decision.client_id->size() > out_.limits.client_id_bytes_max) {
+      refuse_connect(connection, ReasonCode::client_identifier_not_valid,
+                     "the client id that its credentials stand for is empty or too long");
+      return;
+    }
+    connection.client_id = *decision.client_id;
+  }
+  if (decision.expires_at) {
+    // Kept by the connection on its way to its shard.
+    connection.authorized_until =
+        static_cast<uint32_t>(std::clamp<WallMs>(*decision.expires_at / 1000, 1, UINT32_MAX));
+  }
+  auto grants = out_.rules.grants().compile(decision.grants);
+  if (!grants) {
+    refuse_connect(connection, ReasonCode::not_authorized, grants.error().message);
+    return;
+  }
+  if (*grants) connection.extra.make().grants = *std::move(grants);
+  if (connection.request->will &&
+      !may(connection, auth::acl::Action::publish, connection.request->will->message->topic).allowed) {
+    say_refused(connection, auth::acl::Action::publish, connection.request->will->message->topic,
+                "will refused");
     refuse_connect(connection, ReasonCode::not_authorized, "the client may not publish its will");
     return;
   }
@@ -142,11 +164,26 @@ void Shard::adopt(Link& link, std::unique_ptr<Connection> owned) {
   attach(connection);
 }
 
+// Whether the session that `owner` made may go on with, or be ended by, this connection. Who made it without
+// a name does not own it. Names that nobody checked do not count.
+bool Shard::may_have(const Connection& connection, std::string_view owner) const {
+  const auth::Identity& identity = connection.identity;
+  const bool unchecked = identity.anonymous && !identity.username.empty();
+  return !out_.limits.sessions_have_owners || unchecked || owner.empty() || identity.username.view() == owner;
+}
+
 void Shard::attach(Connection& connection) {
+  static constexpr std::string_view kNotTheOwner = "the client id's session belongs to another user";
   const std::string key = name_key(connection.identity.mountpoint, connection.client_id);
   if (const auto tracer = tracers_.find(key); tracer != tracers_.end())
     connection.extra.make().tracer = tracer->second;
   if (const auto change = changing_.find(key); change != changing_.end()) {
+    for (const ConnectionId other : {change->second.waiting, change->second.attaching}) {
+      const Connection* rival = find(other);
+      if (!rival || may_have(connection, rival->identity.username)) continue;
+      refuse_connect(connection, ReasonCode::client_identifier_not_valid, kNotTheOwner);
+      return;
+    }
     // Whoever waits or attaches now has lost to this one. [MQTT-3.1.4-3]
     const ConnectionId losers[] = {std::exchange(change->second.waiting, connection.id),
                                    change->second.attaching};
@@ -159,6 +196,11 @@ void Shard::attach(Connection& connection) {
   }
   ConnectRequest& request = *connection.request;
   Client* client = clients_.find(connection.identity.mountpoint, connection.client_id);
+  if (client && !may_have(connection, client->session.username) &&
+      ends_at(client->session) > out_.clock.wall_ms()) {
+    refuse_connect(connection, ReasonCode::client_identifier_not_valid, kNotTheOwner);
+    return;
+  }
   const bool stored_before = client && !client->session.id.ephemeral();
   const bool needs_record = stored_before || request.expiry_seconds > 0 || request.will;
   if (needs_record && !log_state_.accepting) {
@@ -239,6 +281,8 @@ void Shard::attached(const ToConnack& pending) {
     connection->attach = client->session.attach;
     client->connection = connection;
     send_connack(*connection, pending.session_present);
+    // The rules may have changed while it was away.
+    if (pending.session_present && client->session.subscription_count > 0) look_up(client->session.id);
     want_pump(*client);
   } else if (!find(change->second.waiting)) {
     // The client went away before its CONNACK: the connection that the will speaks of never was.
@@ -266,6 +310,8 @@ void Shard::send_connack(Connection& connection, bool session_present) {
   connection.topic_alias_maximum = std::min(request.topic_alias_maximum, out_.limits.topic_alias_max);
   connection.expiry_seconds = request.expiry_seconds;
   connection.cursor = connection.client->session.inbox.first();
+  if (connection.authorized_until != 0)
+    authorized_until(connection, WallMs{connection.authorized_until} * 1000);
   connection.keep_alive_seconds = request.keep_alive_seconds;
 
   mqtt::Connack connack;

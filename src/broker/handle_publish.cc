@@ -38,7 +38,13 @@ mqtt::MessagePtr own(const Connection& connection, std::string_view topic, const
 }  // namespace
 
 void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
-  metrics_.received[static_cast<size_t>(packet.qos)]->add();
+  // Counted at the end, when its label is known.
+  struct Received {
+    ShardMetrics& metrics;
+    Qos qos;
+    auth::acl::LabelId label = auth::acl::kNoLabel;
+    ~Received() { metrics.received(label, qos).add(); }
+  } received{metrics_, packet.qos};
   ++connection.messages_in;
 
   // 1.
@@ -74,9 +80,8 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
     if (std::find(taking.begin(), taking.end(), packet.packet_id.value) != taking.end())
       return;  // answer is coming
   }
-  if (packet.qos != Qos::at_most_once) {
-    if (connection.v5() &&
-        connection.unanswered >= out_.limits.receive_maximum) {  // [MQTT-3.3.4-9] is the client's
+  if (packet.qos != Qos::at_most_once && connection.v5()) {
+    if (connection.unanswered >= out_.limits.receive_maximum) {  // [MQTT-3.3.4-9] is the client's
       disconnect(connection, EndCause::protocol_violation, ReasonCode::receive_maximum_exceeded,
                  "more unanswered messages than the Receive Maximum");
       return;
@@ -102,7 +107,10 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
                    "the payload is not UTF-8, as it says");
     return;
   }
-  if (!out_.authorizer.may_publish(connection.identity, connection.client_id, topic)) {
+  const auth::acl::Answer allowed = may(connection, auth::acl::Action::publish, topic);
+  received.label = allowed.label;
+  if (!allowed.allowed) {
+    say_refused(connection, auth::acl::Action::publish, topic, "publish refused");
     refuse_publish(connection, packet, ReasonCode::not_authorized, "publishing to this topic is not allowed");
     return;
   }

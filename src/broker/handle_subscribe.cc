@@ -56,7 +56,8 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
     } else if (filter.size() > limits.topic_bytes_max ||
                mqtt::level_count(filter) > limits.topic_levels_max) {
       refuse(ReasonCode::topic_filter_invalid);
-    } else if (!out_.authorizer.may_subscribe(connection.identity, connection.client_id, entry.filter)) {
+    } else if (!may(connection, auth::acl::Action::subscribe, entry.filter).allowed) {
+      say_refused(connection, auth::acl::Action::subscribe, entry.filter, "subscription refused");
       refuse(ReasonCode::not_authorized);
     } else if ((total >= limits.subscriptions_per_client_max && !has(client, entry.filter) &&
                 !named.contains(entry.filter)) ||

@@ -37,7 +37,9 @@ struct Limits {
   uint32_t keep_alive_seconds_max = 0;    // 0: the client's own; else what a 5.0 client is told
   uint32_t reconnect_grace_seconds = 30;  // after a start no session expires sooner
   uint64_t memory_bytes_max = 0;          // 0: no ceiling
-  uint32_t ack_linger_ms = 50;            // how long an ACKED may wait for others
+  // A session belongs to the user name that made it; nobody else gets it by its client id.
+  bool sessions_have_owners = true;
+  uint32_t ack_linger_ms = 50;  // how long an ACKED may wait for others
 };
 
 // From where on messages go. With the policy `refuse` it takes more than a full inbox: what was acknowledged

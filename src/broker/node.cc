@@ -57,7 +57,7 @@ class RowWriter final : public record::Directory::RowSink {
 }  // namespace
 
 Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, store::StateStore& store,
-           const Clock& clock, Post& post, auth::Authenticator& authenticator, auth::Authorizer& authorizer,
+           const Clock& clock, Post& post, auth::Authenticator& authenticator, auth::acl::Rules& rules,
            Registry& metrics)
     : options_(std::move(options)),
       limits_(limits),
@@ -65,6 +65,8 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
       store_(store),
       clock_(clock),
       post_(post),
+      rules_(rules),
+      rules_told_(rules.generation()),
       metrics_(metrics),
       shared_(metrics, limits_, options_.shard_count),
       directory_(options_.seed, options_.shard_count),
@@ -81,8 +83,8 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
           "with QoS 1 and 2 are refused.")) {
   log_accepting_.set(1);
   shared_.checkpoint_parts = this;
-  const Surroundings surroundings{limits_, clock_,        log_,       store_, directory_,
-                                  post_,   authenticator, authorizer, shared_};
+  const Surroundings surroundings{limits_, clock_,        log_,  store_, directory_,
+                                  post_,   authenticator, rules, shared_};
   for (uint32_t i = 0; i < options_.shard_count; ++i) {
     shards_.push_back(std::make_unique<Shard>(i, options_.shard_count, options_.seed + i, surroundings));
   }
@@ -294,6 +296,14 @@ uint64_t Node::append_alone(std::vector<record::Record> records) {
 void Node::housekeeping() {
   if (!ready()) return;
   const MonoNs now = clock_.mono_ns();
+  rules_.refresh(now);
+  // Whoever read them again.
+  if (const uint32_t generation = rules_.generation(); generation != rules_told_) {
+    rules_told_ = generation;
+    for (uint32_t i = 0; i < options_.shard_count; ++i) {
+      post_.post(i, TaskMail{[](Shard& shard) { shard.rules_changed(); }});
+    }
+  }
   bool sys = false;
   if (options_.sys_interval_ms > 0 && now >= sys_at_.load()) {
     sys_at_ = now + options_.sys_interval_ms * kNsPerMs;

@@ -46,7 +46,7 @@ struct StartReport {
 class Node final : public store::LogReader, private CheckpointParts {
  public:
   Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, store::StateStore& store,
-       const Clock& clock, Post& post, auth::Authenticator& authenticator, auth::Authorizer& authorizer,
+       const Clock& clock, Post& post, auth::Authenticator& authenticator, auth::acl::Rules& rules,
        Registry& metrics);
   ~Node() override;
 
@@ -115,6 +115,8 @@ class Node final : public store::LogReader, private CheckpointParts {
   store::StateStore& store_;
   const Clock& clock_;
   Post& post_;
+  auth::acl::Rules& rules_;
+  uint32_t rules_told_;  // their generation that shards know of
   Registry& metrics_;
   Shared shared_;
   record::Directory directory_;

@@ -29,7 +29,8 @@ Shard::Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings s
     : index_(index),
       shard_count_(shard_count),
       out_(surroundings),
-      metrics_(surroundings.shared.metrics),
+      metrics_(surroundings.shared.metrics, surroundings.rules.labels()),
+      gate_(surroundings.rules),
       random_(seed),
       clients_(seed),
       direct_(shard_count) {}
@@ -236,11 +237,13 @@ void Shard::end_turn() {
 MonoNs Shard::next_due() const {
   MonoNs due = std::min(acks_due_, trim_due_);
   if (!starved_.empty()) due = std::min(due, out_.clock.mono_ns() + kMemoryLookedAtNs);
-  if (!deadlines_.empty() && acting_) {
-    const WallMs wait = deadlines_.front().at - out_.clock.wall_ms();
-    due = std::min(due,
-                   out_.clock.mono_ns() + std::max<WallMs>(0, std::min<WallMs>(wait, 3'600'000)) * kNsPerMs);
-  }
+  // On the wall clock, which may be set: looked at every hour at least.
+  const auto at = [&](WallMs wall) {
+    const WallMs wait = std::clamp<WallMs>(wall - out_.clock.wall_ms(), 0, 3'600'000);
+    due = std::min(due, out_.clock.mono_ns() + wait * kNsPerMs);
+  };
+  if (!deadlines_.empty() && acting_) at(deadlines_.front().at);
+  if (!authorizations_.empty()) at(WallMs{authorizations_.front().until} * 1000);
   return due;
 }
 

@@ -33,6 +33,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
+#include "auth/acl/rules.h"
 #include "auth/authenticator.h"
 #include "broker/client_table.h"
 #include "broker/connection.h"
@@ -56,7 +57,7 @@ struct Surroundings {
   const record::Directory& directory;  // index().match() and counts only
   Post& post;
   auth::Authenticator& authenticator;
-  auth::Authorizer& authorizer;
+  auth::acl::Rules& rules;
   class Shared& shared;  // broker/shared.h
 };
 
@@ -81,7 +82,8 @@ class Shard {
   // --- connections; called by the gateway ---
   // A CONNECT arrived on `link`. The link must outlive the connection; reading is paused until the CONNACK.
   // Returns null when the connection was refused and closed at once.
-  Connection* on_connect(Link& link, Peer peer, const mqtt::Connect& packet);
+  Connection* on_connect(Link& link, Peer peer, const mqtt::Connect& packet,
+                         std::optional<auth::TlsSession> tls = {});
   // The connection came from another shard (Link::move_to); `link` is its wire end here.
   void adopt(Link& link, std::unique_ptr<Connection> connection);
   // A packet after CONNECT; views live for the call. The connection may be gone afterwards (Link::close()).
@@ -115,6 +117,8 @@ class Shard {
   size_t drain(size_t count);
 
   // --- control; on the shard's thread (TaskMail) ---
+  // Others are in force: whoever is connected loses the subscriptions that they do not allow.
+  void rules_changed();
   uint32_t index() const { return index_; }
   size_t connection_count() const { return connections_.size(); }
   size_t client_count() const { return clients_.size(); }
@@ -166,10 +170,13 @@ class Shard {
     ConnectionId connection;
     PacketId packet_id;
   };
+  struct ToNobody {  // an UNSUBSCRIBE of ours, with reasons that nobody hears
+    ConnectionId connection;
+  };
   struct Uncount {  // a logged PUBLISH of QoS 0: no answer, but order
     ConnectionId connection;
   };
-  using Pending = std::variant<ToConnack, ToPublisher, ToPubcomp, ToSuback, ToUnsuback, Uncount>;
+  using Pending = std::variant<ToConnack, ToPublisher, ToPubcomp, ToSuback, ToUnsuback, ToNobody, Uncount>;
   struct InLog {
     uint64_t ticket = 0;
     size_t bytes = 0;
@@ -183,8 +190,24 @@ class Shard {
   void attach_ephemeral(Connection& connection);
   void send_connack(Connection& connection, bool session_present);
   void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view why);
+  bool may_have(const Connection& connection, std::string_view owner) const;
+  void authorized_until(Connection& connection, WallMs at);
+  void end_unauthorized();
   void attached(const ToConnack& pending);
   void change_is_over(const std::string& name);
+
+  // --- access.cc: what is allowed ---
+  struct SubscribedTo {
+    SessionId session;
+    std::vector<std::string> filters;
+  };
+  auth::acl::Subject subject(const Connection& connection) const;
+  auth::acl::Answer may(Connection& connection, auth::acl::Action action, std::string_view topic);
+  void say_refused(const Connection& connection, auth::acl::Action action, std::string_view topic,
+                   std::string_view what);
+  void look_up(SessionId session);
+  void look_up_some();
+  void look_at(const std::vector<SubscribedTo>& found);
 
   // --- handle_publish.cc ---
   void handle(Connection& connection, const mqtt::Publish& packet);
@@ -312,6 +335,7 @@ class Shard {
   const uint32_t index_, shard_count_;
   Surroundings out_;
   ShardMetrics metrics_;
+  auth::acl::Gate gate_;
   std::mt19937_64 random_;
   bool acting_ = false;
   store::LogState log_state_;
@@ -338,6 +362,9 @@ class Shard {
   std::vector<ConnectionId> paused_;   // until in_log_bytes_ and every backlog have fallen
   std::vector<ConnectionId> starved_;  // wait_for_memory(): until it is below its ceiling
 
+  std::vector<SessionId> to_look_up_;  // whose subscriptions are to be held against the rules
+  bool looking_up_ = false;
+
   std::vector<SessionId> limits_list_, pump_list_;
   std::vector<SessionId> acks_waiting_;
   MonoNs acks_due_ = INT64_MAX;
@@ -354,6 +381,14 @@ class Shard {
   };
   std::vector<Deadline> deadlines_;  // a heap, the earliest in front
   WallMs started_at_ = 0, grace_until_ = 0;
+
+  // Ends of tokens, as above: what counts is Connection::authorized_until.
+  struct Authorization {
+    uint32_t until = 0;
+    ConnectionId connection;
+    bool operator>(const Authorization& other) const { return until > other.until; }
+  };
+  std::vector<Authorization> authorizations_;  // a heap, the earliest in front
 
   // Sequences of damaged rows whose DROPPED is on its way.
   std::unordered_map<SessionId, std::vector<uint64_t>> unread_;

@@ -19,7 +19,7 @@ std::array<Counter*, 3> by_qos(Registry& registry, std::string_view name, std::s
 
 }  // namespace
 
-ShardMetrics::ShardMetrics(Registry& r)
+ShardMetrics::ShardMetrics(Registry& r, const auth::acl::Labels& labels)
     : connections(
           r.gauge("courier_clients_connected", "Clients whose CONNECT was accepted and who are here.")),
       sessions_connected(r.gauge("courier_sessions", "Sessions, by whether their client is connected.",
@@ -28,7 +28,6 @@ ShardMetrics::ShardMetrics(Registry& r)
                                {{"state", "offline"}})),
       connects_accepted(r.counter("courier_connects_total", "CONNECTs by result.",
                                   {{"result", "accepted"}, {"reason", "success"}})),
-      received(by_qos(r, "courier_messages_received_total", "PUBLISH packets from clients.")),
       delivered(by_qos(r, "courier_messages_delivered_total",
                        "Messages delivered to clients: QoS 0 when written, QoS 1 and 2 when acknowledged.")),
       transmitted_again(r.counter("courier_messages_retransmitted_total", "PUBLISH packets sent with DUP.")),
@@ -46,11 +45,24 @@ ShardMetrics::ShardMetrics(Registry& r)
       connack_seconds(r.histogram("courier_connack_seconds", "From CONNECT to CONNACK.")),
       commit_seconds(r.histogram("courier_commit_seconds",
                                  "From handing a batch of records to the log until they are safe and back.")),
-      registry_(r) {
+      registry_(r),
+      labels_(labels) {
+  for (const auto qos : {mqtt::Qos::at_most_once, mqtt::Qos::at_least_once, mqtt::Qos::exactly_once}) {
+    make_received(auth::acl::kNoLabel, qos);
+  }
   for (size_t cause = 0; cause < kEndCauseCount; ++cause) {
     ended[cause] = &r.counter("courier_disconnects_total", "Connections that ended, by cause.",
                               {{"reason", std::string(name(static_cast<EndCause>(cause)))}});
   }
+}
+
+Counter& ShardMetrics::make_received(auth::acl::LabelId label, mqtt::Qos qos) {
+  const auto index = size_t{3} * label + static_cast<size_t>(qos);
+  if (received_.size() <= index) received_.resize(index + 1);
+  received_[index] = &registry_.counter(
+      "courier_messages_received_total", "PUBLISH packets from clients.",
+      {{"qos", std::to_string(static_cast<int>(qos))}, {"label", std::string(labels_.name(label))}});
+  return *received_[index];
 }
 
 Counter& ShardMetrics::connects_refused(mqtt::ReasonCode reason) {

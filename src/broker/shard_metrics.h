@@ -3,7 +3,9 @@
 
 #include <array>
 #include <map>
+#include <vector>
 
+#include "auth/acl/labels.h"
 #include "base/metrics.h"
 #include "broker/end_cause.h"
 #include "mqtt/protocol.h"
@@ -15,14 +17,20 @@ namespace courier::broker {
 Counter& dropped_because(Registry& registry, std::string_view reason);
 
 struct ShardMetrics {
-  explicit ShardMetrics(Registry& registry);
+  // `labels` outlive it.
+  ShardMetrics(Registry& registry, const auth::acl::Labels& labels);
 
   Gauge& connections;
   Gauge& sessions_connected;
   Gauge& sessions_offline;
   Counter& connects_accepted;
   Counter& connects_refused(mqtt::ReasonCode reason);
-  std::array<Counter*, 3> received;   // PUBLISH from clients, by QoS
+  // PUBLISH from clients, by QoS and the label of the access rule.
+  Counter& received(auth::acl::LabelId label, mqtt::Qos qos) {
+    const auto index = size_t{3} * label + static_cast<size_t>(qos);
+    if (index < received_.size() && received_[index]) return *received_[index];
+    return make_received(label, qos);
+  }
   std::array<Counter*, 3> delivered;  // to clients: QoS 0 written, QoS 1 and 2 acknowledged
   Counter& transmitted_again;
   struct Dropped {
@@ -45,7 +53,11 @@ struct ShardMetrics {
   Histogram& commit_seconds;
 
  private:
+  Counter& make_received(auth::acl::LabelId label, mqtt::Qos qos);
+
   Registry& registry_;
+  const auth::acl::Labels& labels_;
+  std::vector<Counter*> received_;                // made when first needed, but for those without a label
   std::map<mqtt::ReasonCode, Counter*> refused_;  // made when first needed
 };
 

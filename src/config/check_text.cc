@@ -110,6 +110,17 @@ std::optional<std::string> check_mountpoint(std::string_view text) {
   return "a mountpoint is at most 64 of A-Z, a-z, 0-9, ., - and _";
 }
 
+std::optional<std::string> check_alpn(std::string_view text) {
+  if (!text.empty() && only(text, 255, [](char c) { return c > ' ' && c <= '~'; })) return std::nullopt;
+  return "a protocol of ALPN is 1 to 255 printable characters without spaces";
+}
+
+std::optional<std::string> check_url_path(std::string_view text) {
+  const auto allowed = [](char c) { return c > ' ' && c <= '~' && c != '?' && c != '#'; };
+  if (text.starts_with('/') && only(text, 1024, allowed)) return std::nullopt;
+  return "a path begins with / and has no spaces, ? or #, as in \"/mqtt\"";
+}
+
 std::optional<std::string> check_token(std::string_view text) {
   if (text.size() >= 16 && only(text, 4096, [](char c) { return c > ' ' && c <= '~'; })) return std::nullopt;
   return "a token is at least 16 printable characters without spaces";

@@ -19,6 +19,10 @@ std::optional<std::string> check_path(std::string_view text);
 std::optional<std::string> check_listener_name(std::string_view text);
 // [A-Za-z0-9._-]{1,64}
 std::optional<std::string> check_mountpoint(std::string_view text);
+// A protocol of ALPN: 1 to 255 printable characters without spaces.
+std::optional<std::string> check_alpn(std::string_view text);
+// "/mqtt": an absolute path without query.
+std::optional<std::string> check_url_path(std::string_view text);
 // At least 16 printable characters without spaces.
 std::optional<std::string> check_token(std::string_view text);
 

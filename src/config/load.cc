@@ -66,6 +66,8 @@ class Loader {
   void set(const Section& section, std::string_view key, void* owner, const Value& value,
            const Origin& origin);
   void check_listeners();
+  template <typename OriginOf>
+  void check_tls(const Listener& one, const OriginOf& origin);
   void check_limits();
   Listener* listener_at(std::string_view name_or_index, const Origin& origin);
   Origin at_line(uint32_t line) const;
@@ -332,6 +334,36 @@ void Loader::read_overrides(const std::vector<std::string>& overrides) {
 
 // --- rules between keys ---
 
+template <typename OriginOf>
+void Loader::check_tls(const Listener& one, const OriginOf& origin) {
+  const auto wrong = [&](const char* key, std::string_view what) {
+    if (!broken_.contains(std::string("listener") + key)) {
+      problem(origin(key), fmt::format("listener \"{}\": {}", one.name, what));
+    }
+  };
+  if (!over_tls(one.protocol)) {
+    if (!one.tls_certificates.empty()) {
+      wrong(".tls_certificates",
+            "it has tls_certificates, but protocol does not say that TLS is spoken: write protocol = "
+            "\"mqtts\" or \"wss\"");
+    }
+    return;
+  }
+  if (one.tls_certificates.empty()) {
+    wrong(".protocol", "its protocol needs tls_certificates and, in the same order, tls_keys");
+  }
+  if (!one.tls_keys.empty() && one.tls_keys.size() != one.tls_certificates.size()) {
+    wrong(".tls_keys", "tls_keys has not as many files as tls_certificates");
+  }
+  if (!one.tls_ocsp_files.empty() && one.tls_ocsp_files.size() != one.tls_certificates.size()) {
+    wrong(".tls_ocsp_files",
+          "tls_ocsp_files has not as many files as tls_certificates; write \"\" where there is none");
+  }
+  if (one.tls_client_certificates != ClientCertificates::off && one.tls_client_ca_file.empty()) {
+    wrong(".tls_client_certificates", "client certificates need tls_client_ca_file: who issues them");
+  }
+}
+
 void Loader::check_listeners() {
   auto& listeners = settings_.listeners;
   if (listeners.empty()) {
@@ -351,6 +383,7 @@ void Loader::check_listeners() {
           fmt::format("listener \"{}\": proxy_trusted is empty, so nobody's PROXY header would be believed",
                       one.name));
     }
+    check_tls(one, origin);
     if (!names.emplace(one.name, i).second) {
       problem(origin(".name"), fmt::format("two listeners have the name \"{}\"", one.name));
     }

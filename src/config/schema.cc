@@ -3,60 +3,19 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <type_traits>
+#include <algorithm>
 
 #include "config/check_text.h"
 #include "config/quantity.h"
+#include "config/sections.h"
 
 namespace courier::config {
 namespace {
 
-template <typename Class, typename Value>
-Class owner_of(Value Class::*);
-template <auto First>
-using Owner = decltype(owner_of(First));
-
-template <auto First, auto... Rest>
-auto& follow(void* owner) {
-  auto& first = static_cast<Owner<First>*>(owner)->*First;
-  if constexpr (sizeof...(Rest) == 0) {
-    return first;
-  } else {
-    return follow<Rest...>(&first);
-  }
-}
-
-// The Member that a path of pointers to members leads to: member<&Settings::limits, &Limits::inflight_max>().
-template <auto... Path>
-Member member() {
-  using Value = std::remove_reference_t<decltype(follow<Path...>(nullptr))>;
-  if constexpr (std::is_same_v<Value, std::string>) {
-    return TextMember{[](void* owner) -> std::string& { return follow<Path...>(owner); }};
-  } else if constexpr (std::is_same_v<Value, std::vector<std::string>>) {
-    return ListMember{[](void* owner) -> std::vector<std::string>& { return follow<Path...>(owner); }};
-  } else {
-    return NumberMember{[](const void* owner) -> int64_t {
-                          const Value& value = follow<Path...>(const_cast<void*>(owner));
-                          if constexpr (std::is_same_v<Value, Milliseconds>) {
-                            return value.count();
-                          } else {
-                            return static_cast<int64_t>(value);
-                          }
-                        },
-                        [](void* owner, int64_t value) { follow<Path...>(owner) = Value(value); }};
-  }
-}
 template <auto Field>
 Member limit() {
   return member<&Settings::limits, Field>();
 }
-
-constexpr int64_t kKB = kKilobyte;
-constexpr int64_t kMB = kMegabyte;
-constexpr int64_t kGB = 1024 * kMB;
-constexpr int64_t kSecond = 1000;
-constexpr int64_t kHour = 3600 * kSecond;
-constexpr int64_t kDay = 24 * kHour;
 
 Section top() {
   return {
@@ -83,99 +42,6 @@ Section top() {
                "On SIGTERM the node stops accepting, tells its clients and writes what is left; after this "
                "long it ends in any case. Nothing acknowledged is lost either way.",
            .max = kHour},
-      }};
-}
-
-Section listener() {
-  return {
-      "listener",
-      "A socket on which MQTT clients connect; repeat the section for more. Without any there is one, named "
-      "mqtt, on 0.0.0.0:1883.",
-      true,
-      {
-          {.name = "name",
-           .kind = Kind::text,
-           .member = member<&Listener::name>(),
-           .help = "Names the listener in logs, metrics and overrides (listener.NAME.bind). Without one: "
-                   "listener- and its index, from 0.",
-           .check = check_listener_name,
-           .example = "mobile"},
-          {.name = "bind",
-           .kind = Kind::text,
-           .member = member<&Listener::bind>(),
-           .help = "Address and port, \"0.0.0.0:1883\" or \"[::]:1883\", or a Unix socket, "
-                   "\"unix:/run/courier/mqtt.sock\". Port 0 takes any that is free.",
-           .check = check_bind,
-           .example = "0.0.0.0:1883",
-           .required = true},
-          {.name = "proxy_protocol",
-           .kind = Kind::choice,
-           .member = member<&Listener::proxy_protocol>(),
-           .help = "Whether a load balancer puts a PROXY header (v1 or v2) before the client's first byte. "
-                   "required: a connection without one is closed. optional: both kinds are served.",
-           .choices = {"off", "optional", "required"}},
-          {.name = "proxy_trusted",
-           .kind = Kind::text_list,
-           .member = member<&Listener::proxy_trusted>(),
-           .help = "Networks whose PROXY headers are believed. The default is everybody's: then keep this "
-                   "port out "
-                   "of reach of all but the load balancer.",
-           .check = check_cidr,
-           .example = "\"10.0.0.0/8\", \"fd00::/8\""},
-          {.name = "connections_max",
-           .kind = Kind::count,
-           .member = member<&Listener::connections_max>(),
-           .help = "Open connections; one more is closed at once.",
-           .max = 100'000'000,
-           .zero_means = "no limit but the process's open files"},
-          {.name = "mountpoint",
-           .kind = Kind::text,
-           .member = member<&Listener::mountpoint>(),
-           .help = "Puts this listener's clients into a space of client ids and topics of its own.",
-           .check = check_mountpoint,
-           .example = "tenant-a"},
-          {.name = "v3_1_1_extensions",
-           .kind = Kind::boolean,
-           .member = member<&Listener::v3_1_1_extensions>(),
-           .help = "Accepts what one family of Android clients adds to MQTT 3.1.1: user properties after the "
-                   "password of a CONNECT, and the option bits 0x04 and 0x08 in a SUBSCRIBE. Others would be "
-                   "closed for them."},
-      }};
-}
-
-Section auth() {
-  return {
-      "auth",
-      "Who may connect. Nobody may, until one of these says so.",
-      false,
-      {
-          {.name = "allow_anonymous",
-           .kind = Kind::boolean,
-           .member = member<&Settings::auth, &Auth::allow_anonymous>(),
-           .help =
-               "Serve clients that send no user name. If no password file is set, a user name that is sent "
-               "is not looked at."},
-          {.name = "password_file",
-           .kind = Kind::text,
-           .member = member<&Settings::auth, &Auth::password_file>(),
-           .help =
-               "User names and argon2id hashes, one to a line; edit it with `courier passwd`. A change is "
-               "noticed within a second.",
-           .check = check_path,
-           .example = "/etc/courier/passwd"},
-          {.name = "password_workers",
-           .kind = Kind::count,
-           .member = member<&Settings::auth, &Auth::password_workers>(),
-           .help = "Threads that check passwords. Each needs the memory that the hashes ask for (19 MB as "
-                   "`courier passwd` writes them) while it does.",
-           .min = 1,
-           .max = 64},
-          {.name = "password_queue_max",
-           .kind = Kind::count,
-           .member = member<&Settings::auth, &Auth::password_queue_max>(),
-           .help = "Passwords that may wait for a thread; one more is answered \"server busy\".",
-           .min = 1,
-           .max = 1'000'000},
       }};
 }
 
@@ -481,8 +347,8 @@ const Key* Section::find(std::string_view key) const {
 }
 
 const std::vector<Section>& schema() {
-  static const std::vector<Section> table = {top(),    listener(), auth(),        admin(),
-                                             limits(), store(),    log_section(), sys()};
+  static const std::vector<Section> table = {top(),   listener_section(), auth_section(), admin(), limits(),
+                                             store(), log_section(),      sys()};
   return table;
 }
 
@@ -556,7 +422,12 @@ std::vector<std::string> changes_that_need_a_restart(const Settings& running, co
   std::vector<std::string> names;
   for (const Section& section : schema()) {
     if (section.repeated) {
-      if (running.listeners != wanted.listeners) names.emplace_back(section.name);
+      const auto same = [&](const Listener& a, const Listener& b) {
+        return std::ranges::all_of(section.keys, [&](const Key& key) {
+          return key.reloadable || toml_value(key, &a) == toml_value(key, &b);
+        });
+      };
+      if (!std::ranges::equal(running.listeners, wanted.listeners, same)) names.emplace_back(section.name);
       continue;
     }
     for (const Key& key : section.keys) {

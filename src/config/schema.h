@@ -76,7 +76,8 @@ std::string toml_default(const Section& section, const Key& key);
 // "1KB to 256MB", "one of off, optional, required", "true or false"…
 std::string range_text(const Key& key);
 
-// Names of the keys that differ and cannot be taken over while running. Of listeners: "listener".
+// Names of the keys that differ and cannot be taken over while running. "listener": there are others than
+// before, or one of its keys is such.
 std::vector<std::string> changes_that_need_a_restart(const Settings& running, const Settings& wanted);
 
 }  // namespace courier::config

@@ -17,12 +17,24 @@ namespace courier::config {
 using Milliseconds = std::chrono::milliseconds;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
+using std::chrono_literals::operator""h;
 
 inline constexpr uint64_t kKilobyte = 1024;
 inline constexpr uint64_t kMegabyte = 1024 * kKilobyte;
 
 enum class ProxyProtocol : uint8_t { off, optional, required };
+enum class SessionOwner : uint8_t { username, anybody };
 enum class InboxPolicy : uint8_t { drop_oldest, refuse };
+enum class Protocol : uint8_t { mqtt, mqtts, ws, wss };
+enum class TlsVersion : uint8_t { tls1_2, tls1_3 };
+enum class ClientCertificates : uint8_t { off, optional, required };
+
+inline bool over_tls(Protocol protocol) {
+  return protocol == Protocol::mqtts || protocol == Protocol::wss;
+}
+inline bool over_websocket(Protocol protocol) {
+  return protocol == Protocol::ws || protocol == Protocol::wss;
+}
 
 struct Listener {
   std::string name;  // load() gives a nameless one "listener-INDEX"
@@ -32,6 +44,20 @@ struct Listener {
   uint32_t connections_max = 0;                                    // 0: no limit of its own
   std::string mountpoint;
   bool v3_1_1_extensions = false;
+  Protocol protocol = Protocol::mqtt;
+  std::vector<std::string> tls_certificates, tls_keys, tls_ocsp_files;
+  TlsVersion tls_version_min = TlsVersion::tls1_2;
+  std::string tls_ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
+  std::string tls_ciphersuites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+  std::vector<std::string> tls_alpn;
+  ClientCertificates tls_client_certificates = ClientCertificates::off;
+  std::string tls_client_ca_file;
+  std::vector<std::string> tls_crl_files;
+  Milliseconds tls_ticket_lifetime = 12h;
+  std::string websocket_path = "/mqtt";
+  std::vector<std::string> websocket_origins;
+  bool websocket_subprotocol_required = true;
+  uint64_t websocket_frame_bytes_max = 16 * kMegabyte;
   bool operator==(const Listener&) const = default;
 };
 
@@ -40,6 +66,8 @@ struct Auth {
   std::string password_file;
   uint32_t password_workers = 2;
   uint32_t password_queue_max = 1000;
+  std::string acl_file;
+  SessionOwner session_owner = SessionOwner::username;
   bool operator==(const Auth&) const = default;
 };
 

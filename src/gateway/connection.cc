@@ -15,6 +15,7 @@ namespace courier::gateway {
 namespace {
 
 log::Limit watch_lines({.per_second = 1});
+log::Limit transport_lines({.per_second = 20});
 
 }  // namespace
 
@@ -22,6 +23,12 @@ Connection::Connection(ShardThread& thread, Listener& listener, net::Fd fd)
     : thread_(&thread), listener_(&listener), fd_(std::move(fd)) {}
 
 Connection::~Connection() {
+  leave();
+}
+
+void Connection::leave() {
+  if (left_) return;
+  left_ = true;
   listener_->leave();
 }
 
@@ -38,9 +45,8 @@ void Connection::open(ShardThread& thread, Listener& listener, net::Fd fd, net::
   connection.opening_ = std::make_unique<Opening>();
   connection.opening_->peer = peer;
   connection.opening_->client = std::move(peer);
-  connection.state_ = listener.options().proxy.mode() == net::ProxyMode::off ? ConnectionState::connect
-                                                                             : ConnectionState::proxy_header;
   thread.keep_apart(connection);
+  if (listener.options().proxy.mode() == net::ProxyMode::off) connection.begin();
   thread.wheel().arm_coarse(connection, thread.now() + thread.options().connect_timeout_ns);
 }
 
@@ -68,6 +74,7 @@ void Connection::on_events(uint32_t ready) {
       }
       return;
     case ConnectionState::proxy_header:
+    case ConnectionState::handshake:
     case ConnectionState::connect:
     case ConnectionState::serving:
       break;
@@ -103,7 +110,30 @@ void Connection::read() {
   } else {
     opening_->bytes_in += result.bytes;
   }
-  take({room.data(), result.bytes});
+  const std::string_view wire(room.data(), result.bytes);
+  if (transport_) {
+    unwrap(wire);
+  } else if (state_ == ConnectionState::handshake) {
+    shake_hands(wire);
+  } else {
+    take(wire);
+  }
+}
+
+void Connection::unwrap(std::string_view wire) {
+  std::string& plain = thread_->plain();
+  std::string& reply = thread_->reply();
+  plain.clear();
+  reply.clear();
+  const Result<net::TransportState> result = transport_->receive(wire, plain, reply);
+  if (!reply.empty()) gathered().wire.append(reply);
+  if (!plain.empty()) take(plain);
+  if (state_ >= ConnectionState::closing) return;
+  if (!result) {
+    broke(result.error());
+  } else if (*result == net::TransportState::ended) {
+    goodbye();
+  }
 }
 
 void Connection::take(std::string_view fresh) {
@@ -178,6 +208,10 @@ size_t Connection::decode(std::string_view bytes) {
     const std::optional<size_t> header = take_proxy_header(bytes);
     if (!header) return 0;
     used = *header;
+    if (state_ == ConnectionState::handshake) {
+      if (used < bytes.size()) shake_hands(bytes.substr(used));
+      return bytes.size();
+    }
   }
   unsigned packets = 0;
   while (used < bytes.size() && paused_ == 0) {
@@ -224,6 +258,29 @@ void Connection::peer_gone() {
   destroy();
 }
 
+// What lies between the socket and MQTT gave up; the peer is told as far as there are words for it.
+void Connection::broke(const Error& error) {
+  listener_->transport_failed(error.code);
+  log::info(transport_lines, "connection closed: bad transport",
+            {{"listener", listener_->options().name},
+             {"peer", opening_ ? opening_->client.to_string() : connection_->peer.address.str()},
+             {"reason", error.code.message()},
+             {"why", error.message}});
+  broken_ = true;
+  goodbye();
+}
+
+// The peer said so, or cannot be understood any more. Before CONNECT that is a health probe as often as not.
+void Connection::goodbye() {
+  if (connection_) {
+    thread_->shard().on_end(*connection_,
+                            broken_ ? broker::EndCause::protocol_violation : broker::EndCause::client_closed);
+  }
+  if (state_ >= ConnectionState::closing) return;
+  close();
+  says_why_ = says_why_ || broken_;
+}
+
 void Connection::want(uint32_t interest) {
   if (interest == interest_) return;
   thread_->loop().modify(fd_.get(), *this, interest);
@@ -232,13 +289,34 @@ void Connection::want(uint32_t interest) {
 
 // --- broker::Link ---
 
-std::string& Connection::output() {
+Output& Connection::gathered() {
   if (!output_) output_ = thread_->take_output(*this);
-  return output_->bytes;
+  return *output_;
+}
+
+std::string& Connection::output() {
+  return gathered().bytes;
 }
 
 size_t Connection::unsent_bytes() const {
-  return unsent_.bytes() + (output_ ? output_->bytes.size() : 0);
+  return unsent_.bytes() + (output_ ? output_->bytes.size() + output_->wire.size() : 0);
+}
+
+// From the bytes of packets to those of the wire.
+std::string_view Connection::seal(Output& output) {
+  if (!listener_->options().wrapped) return output.bytes;
+  // What only the peer may read is not said before the transport is open, nor when it failed.
+  if (!transport_ || broken_) return output.wire;
+  if (!output.bytes.empty()) {
+    if (auto sealed = transport_->send(output.bytes, output.wire); !sealed) {
+      listener_->transport_failed(sealed.error().code);
+      broken_ = dead_ = true;
+      thread_->remember(*this);
+      return {};
+    }
+  }
+  if (state_ == ConnectionState::closing) transport_->close(net::CloseReason::normal, output.wire);
+  return output.wire;
 }
 
 void Connection::pause(Pause reason) {
@@ -280,7 +358,9 @@ void Connection::set_timer() {
 void Connection::move_to(uint32_t shard, std::unique_ptr<broker::Connection> connection) {
   CHECK(state_ == ConnectionState::serving);
   ShardThread& from = *thread_;
-  if (output_) unsent_.append(output_->bytes);
+  if (output_) {
+    unsent_.append(seal(*output_));
+  }
   from.release(*this);
   from.wheel().cancel(*this);
   watched_ = false;
@@ -313,6 +393,7 @@ void Connection::arrive(ShardThread& thread, std::unique_ptr<broker::Connection>
 void Connection::close() {
   connection_ = nullptr;
   move(ConnectionState::closing);
+  if (transport_ && !broken_) gathered();  // it says goodbye in words of its own
   // With nothing to say, and nothing of the peer's unread as far as we know, closing is all there is to do.
   says_why_ = unsent_bytes() > 0 || input_ || !(interest_ & net::kReadable);
   paused_ = 0;
@@ -323,15 +404,17 @@ void Connection::close() {
 
 // --- the end of the Turn ---
 
-void Connection::write(std::string& bytes) {
+void Connection::write(Output& output) {
   output_ = nullptr;
   if (state_ == ConnectionState::closed || dead_) return;
+  const std::string_view wire = seal(output);
+  if (wire.empty()) return;
   if (interest_ & net::kWritable) {
     // The socket was full and has not said otherwise.
-    unsent_.append(bytes);
+    unsent_.append(wire);
     return;
   }
-  const net::IoResult result = unsent_.write(fd_.get(), bytes);
+  const net::IoResult result = unsent_.write(fd_.get(), wire);
   thread_->metrics().bytes_sent.add(result.bytes);
   if (connection_) connection_->bytes_out += result.bytes;
   if (result.status == net::IoStatus::would_block) {
@@ -404,12 +487,14 @@ void Connection::discard() {
 void Connection::destroy() {
   if (state_ == ConnectionState::closed) return;
   if (state_ == ConnectionState::lingering) thread_->lingering(-1);
+  if (state_ == ConnectionState::handshake) opening_->handshake->connection = nullptr;
   move(ConnectionState::closed);
   connection_ = nullptr;
   thread_->release(*this);
   thread_->wheel().cancel(*this);
   thread_->loop().forget(*this);
   thread_->bury(*this);
+  leave();  // first: who sees its connection end may come again at once, and find its place free
   fd_.reset();
 }
 
@@ -427,6 +512,7 @@ MonoNs Connection::keep_alive_deadline() const {
 void Connection::on_timer() {
   switch (state_) {
     case ConnectionState::proxy_header:
+    case ConnectionState::handshake:
     case ConnectionState::connect:
       connect_timed_out();
       return;

@@ -1,8 +1,9 @@
 // One client's socket: from accept to the last byte, the wire end of a broker::Connection.
 //
 // Owned by the ShardThread that it is on, used on that thread only; Link::move_to() takes it to another one.
-// It decides nothing about MQTT but what comes before a session can: the PROXY header, whether the first
-// packet is a CONNECT, the sizes, and the times (connect timeout, packet timeout, keep-alive).
+// It decides nothing about MQTT but what comes before a session can: the PROXY header, TLS and WebSocket,
+// whether the first packet is a CONNECT, the sizes, and the times (connect timeout, packet timeout,
+// keep-alive).
 //
 // What it costs while idle: this object and nothing else. A thread reads into one buffer for all; only the
 // bytes of a packet that has not come whole are kept here. Output is gathered in a buffer of the thread and
@@ -31,6 +32,7 @@
 #include "broker/connection.h"
 #include "broker/link.h"
 #include "gateway/connection_state.h"
+#include "gateway/handshake.h"
 #include "gateway/listener.h"
 #include "mqtt/decoder.h"
 #include "net/event_loop.h"
@@ -38,6 +40,7 @@
 #include "net/output_queue.h"
 #include "net/socket_address.h"
 #include "net/timer_wheel.h"
+#include "net/transport.h"
 
 namespace courier::gateway {
 
@@ -72,9 +75,11 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   // its socket died.
   void go_on();
   // The end of the Turn: writes what was gathered, in one call.
-  void write(std::string& bytes);
+  void write(Output& output);
   // The end of the Turn, all is written that can be: on to lingering, or to closed.
   void finish();
+  // A step of the handshake is done.
+  void shook();
   // Came from another thread; from now on it belongs to `thread`.
   void arrive(ShardThread& thread, std::unique_ptr<broker::Connection> connection);
   // At once, without a word.
@@ -89,6 +94,8 @@ class Connection final : public net::Handler, public broker::Link, public net::T
     net::SocketAddress client;  // what a PROXY header said; else the socket's
     bool probe = false;         // a balancer that speaks for itself
     uint64_t bytes_in = 0;
+    std::shared_ptr<Handshake> handshake;  // in that state
+    std::optional<net::TlsSession> tls;    // what came of it
   };
 
   // What came and was not decoded: the beginning of a packet, or all that came while it was not to be
@@ -102,18 +109,25 @@ class Connection final : public net::Handler, public broker::Link, public net::T
 
   Connection(ShardThread& thread, Listener& listener, net::Fd fd);
   void move(ConnectionState to);
+  void leave();
 
   // --- reading (connection.cc) ---
   void read();
   void discard();
+  void unwrap(std::string_view wire);
   void take(std::string_view fresh);
   size_t decode(std::string_view bytes);
   void keep(std::string_view rest);
   void await_rest();
   bool packet_is_late();
   bool rest_is_due() const { return input_ && (input_->starved || reading()); }
-  bool reading() const { return paused_ == 0 && !remembered_; }
+  bool shaking_hands() const { return state_ == ConnectionState::handshake && opening_->handshake->away; }
+  bool reading() const { return paused_ == 0 && !remembered_ && !shaking_hands(); }
   void peer_gone();
+  void broke(const Error& error);
+  void goodbye();
+  Output& gathered();
+  std::string_view seal(Output& output);
   void want(uint32_t interest);
   void write_waiting();
   MonoNs keep_alive_deadline() const;
@@ -123,6 +137,8 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   // How many bytes the PROXY header takes; nothing while it is incomplete, or when the connection has ended.
   std::optional<size_t> take_proxy_header(std::string_view bytes);
   void refuse_proxy(std::string_view why);
+  void begin();
+  void shake_hands(std::string_view wire);
   void on_connect(const mqtt::Connect& packet);
   void refuse(const mqtt::Violation& violation);
   void connect_timed_out();
@@ -137,16 +153,19 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   Output* output_ = nullptr;                  // the thread's, when something was gathered in this Turn
   net::OutputQueue unsent_;
   std::unique_ptr<Input> input_;
-  std::unique_ptr<Opening> opening_;  // until CONNECT
+  std::unique_ptr<Opening> opening_;           // until CONNECT
+  std::unique_ptr<net::Transport> transport_;  // once it is open; null where there is none
   net::Fd fd_;
   uint32_t last_packet_ = 0;  // moment()
   uint16_t keep_alive_seconds_ = 0;
   uint8_t paused_ = 0;  // Link::Pause bits
-  ConnectionState state_ = ConnectionState::connect;
+  ConnectionState state_ = ConnectionState::proxy_header;
   uint8_t interest_ = 0;  // as epoll has it
   bool remembered_ : 1 = false;
+  bool left_ : 1 = false;      // the listener does not count it any more
   bool watched_ : 1 = false;   // the timer fires before a packet begun now is late
   bool dead_ : 1 = false;      // writing failed; go_on() says so to the shard
+  bool broken_ : 1 = false;    // the transport is: nothing can be said through it any more
   bool says_why_ : 1 = false;  // closing: the peer is to read something before the socket goes
 };
 

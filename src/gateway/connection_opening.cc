@@ -16,6 +16,7 @@ namespace {
 log::Limit proxy_lines({.per_second = 10});
 log::Limit refused_lines({.per_second = 20});
 log::Limit late_lines({.per_second = 10});
+log::Limit busy_lines({.per_second = 1});
 
 // Only what 3.x has a code for is answered there: a CONNECT that is malformed ends without a CONNACK.
 // [MQTT-3.1.4-1]
@@ -39,7 +40,7 @@ std::optional<size_t> Connection::take_proxy_header(std::string_view bytes) {
       refuse_proxy("no header came");
       return std::nullopt;
     }
-    move(ConnectionState::connect);
+    begin();
     return 0;
   }
   if (!trusted) {
@@ -53,8 +54,60 @@ std::optional<size_t> Connection::take_proxy_header(std::string_view bytes) {
   auto& header = std::get<net::ProxyHeader>(decoded);
   opening_->probe = header.local;
   if (!header.local && header.source) opening_->client = *std::move(header.source);
-  move(ConnectionState::connect);
+  begin();
   return header.size;
+}
+
+// The bytes are the client's own from here on.
+void Connection::begin() {
+  if (!listener_->options().wrapped) {
+    move(ConnectionState::connect);
+    return;
+  }
+  move(ConnectionState::handshake);
+  opening_->handshake = std::make_shared<Handshake>(*this, listener_->transport()->accept(thread_->wall()));
+}
+
+void Connection::shake_hands(std::string_view wire) {
+  Handshake& handshake = *opening_->handshake;
+  handshake.wire.assign(wire);
+  if (!listener_->options().slow_handshake) {
+    handshake.work();
+    shook();
+    return;
+  }
+  handshake.away = true;  // and nothing is read meanwhile
+  if (thread_->work_off(opening_->handshake)) return;
+  listener_->transport_failed("handshakes_waiting");
+  log::warn(busy_lines, "connection closed: too many TLS handshakes wait",
+            {{"listener", listener_->options().name}, {"peer", opening_->client.to_string()}});
+  destroy();
+}
+
+void Connection::shook() {
+  const std::shared_ptr<Handshake> handshake = opening_->handshake;
+  handshake->away = false;
+  if (!handshake->reply.empty()) gathered().wire.append(std::exchange(handshake->reply, {}));
+  if (!handshake->result) {
+    broke(handshake->result.error());
+    return;
+  }
+  switch (*handshake->result) {
+    case net::TransportState::opening:
+      break;
+    case net::TransportState::ended:
+      goodbye();
+      return;
+    case net::TransportState::open:
+      transport_ = std::move(handshake->transport);
+      opening_->tls = transport_->tls();
+      opening_->handshake.reset();
+      move(ConnectionState::connect);
+      if (!handshake->plain.empty()) take(handshake->plain);
+      if (state_ >= ConnectionState::closing) return;
+      break;
+  }
+  if (reading()) want(interest_ | net::kReadable);
 }
 
 void Connection::refuse_proxy(std::string_view why) {
@@ -70,7 +123,8 @@ void Connection::on_connect(const mqtt::Connect& packet) {
   thread_->no_longer_apart(*this);
   move(ConnectionState::serving);
   broker::Peer peer{opening->client.to_string(), listener_->options().name, listener_->options().mountpoint};
-  broker::Connection* connection = thread_->shard().on_connect(*this, std::move(peer), packet);
+  broker::Connection* connection =
+      thread_->shard().on_connect(*this, std::move(peer), packet, std::move(opening->tls));
   if (state_ != ConnectionState::serving) return;
   connection_ = connection;
   connection_->bytes_in += opening->bytes_in;

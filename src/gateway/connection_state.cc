@@ -10,9 +10,10 @@ struct Move {
   ConnectionState from, to;
 };
 constexpr Move kMoves[] = {
-    {proxy_header, connect}, {proxy_header, closed}, {connect, serving}, {connect, closing},
-    {connect, closed},       {serving, closing},     {serving, closed},  {closing, closed},
-    {closing, lingering},    {lingering, closed},
+    {proxy_header, handshake}, {proxy_header, connect}, {proxy_header, closed}, {handshake, connect},
+    {handshake, closing},      {handshake, closed},     {connect, serving},     {connect, closing},
+    {connect, closed},         {serving, closing},      {serving, closed},      {closing, closed},
+    {closing, lingering},      {lingering, closed},
 };
 
 }  // namespace
@@ -21,6 +22,8 @@ std::string_view name(ConnectionState state) {
   switch (state) {
     case proxy_header:
       return "proxy_header";
+    case handshake:
+      return "handshake";
     case connect:
       return "connect";
     case serving:

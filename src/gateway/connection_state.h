@@ -6,7 +6,10 @@
 //   proxy_header                                               |
 //       |                                                      v
 //       v            too late, peer gone                    closed
-//   connect ------------------------------------------------>  ^ ^ ^
+//   handshake ---------------------------------------------->  ^ ^ ^
+//       |  \  no TLS, no WebSocket: closing                    | | |
+//       v            too late, peer gone                       | | |
+//   connect ---------------------------------------------------+ | |
 //       |  \                                                   | | |
 //       |   \ no CONNECT of ours                               | | |
 //       v    \                         peer gone               | | |
@@ -19,6 +22,7 @@
 //          lingering ----------------------------------------------+
 //
 // proxy_header  a PROXY header must or may come
+// handshake     TLS and WebSocket are being agreed on; passed over by a listener without
 // connect       its bytes are the client's own; CONNECT has not come
 // serving       the shard has it (or it is on its way from one shard to another)
 // closing       what was decided for it is still being written
@@ -33,8 +37,16 @@
 
 namespace courier::gateway {
 
-enum class ConnectionState : uint8_t { proxy_header, connect, serving, closing, lingering, closed };
-inline constexpr size_t kConnectionStateCount = 6;
+enum class ConnectionState : uint8_t {
+  proxy_header,
+  handshake,
+  connect,
+  serving,
+  closing,
+  lingering,
+  closed
+};
+inline constexpr size_t kConnectionStateCount = 7;
 
 std::string_view name(ConnectionState state);
 // Whether the table has this arrow; any other move is a bug of ours.

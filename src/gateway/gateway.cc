@@ -10,8 +10,10 @@
 
 namespace courier::gateway {
 
-Gateway::Gateway(Registry& registry, uint32_t workers)
-    : registry_(registry), workers_("worker", workers, kWorkerTasksMax) {}
+Gateway::Gateway(Registry& registry, uint32_t workers, uint32_t handshakers)
+    : registry_(registry),
+      workers_("worker", workers, kWorkerTasksMax),
+      handshakes_("handshake", handshakers, kHandshakesWaitingMax, kHandshakeNiceness) {}
 
 Gateway::~Gateway() {
   stop();
@@ -20,10 +22,11 @@ Gateway::~Gateway() {
 Result<std::unique_ptr<Gateway>> Gateway::open(const GatewayOptions& options, const Clock& clock,
                                                Registry& registry) {
   CHECK(options.threads > 0 && options.workers > 0);
-  std::unique_ptr<Gateway> gateway(new Gateway(registry, options.workers));
+  std::unique_ptr<Gateway> gateway(new Gateway(registry, options.workers, options.threads));
   gateway->threads_.reserve(options.threads);
   for (uint32_t i = 0; i < options.threads; ++i) {
-    auto thread = ShardThread::open(i, options.connections, gateway->threads_, clock, registry);
+    auto thread =
+        ShardThread::open(i, options.connections, gateway->threads_, gateway->handshakes_, clock, registry);
     if (!thread) return fail(std::move(thread).error());
     gateway->threads_.push_back(*std::move(thread));
   }
@@ -102,6 +105,11 @@ Result<void> Gateway::listen(std::vector<ListenerOptions> wanted) {
   return {};
 }
 
+void Gateway::use(const std::vector<std::shared_ptr<const net::TransportFactory>>& transports) {
+  CHECK(transports.size() == listeners_.size());
+  for (size_t i = 0; i < transports.size(); ++i) listeners_[i]->use(transports[i]);
+}
+
 void Gateway::stop_listening() {
   std::latch done(threads());
   for (const auto& thread : threads_) {
@@ -156,6 +164,7 @@ void Gateway::stop() {
     for (const auto& thread : threads_) thread->stop();
   }
   workers_.stop();
+  handshakes_.stop();
 }
 
 }  // namespace courier::gateway

@@ -8,6 +8,8 @@
 // all came back at once; beyond that the caller runs the task itself, which slows down one shard instead of
 // forgetting somebody.
 //
+// TLS handshakes have workers of their own, as many as there are threads, at a lower priority (handshake.h).
+//
 // Threads: post() and run_on_worker() from any; everything else from one owner, which is none of its threads.
 #pragma once
 
@@ -52,6 +54,8 @@ class Gateway final : public broker::Post {
   Result<void> listen(std::vector<ListenerOptions> listeners);
   // Where they listen, in the order given, with the ports that the kernel chose.
   const std::vector<net::SocketAddress>& addresses() const { return addresses_; }
+  // What stands between the sockets and MQTT, one for each listener, for connections that come from now on.
+  void use(const std::vector<std::shared_ptr<const net::TransportFactory>>& transports);
   // Returns when no thread accepts any more.
   void stop_listening();
   // Runs `task` on every shard's thread; returns when all have.
@@ -66,10 +70,10 @@ class Gateway final : public broker::Post {
   void stop();
 
  private:
-  Gateway(Registry& registry, uint32_t workers);
+  Gateway(Registry& registry, uint32_t workers, uint32_t handshakers);
 
   Registry& registry_;
-  WorkerPool workers_;
+  WorkerPool workers_, handshakes_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // outlive the threads' connections
   ShardThread::Siblings threads_;
   std::vector<net::SocketAddress> addresses_;

@@ -34,6 +34,12 @@ inline constexpr size_t kLingeringMax = 4096;
 inline constexpr size_t kSpareOutputsMax = 256;
 inline constexpr size_t kSpareOutputBytesMax = 64 * 1024;
 
+// Steps of TLS handshakes that wait for a worker: some seconds of work, after which a client has given up
+// anyway. Beyond it connections are closed.
+inline constexpr size_t kHandshakesWaitingMax = 4096;
+// Of 19: their workers get what the shard threads leave them.
+inline constexpr int kHandshakeNiceness = 10;
+
 // Reads of inbox rows that wait for a worker; beyond it the caller reads for itself. See Gateway.
 inline constexpr size_t kWorkerTasksMax = 1'000'000;
 

@@ -42,8 +42,21 @@ Listener::Listener(ListenerOptions options, Registry& registry)
                            "that is not trusted.",
                            of(options))),
       options_(std::move(options)),
+      registry_(registry),
       open_(registry.gauge("courier_connections",
-                           "Connections that are open, whether or not CONNECT has come.", of(options_))) {}
+                           "Connections that are open, whether or not CONNECT has come.", of(options_))),
+      transport_(options_.transport) {}
+
+void Listener::transport_failed(std::string_view reason) {
+  const std::lock_guard lock(mutex_);
+  const auto [at, fresh] = transport_failures_.try_emplace(std::string(reason), nullptr);
+  if (fresh) {
+    at->second = &registry_.counter("courier_transport_errors_total",
+                                    "Connections closed for what their TLS or WebSocket was.",
+                                    {{"listener", options_.name}, {"reason", at->first}});
+  }
+  at->second->add();
+}
 
 bool Listener::admit() {
   const uint32_t before = connections_.fetch_add(1, std::memory_order_relaxed);

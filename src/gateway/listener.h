@@ -10,13 +10,19 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 #include "base/metrics.h"
 #include "base/result.h"
 #include "net/event_loop.h"
 #include "net/listener.h"
 #include "net/proxy_policy.h"
+#include "net/transport.h"
 
 namespace courier::gateway {
 
@@ -29,6 +35,9 @@ struct ListenerOptions {
   uint32_t connections_max = 0;  // 0: no limit of its own
   std::string mountpoint;
   bool v3_1_1_extensions = false;  // see mqtt::DecodeLimits
+  // What stands between the socket and MQTT; set if `wrapped`. `slow_handshake`: workers do it.
+  std::shared_ptr<const net::TransportFactory> transport;
+  bool wrapped = false, slow_handshake = false;
 };
 
 // Thread-safe. Outlives its connections.
@@ -37,6 +46,12 @@ class Listener {
   Listener(ListenerOptions options, Registry& registry);
 
   const ListenerOptions& options() const { return options_; }
+  // For the next connections. Null if nothing is between.
+  std::shared_ptr<const net::TransportFactory> transport() const { return transport_.load(); }
+  void use(std::shared_ptr<const net::TransportFactory> transport) { transport_.store(std::move(transport)); }
+  // Counts a connection that ended for what its TLS or WebSocket was. `reason`: of a bounded set.
+  void transport_failed(std::string_view reason);
+  void transport_failed(std::error_code code) { transport_failed(code.message()); }
   // Counts one connection in; false when the limit is reached.
   bool admit();
   void leave();
@@ -52,7 +67,11 @@ class Listener {
 
  private:
   const ListenerOptions options_;
+  Registry& registry_;
   Gauge& open_;
+  std::atomic<std::shared_ptr<const net::TransportFactory>> transport_;
+  std::mutex mutex_;
+  std::map<std::string, Counter*, std::less<>> transport_failures_;  // guarded by mutex_
   alignas(64) std::atomic<uint32_t> connections_{0};
 };
 

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "auth/allow_all.h"
+#include "auth/acl/rules.h"
 #include "auth/anonymous.h"
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -149,7 +149,7 @@ class Bed {
     broker::NodeOptions node_options;
     node_options.shard_count = options.threads;
     node_options.sys_interval_ms = 0;
-    node.emplace(node_options, limits, log, store, system_clock(), *gateway, authenticator, authorizer,
+    node.emplace(node_options, limits, log, store, system_clock(), *gateway, authenticator, *rules,
                  registry);
     const auto started = node->start();
     EXPECT_TRUE(started) << started.error().message;
@@ -184,7 +184,7 @@ class Bed {
   PumpedLog log{disk, system_clock()};
   store::MemoryStore store{disk};
   HeldAuthenticator authenticator;
-  auth::AllowAll authorizer;
+  std::unique_ptr<auth::acl::Rules> rules = *auth::acl::Rules::open({});
   std::unique_ptr<Gateway> gateway;
   std::optional<broker::Node> node;
 };

@@ -10,19 +10,21 @@
 namespace courier::gateway {
 
 Result<std::unique_ptr<ShardThread>> ShardThread::open(uint32_t index, const ConnectionOptions& options,
-                                                       const Siblings& siblings, const Clock& clock,
-                                                       Registry& registry) {
+                                                       const Siblings& siblings, WorkerPool& handshakes,
+                                                       const Clock& clock, Registry& registry) {
   auto loop = net::EventLoop::open();
   if (!loop) return fail(std::move(loop).error());
   return std::unique_ptr<ShardThread>(
-      new ShardThread(index, options, siblings, clock, registry, *std::move(loop)));
+      new ShardThread(index, options, siblings, handshakes, clock, registry, *std::move(loop)));
 }
 
 ShardThread::ShardThread(uint32_t index, const ConnectionOptions& options, const Siblings& siblings,
-                         const Clock& clock, Registry& registry, std::unique_ptr<net::EventLoop> loop)
+                         WorkerPool& handshakes, const Clock& clock, Registry& registry,
+                         std::unique_ptr<net::EventLoop> loop)
     : index_(index),
       options_(options),
       siblings_(siblings),
+      handshakes_(handshakes),
       clock_(clock),
       metrics_(registry),
       loop_(std::move(loop)),
@@ -30,7 +32,8 @@ ShardThread::ShardThread(uint32_t index, const ConnectionOptions& options, const
       scratch_(std::make_unique_for_overwrite<char[]>(kReadBytesMax)),
       ended_(clock.mono_ns()),
       mailbox_(*loop_),
-      arrivals_(*loop_) {}
+      arrivals_(*loop_),
+      shaken_(*loop_) {}
 
 ShardThread::~ShardThread() {
   stop();
@@ -110,6 +113,19 @@ void ShardThread::read_mail() {
     }
     arrived_.clear();
   }
+  if (shaken_.drain(shook_)) {
+    for (const std::shared_ptr<Handshake>& handshake : shook_) {
+      if (handshake->connection) handshake->connection->shook();
+    }
+    shook_.clear();
+  }
+}
+
+bool ShardThread::work_off(std::shared_ptr<Handshake> handshake) {
+  return handshakes_.post([this, handshake = std::move(handshake)] {
+    handshake->work();
+    shaken_.post(handshake);
+  });
 }
 
 void ShardThread::go_on_with_remembered() {
@@ -148,10 +164,13 @@ Output* ShardThread::take_output(Connection& connection) {
 
 void ShardThread::write_outputs() {
   for (std::unique_ptr<Output>& output : outputs_) {
-    if (output->owner) output->owner->write(output->bytes);
-    if (spare_outputs_.size() >= kSpareOutputsMax || output->bytes.capacity() > kSpareOutputBytesMax)
+    if (output->owner) output->owner->write(*output);
+    if (spare_outputs_.size() >= kSpareOutputsMax ||
+        output->bytes.capacity() + output->wire.capacity() > kSpareOutputBytesMax) {
       continue;
+    }
     output->bytes.clear();
+    output->wire.clear();
     output->owner = nullptr;
     spare_outputs_.push_back(std::move(output));
   }

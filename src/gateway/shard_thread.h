@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/worker_pool.h"
 #include "broker/mail.h"
 #include "broker/shard.h"
 #include "gateway/connection.h"
@@ -45,7 +46,8 @@ struct ConnectionOptions {
 
 // What one connection has gathered in this Turn; returned to the thread when it is written.
 struct Output {
-  std::string bytes;
+  std::string bytes;  // packets
+  std::string wire;   // what TLS or WebSocket say by themselves; then, sealed, the packets
   Connection* owner = nullptr;
 };
 
@@ -59,10 +61,11 @@ class ShardThread {
  public:
   using Siblings = std::vector<std::unique_ptr<ShardThread>>;
 
-  // `siblings` (this one among them), `clock` and `registry` outlive it. net::errc::out_of_resources.
+  // `siblings` (this one among them), `handshakes`, `clock` and `registry` outlive it.
+  // net::errc::out_of_resources.
   static Result<std::unique_ptr<ShardThread>> open(uint32_t index, const ConnectionOptions& options,
-                                                   const Siblings& siblings, const Clock& clock,
-                                                   Registry& registry);
+                                                   const Siblings& siblings, WorkerPool& handshakes,
+                                                   const Clock& clock, Registry& registry);
   ~ShardThread();
   ShardThread(const ShardThread&) = delete;
   ShardThread& operator=(const ShardThread&) = delete;
@@ -90,11 +93,17 @@ class ShardThread {
   const ConnectionOptions& options() const { return options_; }
   ThreadMetrics& metrics() { return metrics_; }
   std::span<char> scratch() { return {scratch_.get(), kReadBytesMax}; }
+  // What one read becomes behind a transport.
+  std::string& plain() { return plain_; }
+  std::string& reply() { return reply_; }
   // The time of this Turn: the clock is asked once.
   MonoNs now() {
     if (now_ == 0) now_ = clock_.mono_ns();
     return now_;
   }
+  WallMs wall() const { return clock_.wall_ms(); }
+  // A worker takes the step, then Connection::shook() is called. False: too many wait.
+  [[nodiscard]] bool work_off(std::shared_ptr<Handshake> handshake);
   // A buffer for the connection's output, until Connection::write() at the end of this Turn.
   Output* take_output(Connection& connection);
   // go_on() is called in the next Turn, which comes without waiting.
@@ -112,8 +121,9 @@ class ShardThread {
   void acceptor_stalled() { acceptors_stalled_ = true; }
 
  private:
-  ShardThread(uint32_t index, const ConnectionOptions& options, const Siblings& siblings, const Clock& clock,
-              Registry& registry, std::unique_ptr<net::EventLoop> loop);
+  ShardThread(uint32_t index, const ConnectionOptions& options, const Siblings& siblings,
+              WorkerPool& handshakes, const Clock& clock, Registry& registry,
+              std::unique_ptr<net::EventLoop> loop);
   void run();
   void turn();
   MonoNs wait_at_most() const;
@@ -126,16 +136,19 @@ class ShardThread {
   const uint32_t index_;
   const ConnectionOptions options_;
   const Siblings& siblings_;
+  WorkerPool& handshakes_;
   const Clock& clock_;
   ThreadMetrics metrics_;
   broker::Shard* shard_ = nullptr;
   std::unique_ptr<net::EventLoop> loop_;
   net::TimerWheel<Connection> wheel_;
   std::unique_ptr<char[]> scratch_;
+  std::string plain_, reply_;
   MonoNs now_ = 0;    // 0: not asked in this Turn
   MonoNs ended_ = 0;  // the end of the last Turn
   std::vector<broker::Mail> mail_;
   std::vector<HandOver> arrived_;
+  std::vector<std::shared_ptr<Handshake>> shook_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   bool acceptors_stalled_ = false;
   std::vector<std::unique_ptr<Output>> outputs_, spare_outputs_;
@@ -148,6 +161,7 @@ class ShardThread {
   // Any thread's.
   net::Mailbox<broker::Mail> mailbox_;
   net::Mailbox<HandOver> arrivals_;
+  net::Mailbox<std::shared_ptr<Handshake>> shaken_;
   std::atomic<uint64_t> turns_{0};
   std::atomic<bool> stopping_{false};
 };

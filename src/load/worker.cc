@@ -126,7 +126,9 @@ Result<std::unique_ptr<Worker>> Worker::make(const Scenario& scenario, Part part
                   fmt::format("the key of group \"{}\" is not there: set the environment variable {}",
                               group.name, group.jwt->key_env));
     }
-    worker->keys_[group.jwt->key_env] = key;
+    auto secret = jose::Key::secret(key);
+    if (!secret) return fail(errc::invalid_scenario, secret.error().within(group.jwt->key_env).message);
+    worker->keys_.try_emplace(group.jwt->key_env, std::move(*secret));
   }
   return worker;
 }

@@ -19,6 +19,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "client/client.h"
+#include "jose/key.h"
 #include "load/arrivals.h"
 #include "load/audience.h"
 #include "load/ledger.h"
@@ -236,7 +237,7 @@ class Worker final : private client::ClientHandler {
   Audience audience_;
   std::vector<std::shared_ptr<const client::Endpoint>> endpoints_;
   std::vector<net::SocketAddress> sources_;
-  std::unordered_map<std::string, std::string> keys_;  // by environment variable
+  std::unordered_map<std::string, jose::Key> keys_;  // by environment variable
   std::vector<Player> players_;
   std::vector<GroupPart> groups_;
   Ledger ledger_;

@@ -8,7 +8,8 @@
 
 #include <fmt/format.h>
 
-#include "jose/hs256.h"
+#include "jose/base64url.h"
+#include "jose/digest.h"
 #include "load/errc.h"
 #include "load/frames.h"
 #include "load/limits.h"
@@ -191,7 +192,7 @@ class Session {
 
 std::string proof_of(std::string_view nonce, std::string_view token) {
   // The key is never empty, which HMAC would take but OpenSSL would not.
-  return jose::sign_hs256(nonce, fmt::format("courier load {}", token));
+  return jose::base64url(jose::hmac_sha256(fmt::format("courier load {}", token), nonce));
 }
 
 Result<void> serve_leader(net::Fd socket, const SessionOptions& options) {

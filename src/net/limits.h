@@ -25,6 +25,9 @@ inline constexpr size_t kProxyV2SizeMax = 4096;
 inline constexpr size_t kOutputPieceSize = 16 * 1024;
 inline constexpr size_t kOutputPiecesPerWrite = 64;
 
+// StackedTransport: a thread keeps no more room than this, each way, for what passes between two layers.
+inline constexpr size_t kBetweenLayersKept = 256 * 1024;
+
 // The longest path of a Unix socket (sun_path less its NUL).
 inline constexpr size_t kUnixPathMax = 107;
 

@@ -532,7 +532,9 @@ int shutdown(int fd, int how) noexcept {
 int close(int fd) {
   static const auto real = next<decltype(close)>("close");
   if (!is_ours(fd)) return real(fd);
-  client_of(fd).stage = Stage::gone;
+  Client& client = client_of(fd);
+  client.stage = Stage::gone;
+  client.handler = nullptr;  // as the kernel's epoll forgets what is closed
   return 0;
 }
 

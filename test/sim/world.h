@@ -40,11 +40,9 @@ class SimClock final : public Clock {
 };
 
 // Allows everybody, under the name they give.
-class AllowEverybody final : public auth::Authenticator, public auth::Authorizer {
+class AllowEverybody final : public auth::Authenticator {
  public:
   void authenticate(auth::Credentials credentials, std::function<void(auth::Decision)> done) override;
-  bool may_publish(const auth::Identity&, std::string_view, std::string_view) override { return true; }
-  bool may_subscribe(const auth::Identity&, std::string_view, std::string_view) override { return true; }
 };
 
 class World;
@@ -163,6 +161,7 @@ class World final : public broker::Post {
   Options options_;
   SimClock clock_;
   AllowEverybody everybody_;
+  std::unique_ptr<auth::acl::Rules> rules_ = *auth::acl::Rules::open({});
   std::unique_ptr<store::MemoryDisk> disk_;
   std::unique_ptr<Registry> metrics_;
   std::unique_ptr<store::MemoryLog> log_;

@@ -1,7 +1,6 @@
 #include "auth/file/file_authenticator.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include <utility>
 
@@ -9,8 +8,6 @@
 
 namespace courier::auth::file {
 namespace {
-
-constexpr MonoNs kLookEveryNs = 1'000'000'000;
 
 Counter& checks(Registry& registry, const char* result) {
   return registry.counter("courier_password_checks_total", "Passwords that were to be checked, by outcome.",
@@ -41,27 +38,24 @@ struct FileAuthenticator::Request {
 
 Result<std::unique_ptr<FileAuthenticator>> FileAuthenticator::open(Options options, Registry& registry,
                                                                    const Clock& clock) {
-  // The stamp first: a change between the two is then read twice, not missed.
-  const auto stamp = stamp_of(options.path);
+  WatchedFile file(options.path, clock.mono_ns());
   auto users = Users::read(options.path);
   if (!users) return fail(users.error());
   return std::unique_ptr<FileAuthenticator>(
-      new FileAuthenticator(std::move(options), registry, clock, std::move(*users), stamp));
+      new FileAuthenticator(options, registry, clock, std::move(*users), std::move(file)));
 }
 
-FileAuthenticator::FileAuthenticator(Options options, Registry& registry, const Clock& clock, Users users,
-                                     std::optional<Stamp> stamp)
-    : options_(std::move(options)),
-      clock_(clock),
+FileAuthenticator::FileAuthenticator(const Options& options, Registry& registry, const Clock& clock,
+                                     Users users, WatchedFile file)
+    : clock_(clock),
       right_(checks(registry, "right")),
       wrong_(checks(registry, "wrong")),
       unknown_(checks(registry, "unknown_user")),
       busy_(checks(registry, "busy")),
       failed_(checks(registry, "failed")),
       users_(std::make_shared<const Users>(std::move(users))),
-      stamp_(stamp),
-      looked_at_(clock.mono_ns()),
-      pool_("passwords", options_.workers, options_.queue_max) {}
+      file_(std::move(file)),
+      pool_("passwords", options.workers, options.queue_max) {}
 
 void FileAuthenticator::authenticate(Credentials credentials, std::function<void(Decision)> done) {
   if (!credentials.username) {
@@ -112,35 +106,23 @@ Decision FileAuthenticator::check(Credentials& credentials) {
   return denied(mqtt::ReasonCode::server_busy, "no memory to check the password");
 }
 
-std::optional<FileAuthenticator::Stamp> FileAuthenticator::stamp_of(const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
-  const auto ns = [](const timespec& t) { return t.tv_sec * 1'000'000'000 + t.tv_nsec; };
-  return Stamp{ns(status.st_mtim), ns(status.st_ctim), status.st_size, status.st_ino};
-}
-
 std::shared_ptr<const Users> FileAuthenticator::users_now() {
   const std::lock_guard lock(mutex_);
-  const MonoNs now = clock_.mono_ns();
-  if (now - looked_at_ < kLookEveryNs) return users_;
-  looked_at_ = now;
-  const auto stamp = stamp_of(options_.path);
-  if (stamp == stamp_) return users_;
-  stamp_ = stamp;
-  auto users = Users::read(options_.path);
+  if (!file_.changed(clock_.mono_ns())) return users_;
+  auto users = Users::read(file_.path());
   if (!users) {
     log::error("the password file changed but is no good; the users from before stay in force",
                {{"error", users.error().message}, {"users", users_->size()}});
     return users_;
   }
   users_ = std::make_shared<const Users>(std::move(*users));
-  log::info("password file read again", {{"file", options_.path}, {"users", users_->size()}});
+  log::info("password file read again", {{"file", file_.path()}, {"users", users_->size()}});
   return users_;
 }
 
 uint64_t FileAuthenticator::memory_bytes_max() {
   const std::lock_guard lock(mutex_);
-  return uint64_t{options_.workers} * users_->memory_kib_max() * 1024;
+  return uint64_t{pool_.threads()} * users_->memory_kib_max() * 1024;
 }
 
 }  // namespace courier::auth::file

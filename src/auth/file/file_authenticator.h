@@ -17,12 +17,12 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 
 #include "auth/authenticator.h"
 #include "auth/file/password_file.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/worker_pool.h"
@@ -48,22 +48,14 @@ class FileAuthenticator final : public Authenticator {
   uint64_t memory_bytes_max();
 
  private:
-  // What identifies one state of the file without reading it.
-  struct Stamp {
-    int64_t modified_ns = 0, changed_ns = 0, size = 0;
-    uint64_t inode = 0;
-    bool operator==(const Stamp&) const = default;
-  };
   struct Request;
 
-  FileAuthenticator(Options options, Registry& registry, const Clock& clock, Users users,
-                    std::optional<Stamp> stamp);
+  FileAuthenticator(const Options& options, Registry& registry, const Clock& clock, Users users,
+                    WatchedFile file);
 
-  static std::optional<Stamp> stamp_of(const std::string& path);
   std::shared_ptr<const Users> users_now();
   Decision check(Credentials& credentials);
 
-  const Options options_;
   const Clock& clock_;
   Counter& right_;
   Counter& wrong_;
@@ -73,8 +65,7 @@ class FileAuthenticator final : public Authenticator {
 
   std::mutex mutex_;
   std::shared_ptr<const Users> users_;  // guarded by mutex_; shared: a check outlives a reload
-  std::optional<Stamp> stamp_;          // guarded by mutex_; nullopt: the file was not there
-  MonoNs looked_at_ = 0;                // guarded by mutex_
+  WatchedFile file_;                    // guarded by mutex_
 
   WorkerPool pool_;  // last: its threads use all of the above
 };

@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "harness/client.h"
+#include "harness/transports.h"
 #include "harness/wire.h"
 
 namespace courier::scenario {
@@ -69,6 +70,7 @@ Broker::Broker(BrokerOptions options) : options_(std::move(options)) {
   proxy_optional_port_ = free_port();
   extra_port_ = free_port();
   admin_port_ = free_port();
+  speaks_transport(port_);
   write_configuration();
   start();
 }
@@ -90,10 +92,11 @@ void Broker::write_configuration() {
   if (is_courier()) {
     std::string text =
         "data_dir = \"" + data + "\"\nthreads = 2\n" + options_.toml_top + listener("plain", port_, "off") +
-        listener("behind", proxy_required_port_, "required") +
+        transport_toml() + listener("behind", proxy_required_port_, "required") +
         listener("either", proxy_optional_port_, "optional") + options_.auth_toml + options_.sys_toml +
         "[admin]\nbind = \"127.0.0.1:" + std::to_string(admin_port_) + "\"\n" + options_.toml;
     if (!options_.passwords.empty()) std::ofstream(directory_ / "passwd") << options_.passwords;
+    for (const auto& [name, contents] : options_.files) write(name, contents);
     replace_all(text, "{port}", std::to_string(extra_port_));
     replace_all(text, "{dir}", directory_.string());
     file << text;
@@ -103,6 +106,12 @@ void Broker::write_configuration() {
          << " 127.0.0.1\nallow_anonymous true\npersistence true\nautosave_interval 1\n"
          << "persistence_location " << data << "/\nsys_interval 1\nuser root\nmax_topic_alias 10\n";
   }
+}
+
+void Broker::write(const std::string& name, const std::string& text) const {
+  const std::filesystem::path fresh = directory_ / (name + ".new");
+  std::ofstream(fresh, std::ios::trunc) << text;
+  std::filesystem::rename(fresh, directory_ / name);
 }
 
 void Broker::start() {

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,8 @@ struct BrokerOptions {
   std::string auth_toml = "[auth]\nallow_anonymous = true\n";
   // Written to {dir}/passwd unless empty.
   std::string passwords = {};
+  // Written to {dir}/NAME.
+  std::map<std::string, std::string> files = {};
   std::string sys_toml = "[sys]\ninterval = \"1s\"\n";
 };
 
@@ -55,6 +58,9 @@ class Broker {
     kill();
     start();
   }
+
+  // Writes {dir}/NAME anew, in one step.
+  void write(const std::string& name, const std::string& text) const;
 
   std::string log() const;
   // Waits until the log holds this text.

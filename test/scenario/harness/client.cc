@@ -45,7 +45,20 @@ Client Client::open(uint16_t port) {
   }
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  return Client(fd, v5);
+  Client client(fd, v5);
+  client.begin(transport_to(port));
+  return client;
+}
+
+void Client::begin(std::unique_ptr<net::Transport> transport) {
+  if (!transport) return;
+  transport_ = std::move(transport);
+  std::string first;
+  transport_->start(first);
+  send_wire(first);
+  while (opening_) {
+    if (!fill(Clock::now() + kPatience, "its transport to open")) throw Broken("the transport does not open");
+  }
 }
 
 Client Client::open_ipv6(uint16_t port) {
@@ -95,6 +108,8 @@ Client& Client::operator=(Client&& other) noexcept {
   connack_ = std::move(other.connack_);
   last_id_ = other.last_id_;
   packet_size_max_ = other.packet_size_max_;
+  transport_ = std::move(other.transport_);
+  opening_ = other.opening_;
   return *this;
 }
 
@@ -120,6 +135,16 @@ Packet Client::handshake(const Connect& connect) {
 }
 
 void Client::send(std::string_view bytes) {
+  if (!transport_) {
+    send_wire(bytes);
+    return;
+  }
+  std::string wire;
+  if (auto sealed = transport_->send(bytes, wire); !sealed) throw Broken(sealed.error().message);
+  send_wire(wire);
+}
+
+void Client::send_wire(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     // A server that has closed already is for the following expectation to judge.
@@ -138,7 +163,15 @@ bool Client::fill(Clock::time_point deadline, std::string_view waiting_for) {
   char bytes[65536];
   const ssize_t count = ::recv(fd_, bytes, sizeof bytes, 0);
   if (count <= 0) return false;
-  buffer_.append(bytes, static_cast<size_t>(count));
+  if (!transport_) {
+    buffer_.append(bytes, static_cast<size_t>(count));
+    return true;
+  }
+  std::string reply;
+  const auto state = transport_->receive({bytes, static_cast<size_t>(count)}, buffer_, reply);
+  send_wire(reply);
+  if (!state) throw Broken("the transport broke: " + state.error().message);
+  if (*state != net::TransportState::opening) opening_ = false;
   return true;
 }
 

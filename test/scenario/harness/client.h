@@ -8,11 +8,13 @@
 #include <cstdint>
 #include <deque>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "harness/broker.h"
+#include "harness/transports.h"
 #include "harness/wire.h"
 
 namespace courier::scenario {
@@ -99,11 +101,16 @@ class Client {
 
  private:
   Client(int fd, Version version) : fd_(fd), version_(version) {}
-  // Reads at least one byte into buffer_; false at the end of the stream; throws after the deadline.
+  void begin(std::unique_ptr<net::Transport> transport);
+  void send_wire(std::string_view bytes);
+  // Reads at least one byte, into buffer_ unless it is the transport's own; false at the end of the stream;
+  // throws after the deadline.
   bool fill(std::chrono::steady_clock::time_point deadline, std::string_view waiting_for);
   std::optional<Packet> next(std::chrono::steady_clock::time_point deadline, std::string_view waiting_for);
 
   int fd_ = -1;
+  std::unique_ptr<net::Transport> transport_;
+  bool opening_ = true;
   Version version_ = v5;
   std::string id_, buffer_;
   std::deque<Packet> waiting_;

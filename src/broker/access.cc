@@ -1,0 +1,98 @@
+// Who may publish and subscribe where, asked on behalf of a connection; and what happens when the rules
+// change: subscriptions that they do not allow any more end.
+//
+// The filters of a session stand in the directory, which is the feed thread's. So who is to be looked at goes
+// there, kSessionsLookedUp at a time, and comes back with its filters:
+//
+//   rules_changed(), attached() -> look_up_some() -> feed thread -> look_at() -> UNSUBSCRIBE
+#include <algorithm>
+
+#include "base/log.h"
+#include "broker/shard.h"
+#include "mqtt/topic.h"
+
+namespace courier::broker {
+
+using auth::acl::Action;
+using auth::acl::Answer;
+
+namespace {
+
+log::Limit access_lines{{.per_second = 5}};  // each is explained, which takes up to a millisecond
+constexpr size_t kSessionsLookedUp = 1000;
+
+}  // namespace
+
+auth::acl::Subject Shard::subject(const Connection& connection) const {
+  return {connection.identity.username, connection.client_id, connection.identity.mountpoint,
+          connection.extra ? connection.extra->grants.get() : nullptr};
+}
+
+Answer Shard::may(Connection& connection, Action action, std::string_view topic) {
+  return gate_.check(subject(connection), action, topic, connection.decisions);
+}
+
+void Shard::say_refused(const Connection& connection, Action action, std::string_view topic,
+                        std::string_view what) {
+  uint64_t suppressed = 0;
+  if (!access_lines.pass(out_.clock.mono_ns(), suppressed)) return;
+  log::info(what, {{"client_id", connection.client_id},
+                   {"username", connection.identity.username},
+                   {"peer", connection.peer.address},
+                   {"why", gate_.explain(subject(connection), action, topic).text()},
+                   {"suppressed", suppressed}});
+}
+
+void Shard::rules_changed() {
+  to_look_up_.clear();
+  for (const auto& [id, connection] : connections_) {
+    if (connection->client && connection->client->session.subscription_count > 0) {
+      to_look_up_.push_back(connection->client->session.id);
+    }
+  }
+  look_up_some();
+}
+
+void Shard::look_up(SessionId session) {
+  if (gate_.open()) return;
+  to_look_up_.push_back(session);
+  look_up_some();
+}
+
+void Shard::look_up_some() {
+  if (looking_up_ || to_look_up_.empty()) return;
+  looking_up_ = true;
+  const size_t count = std::min(to_look_up_.size(), kSessionsLookedUp);
+  std::vector<SessionId> some(to_look_up_.end() - static_cast<ptrdiff_t>(count), to_look_up_.end());
+  to_look_up_.resize(to_look_up_.size() - count);
+  out_.log.post([directory = &out_.directory, post = &out_.post, shard = index_, some = std::move(some)] {
+    std::vector<SubscribedTo> found;
+    for (const SessionId session : some) {
+      const auto subscriptions = directory->subscriptions(session);
+      if (!subscriptions) continue;
+      SubscribedTo& one = found.emplace_back();
+      one.session = session;
+      for (const auto& each : subscriptions->filters) one.filters.push_back(each.filter);
+    }
+    post->post(shard, TaskMail{[found = std::move(found)](Shard& self) { self.look_at(found); }});
+  });
+}
+
+void Shard::look_at(const std::vector<SubscribedTo>& found) {
+  looking_up_ = false;
+  for (const SubscribedTo& one : found) {
+    Client* client = clients_.find_awake(one.session);
+    if (!client || !client->connection) continue;
+    Connection& connection = *client->connection;
+    record::Unsubscribe record{{one.session, connection.attach}, connection.identity.mountpoint.str(), {}};
+    for (const std::string& filter : one.filters) {
+      if (may(connection, Action::subscribe, filter).allowed) continue;
+      say_refused(connection, Action::subscribe, filter, "subscription ended: it is not allowed any more");
+      record.filters.push_back(filter);
+    }
+    if (!record.filters.empty()) append(std::move(record), ToNobody{connection.id});
+  }
+  look_up_some();
+}
+
+}  // namespace courier::broker
