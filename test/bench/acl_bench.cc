@@ -114,6 +114,21 @@ void all_1024_ways(benchmark::State& state) {
 }
 BENCHMARK(all_1024_ways);
 
+// The two kinds of rules that are looked at one by one.
+void plus_over_1000_deny_rules(benchmark::State& state) {
+  std::string text = "topic readwrite #\n";
+  for (int i = 0; i < 1000; ++i) text += fmt::format("topic deny secret-{}/plans\n", i);
+  ask(state, *rules_of(text), Action::subscribe, "+/news");
+}
+BENCHMARK(plus_over_1000_deny_rules);
+
+void patterns_of_1000_spellings(benchmark::State& state) {
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += fmt::format("pattern write {}-%c/up\n", i);
+  ask(state, *rules_of(text), Action::publish, "999-phone:4711:1/up");
+}
+BENCHMARK(patterns_of_1000_spellings);
+
 void with_grants(benchmark::State& state) {
   const std::vector<Grant> given = {{.filter = "devices/%c/#", .publish = true, .subscribe = true},
                                     {.filter = "orders/%u/new", .label = "orders", .publish = true},

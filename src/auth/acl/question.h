@@ -10,7 +10,8 @@ class RuleSet;
 
 enum class Action : uint8_t { subscribe, publish };
 
-// Who asks. An anonymous client without a name has the username "".
+// Who asks. The username of an anonymous client is "", whatever name it gave: nobody has checked it, and
+// `user admin` must not be had by saying so.
 struct Subject {
   std::string_view username, client_id, mountpoint;
   const RuleSet* grants = nullptr;  // rules that came with the client

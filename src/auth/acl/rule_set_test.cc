@@ -23,6 +23,10 @@ thread_local size_t allocation_count = 0;
   if (void* memory = std::malloc(size)) return memory;
   std::abort();
 }
+[[gnu::noinline]] void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  ++allocation_count;
+  return std::malloc(size);
+}
 [[gnu::noinline]] void operator delete(void* memory) noexcept {
   std::free(memory);
 }

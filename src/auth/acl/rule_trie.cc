@@ -56,6 +56,14 @@ bool Values::get(size_t variable, std::string_view& value) {
   return true;
 }
 
+RuleTrie::Lead::Lead(std::string_view text) {
+  const size_t size = std::min(text.size(), sizeof(bytes));
+  if (size == 0) return;
+  std::memcpy(&bytes, text.data(), size);
+  constexpr char kOnes[sizeof(mask)] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  std::memcpy(&mask, kOnes, size);
+}
+
 RuleTrie::RuleTrie() : nodes_(1), spellings_(1) {}
 
 uint32_t RuleTrie::store(std::string_view text) {
@@ -74,13 +82,14 @@ RuleTrie::NodeId RuleTrie::literal(NodeId node, std::string_view wanted, uint32_
     return child.text_size == wanted.size() &&
            std::memcmp(texts_.data() + child.text_at, wanted.data(), wanted.size()) == 0;
   };
-  if (edges_.empty()) {
-    for (NodeId child = nodes_[node].literals; child != 0; child = nodes_[child].sibling) {
+  const NodeId first = nodes_[node].literals;
+  // Most have one child, which lies beside them: no need to look it up elsewhere.
+  if (edges_.empty() || first == 0 || nodes_[first].sibling == 0) {
+    for (NodeId child = first; child != 0; child = nodes_[child].sibling) {
       if (is_it(nodes_[child])) return child;
     }
     return 0;
   }
-  if (nodes_[node].literals == 0) return 0;
   const uint64_t mixed = edge_hash(node, hash);
   const auto tag = static_cast<uint32_t>(mixed);
   const size_t mask = edges_.size() - 1;
@@ -158,7 +167,8 @@ RuleTrie::NodeId RuleTrie::make_spelling(NodeId node, const std::vector<Level::P
   for (uint32_t i = nodes_[node].spellings; i != 0; i = spellings_[i].next) {
     if (same(spellings_[i], parts)) return spellings_[i].child;
   }
-  Spelling made{.first_part = static_cast<uint32_t>(parts_.size()),
+  Spelling made{.lead = parts.front().variable ? Lead() : Lead(parts.front().text),
+                .first_part = static_cast<uint32_t>(parts_.size()),
                 .part_count = static_cast<uint32_t>(parts.size()),
                 .child = add_node(node),
                 .next = nodes_[node].spellings};
@@ -251,9 +261,7 @@ struct RuleTrie::Search {
     if (level.rest) return;
     if (!level.any) {
       if (const NodeId child = trie.literal(id, level.text, level.hash)) covering(child, i + 1);
-      for (uint32_t s = node.spellings; s != 0; s = trie.spellings_[s].next) {
-        if (spells(trie.spellings_[s], i, level.text)) covering(trie.spellings_[s].child, i + 1);
-      }
+      each_spelling(node, i, level.text, [&](NodeId child) { covering(child, i + 1); });
     }
     if (node.any != 0 && wildcards_apply(i)) covering(node.any, i + 1);
   }
@@ -276,9 +284,7 @@ struct RuleTrie::Search {
       return;
     }
     if (const NodeId child = trie.literal(id, level.text, level.hash)) meeting(child, i + 1);
-    for (uint32_t s = node.spellings; s != 0; s = trie.spellings_[s].next) {
-      if (spells(trie.spellings_[s], i, level.text)) meeting(trie.spellings_[s].child, i + 1);
-    }
+    each_spelling(node, i, level.text, [&](NodeId child) { meeting(child, i + 1); });
     if (node.any != 0 && wildcards_apply(i)) meeting(node.any, i + 1);
   }
 
@@ -305,6 +311,18 @@ struct RuleTrie::Search {
     }
     for (uint32_t s = node.spellings; s != 0; s = trie.spellings_[s].next) {
       if (has_values(trie.spellings_[s], i)) visit(trie.spellings_[s].child);
+    }
+  }
+
+  // Those that are exactly this level.
+  template <typename Function>
+  void each_spelling(const Node& node, size_t i, std::string_view level, Function visit) {
+    if (node.spellings == 0) return;
+    const Lead lead(level);
+    for (uint32_t s = node.spellings; s != 0; s = trie.spellings_[s].next) {
+      const Spelling& spelling = trie.spellings_[s];
+      if ((lead.bytes & spelling.lead.mask) != spelling.lead.bytes) continue;
+      if (spells(spelling, i, level)) visit(spelling.child);
     }
   }
 

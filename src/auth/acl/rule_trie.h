@@ -110,8 +110,15 @@ class RuleTrie {
     PerAction rests{kNoRule, kNoRule};  // rules that end here in '#'
     PerAction least{kNoRule, kNoRule};  // the first of all here and below
   };
+  // What a text begins with, to leave out most others by one comparison.
+  struct Lead {
+    uint64_t bytes = 0, mask = 0;
+    explicit Lead(std::string_view text);
+    Lead() = default;
+  };
   // A level with variables, as one way on from a node.
   struct Spelling {
+    Lead lead;
     uint32_t first_part = 0, part_count = 0;  // in parts_
     NodeId child = 0;
     uint32_t next = 0;
