@@ -9,7 +9,9 @@
 #include "auth/acl/acl_file.h"
 #include "auth/acl/explanation.h"
 #include "auth/acl/file_cases.h"
+#include "auth/acl/limits.h"
 #include "auth/acl/rule_set.h"
+#include "base/file.h"
 #include "courier/command.h"
 #include "courier/text_table.h"
 
@@ -99,7 +101,7 @@ int check(const AclFlags& flags) {
     note("acl check", "a question is publish TOPIC or subscribe FILTER");
     return kUsage;
   }
-  const auto text = acl::RuleSet::read_text(flags.file);
+  const auto text = read_file(flags.file, acl::kFileBytesMax);
   if (!text) return failure("acl check", text.error());
 
   acl::Labels labels;

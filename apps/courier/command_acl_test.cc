@@ -94,7 +94,7 @@ TEST_F(AclCheck, MistakesInTheCommandLineAreUsage) {
   EXPECT_EQ(courier({"acl", "check"}).code, kUsage);
   const auto missing = courier({"acl", "check", "/nowhere/acl"});
   EXPECT_EQ(missing.code, kFailure);
-  EXPECT_THAT(missing.err, HasSubstr("cannot read the ACL file /nowhere/acl: No such file"));
+  EXPECT_THAT(missing.err, HasSubstr("cannot read /nowhere/acl: No such file"));
 }
 
 TEST_F(AclCheck, AMisleadingFileIsNoted) {

@@ -47,6 +47,10 @@ WatchedFile::WatchedFile(std::string path, MonoNs now)
 bool WatchedFile::changed(MonoNs now) {
   if (now - looked_at_ < kLookEveryNs) return false;
   looked_at_ = now;
+  return changed();
+}
+
+bool WatchedFile::changed() {
   return std::exchange(last_, stamp()) != last_;
 }
 

@@ -27,6 +27,8 @@ class WatchedFile {
   // Looks at most once a second. True if the file is not what it was at the last look; then it is to be read
   // again, whether or not it is any good.
   bool changed(MonoNs now);
+  // The same, at once.
+  bool changed();
   const std::string& path() const { return path_; }
 
   static constexpr MonoNs kLookEveryNs = kNsPerSecond;

@@ -58,6 +58,10 @@ TEST_F(FileTest, AChangeIsSeenOnceAndNotBeforeASecond) {
   EXPECT_FALSE(file.changed(5 * WatchedFile::kLookEveryNs));
   write("again");
   EXPECT_TRUE(file.changed(6 * WatchedFile::kLookEveryNs));
+  write("once more");
+  EXPECT_TRUE(file.changed());
+  EXPECT_FALSE(file.changed());
+  EXPECT_FALSE(file.changed(7 * WatchedFile::kLookEveryNs));
 }
 
 }  // namespace

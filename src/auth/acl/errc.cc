@@ -9,8 +9,6 @@ const std::error_category& category() {
     const char* name() const noexcept override { return "auth.acl"; }
     std::string message(int value) const override {
       switch (static_cast<errc>(value)) {
-        case errc::unreadable:
-          return "the ACL file cannot be read";
         case errc::invalid:
           return "the ACL file is not valid";
         case errc::bad_grant:

@@ -6,9 +6,8 @@
 namespace courier::auth::acl {
 
 enum class errc {
-  unreadable = 1,  // the file is not there, or may not be read
-  invalid,         // the message lists every problem that was found, FILE:LINE:COLUMN each
-  bad_grant,       // a rule that came with a client is not one
+  invalid = 1,  // the message lists every problem that was found, FILE:LINE:COLUMN each
+  bad_grant,    // a rule that came with a client is not one
 };
 
 const std::error_category& category();

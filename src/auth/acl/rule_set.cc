@@ -1,11 +1,6 @@
 #include "auth/acl/rule_set.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <numeric>
 #include <utility>
 
@@ -13,6 +8,7 @@
 
 #include "auth/acl/errc.h"
 #include "auth/acl/limits.h"
+#include "base/file.h"
 #include "base/shown_text.h"
 #include "mqtt/topic.h"
 
@@ -24,10 +20,6 @@ uint32_t next_generation() {
   uint32_t next = 0;
   while (next == 0) next = last.fetch_add(1, std::memory_order_relaxed) + 1;
   return next;
-}
-
-Failure unreadable(const std::string& path, std::string_view why) {
-  return fail(errc::unreadable, fmt::format("cannot read the ACL file {}: {}", path, why));
 }
 
 }  // namespace
@@ -75,34 +67,8 @@ Error RuleSet::error_of(std::string_view file, const std::vector<Problem>& probl
   return Error(make_error_code(errc::invalid), spelt(file, problems));
 }
 
-Result<std::string> RuleSet::read_text(const std::string& path) {
-  struct Descriptor {
-    const int fd;
-    ~Descriptor() {
-      if (fd >= 0) ::close(fd);
-    }
-  };
-  const auto why = [] { return std::generic_category().message(errno); };
-  // Without O_NONBLOCK a pipe in the file's place would hold us up.
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.fd < 0) return unreadable(path, why());
-  struct stat status {};
-  if (::fstat(file.fd, &status) != 0) return unreadable(path, why());
-  if (!S_ISREG(status.st_mode)) return unreadable(path, "it is not a file");
-  std::string text;
-  for (char buffer[65'536];;) {
-    const ssize_t n = ::read(file.fd, buffer, sizeof(buffer));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return unreadable(path, why());
-    if (n == 0) return text;
-    text.append(buffer, static_cast<size_t>(n));
-    // What is too much is for the parser to tell.
-    if (text.size() > kFileBytesMax) return text;
-  }
-}
-
 Result<std::shared_ptr<const RuleSet>> RuleSet::read(const std::string& path, Labels& labels) {
-  const auto text = read_text(path);
+  const auto text = read_file(path, kFileBytesMax);
   if (!text) return fail(text.error());
   auto set = parse(*text, path, labels);
   if (!set) return fail(error_of(path, set.error()));

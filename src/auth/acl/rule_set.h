@@ -53,9 +53,7 @@ class RuleSet {
                                                                                   Labels& labels);
   // What `problems` of parse() are as an error, where one sentence must do. Errors: invalid.
   static Error error_of(std::string_view file, const std::vector<Problem>& problems);
-  // A file's text; of one that is too large for parse(), so much that it is. Errors: unreadable.
-  static Result<std::string> read_text(const std::string& path);
-  // Reads and parses. Errors: unreadable, invalid.
+  // Reads and parses. Errors: BaseErrc::unreadable, invalid.
   static Result<std::shared_ptr<const RuleSet>> read(const std::string& path, Labels& labels);
   // Rules that come with a client. One bad rule and the client must be refused: it might be the one that
   // denies. Errors: bad_grant.

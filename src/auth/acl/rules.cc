@@ -1,7 +1,5 @@
 #include "auth/acl/rules.h"
 
-#include <sys/stat.h>
-
 #include <utility>
 
 #include "base/log.h"
@@ -17,59 +15,50 @@ void log_each_line(std::string_view text) {
 }  // namespace
 
 Result<std::unique_ptr<Rules>> Rules::open(std::string path) {
-  std::unique_ptr<Rules> rules(new Rules(std::move(path)));
-  if (rules->path_.empty()) {
+  std::unique_ptr<Rules> rules(new Rules);
+  if (path.empty()) {
     rules->put_in_force(RuleSet::open(rules->labels_));
     return rules;
   }
-  // The stamp first: a change between the two is then read twice, not missed.
-  rules->stamp_ = stamp_of(rules->path_);
-  auto set = RuleSet::read(rules->path_, rules->labels_);
+  rules->file_.emplace(std::move(path), 0);
+  auto set = RuleSet::read(rules->file_->path(), rules->labels_);
   if (!set) return fail(set.error());
   rules->put_in_force(*std::move(set));
   return rules;
 }
 
-std::optional<Rules::Stamp> Rules::stamp_of(const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
-  const auto ns = [](const timespec& t) { return t.tv_sec * kNsPerSecond + t.tv_nsec; };
-  return Stamp{ns(status.st_mtim), ns(status.st_ctim), status.st_size, status.st_ino};
-}
-
 bool Rules::refresh(MonoNs now) {
   const std::lock_guard lock(looking_);
-  if (path_.empty() || (looked_at_ && now - *looked_at_ < kNsPerSecond)) return false;
-  looked_at_ = now;
-  if (stamp_of(path_) == stamp_) return false;
+  if (!file_) return false;
+  if (!file_->changed(now) && !unread_) return false;
   const auto changed = look(Report::log);
   return changed && *changed;
 }
 
 Result<bool> Rules::reload() {
   const std::lock_guard lock(looking_);
-  if (path_.empty() || stamp_of(path_) == stamp_) return false;
+  if (!file_) return false;
+  if (!file_->changed() && !unread_) return false;
   return look(Report::caller);
 }
 
 // Under looking_.
 Result<bool> Rules::look(Report report) {
-  const auto before = stamp_of(path_);
-  auto set = RuleSet::read(path_, labels_);
+  auto set = RuleSet::read(file_->path(), labels_);
   // Half of a file that is being written may be good rules, without those that deny.
-  if (stamp_of(path_) != before) return false;
-  stamp_ = before;
+  unread_ = file_->changed();
+  if (unread_) return false;
   if (!set) {
     if (report == Report::log) {
       log_each_line(set.error().message);
       log::error("the ACL file changed but is no good; the rules from before stay in force",
-                 {{"file", path_}, {"rules", current()->rules().size()}});
+                 {{"file", file_->path()}, {"rules", current()->rules().size()}});
     }
     return fail(set.error());
   }
   const size_t rules = (*set)->rules().size();
   put_in_force(*std::move(set));
-  log::info("ACL file read again", {{"file", path_}, {"rules", rules}});
+  log::info("ACL file read again", {{"file", file_->path()}, {"rules", rules}});
   return true;
 }
 

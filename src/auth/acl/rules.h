@@ -18,6 +18,7 @@
 #include "auth/acl/question.h"
 #include "auth/acl/rule_set.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/result.h"
 
 namespace courier::auth::acl {
@@ -25,13 +26,13 @@ namespace courier::auth::acl {
 // Thread-safe.
 class Rules {
  public:
-  // Without a path everything is allowed to whoever brings no rules. Errors: unreadable, invalid.
+  // Without a path everything is allowed to whoever brings no rules. Errors: BaseErrc::unreadable, invalid.
   static Result<std::unique_ptr<Rules>> open(std::string path);
 
   // Reads the file again if it changed, at most once a second. Reads a file: not for shard threads, except
   // those of tests. Returns whether other rules are in force now.
   bool refresh(MonoNs now);
-  // The same at once, and a bad file is the caller's to report. Errors: unreadable, invalid.
+  // The same at once, and a bad file is the caller's to report. Errors: BaseErrc::unreadable, invalid.
   Result<bool> reload();
 
   std::shared_ptr<const RuleSet> current() const;
@@ -41,27 +42,19 @@ class Rules {
   Grants& grants() { return grants_; }
 
  private:
-  // What identifies one state of the file without reading it.
-  struct Stamp {
-    int64_t modified_ns = 0, changed_ns = 0, size = 0;
-    uint64_t inode = 0;
-    bool operator==(const Stamp&) const = default;
-  };
   // Which of them is logged: the caller of reload() hears it.
   enum class Report : uint8_t { log, caller };
 
-  explicit Rules(std::string path) : path_(std::move(path)), grants_(labels_) {}
+  Rules() : grants_(labels_) {}
 
-  static std::optional<Stamp> stamp_of(const std::string& path);
   Result<bool> look(Report report);
   void put_in_force(std::shared_ptr<const RuleSet> set);
 
-  const std::string path_;
   Labels labels_;
   Grants grants_;
   std::mutex looking_;               // one reads at a time; taken before mutex_
-  std::optional<Stamp> stamp_;       // guarded by looking_
-  std::optional<MonoNs> looked_at_;  // guarded by looking_
+  std::optional<WatchedFile> file_;  // guarded by looking_; none: no rules are configured
+  bool unread_ = false;              // guarded by looking_; it changed while it was read
   mutable std::mutex mutex_;
   std::shared_ptr<const RuleSet> current_;  // guarded by mutex_
   std::atomic<uint32_t> generation_{0};
