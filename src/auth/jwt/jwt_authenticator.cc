@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "auth/jwt/errc.h"
+#include "auth/jwt/limits.h"
 #include "jose/limits.h"
 
 namespace courier::auth::jwt {
