@@ -132,6 +132,22 @@ class Shard {
   bool for_some(ClientTable::Walk& walk, size_t count, Visit&& visit) const {
     return clients_.for_some(walk, count, visit);
   }
+  const Client* find_session(SessionId session) { return clients_.find(session); }
+  // Whether a client may do something, and for a PUBLISH which sessions would get it: the first
+  // `receivers_max`. Nothing: there is no such client.
+  struct Access {
+    auth::acl::Explanation explanation;
+    bool connected = false;  // or else without the rules that it would bring
+    struct Receiver {
+      SessionId session;
+      mqtt::Qos qos{};
+      bool shared = false;
+    };
+    std::vector<Receiver> receivers;
+    uint64_t receiver_count = 0;
+  };
+  std::optional<Access> why(std::string_view mountpoint, std::string_view client_id, auth::acl::Action action,
+                            std::string_view topic, size_t receivers_max);
   bool kick(std::string_view mountpoint, std::string_view client_id, mqtt::ReasonCode reason);
   // Null ends it. False: not connected (an offline client is traced from its next CONNECT on).
   bool trace(const std::string& mountpoint, const std::string& client_id, std::shared_ptr<Tracer> tracer);
