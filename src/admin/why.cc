@@ -18,7 +18,7 @@ Json to_json(const acl::NamedRule& rule) {
 }
 
 Json to_json(const Why& why) {
-  Json json = to_json(why.explanation);
+  Json json = admin::to_json(why.explanation);
   json["connected"] = why.connected;
   if (why.explanation.action == acl::Action::publish) {
     Json list = Json::array();
