@@ -64,8 +64,8 @@ Result<jose::KeySet> KeyFlags::keys() const {
   const auto response = (*client)->fetch({.url = jwks_url, .redirects_max = 3, .ca_file = ca_file});
   if (!response) return fail(response.error());
   if (response->status != 200) {
-    return fail(jose::errc::unreadable,
-                fmt::format("{}: the server answers with status {}", jwks_url, response->status));
+    return fail(jose::errc::unreadable, fmt::format("{}: the server answers with status {}",
+                                                    http::without_query(jwks_url), response->status));
   }
   if (auto added = add(response->body, jwks_url, parse_keys); !added) return fail(added.error());
   return keys;

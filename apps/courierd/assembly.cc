@@ -1,12 +1,18 @@
 #include "assembly.h"
 
 #include <algorithm>
+#include <iterator>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "auth/anonymous.h"
+#include "auth/certificate.h"
 #include "auth/chain.h"
 #include "auth/file/file_authenticator.h"
+#include "auth/jwt/jwt_authenticator.h"
 #include "config/machine.h"
+#include "jose/algorithm.h"
 #include "net/proxy_policy.h"
 
 namespace courier::courierd {
@@ -39,6 +45,51 @@ net::ProxyMode mode_of(config::ProxyProtocol mode) {
       return net::ProxyMode::required;
   }
   return net::ProxyMode::off;
+}
+
+auth::jwt::ClientIdRule rule_of(config::ClientIdRule rule) {
+  switch (rule) {
+    case config::ClientIdRule::equal:
+      return auth::jwt::ClientIdRule::equal;
+    case config::ClientIdRule::prefix:
+      return auth::jwt::ClientIdRule::prefix;
+    case config::ClientIdRule::assign:
+      return auth::jwt::ClientIdRule::assign;
+  }
+  return auth::jwt::ClientIdRule::equal;
+}
+
+Result<auth::jwt::Options> jwt_options_of(const config::Jwt& from) {
+  auth::jwt::Options to;
+  to.secret_file = from.secret_file;
+  to.secret_base64 = from.secret_base64;
+  to.key_files = from.key_files;
+  to.jwks_url = from.jwks_url;
+  to.jwks_ca_file = from.jwks_ca_file;
+  to.jwks_refresh_ms = from.jwks_refresh.count();
+  to.jwks_timeout_ms = from.jwks_timeout.count();
+  for (const std::string& name : from.algorithms) {
+    const auto algorithm = jose::parse_algorithm(name);
+    if (!algorithm) {
+      return fail(std::errc::invalid_argument,
+                  "auth.jwt.algorithms: \"" + name + "\" is no algorithm that signs tokens");
+    }
+    to.algorithms.push_back(*algorithm);
+  }
+  to.issuer = from.issuer;
+  to.audiences = from.audiences;
+  to.leeway_ms = from.leeway.count();
+  to.required_claims = from.required_claims;
+  to.username_claim = from.username_claim;
+  to.username = from.username;
+  to.client_id = from.client_id;
+  to.client_id_rule = rule_of(from.client_id_rule);
+  to.mountpoint = from.mountpoint;
+  to.acl_claim = from.acl_claim;
+  to.workers = from.workers;
+  to.queue_max = from.queue_max;
+  to.cache_tokens_max = from.cache_tokens_max;
+  return to;
 }
 
 }  // namespace
@@ -126,18 +177,31 @@ log::Options log_options_of(const config::Settings& settings) {
 
 Result<std::unique_ptr<auth::Authenticator>> authenticator_of(const config::Settings& settings,
                                                               Registry& registry) {
+  const config::Auth& from = settings.auth;
+  const auto make = [&](std::string_view name) -> Result<std::unique_ptr<auth::Authenticator>> {
+    if (name == "certificate") return auth::Certificate::open(from.certificate_username);
+    if (name == "jwt") {
+      auto options = jwt_options_of(from.jwt);
+      if (!options) return fail(std::move(options).error());
+      return auth::jwt::JwtAuthenticator::open(*options, registry);
+    }
+    if (name == "password") {
+      return auth::file::FileAuthenticator::open(
+          {from.password_file, from.password_workers, from.password_queue_max}, registry);
+    }
+    // A name that somebody else could have checked, and did not, is not let in as nobody's.
+    const bool names_are_checked = !from.password_file.empty() || from.jwt.is_set();
+    return std::make_unique<auth::Anonymous>(names_are_checked ? auth::Anonymous::Names::not_for_me
+                                                               : auth::Anonymous::Names::unchecked);
+  };
+  std::vector<std::string_view> order(from.order.begin(), from.order.end());
+  if (order.empty()) order.assign(std::begin(config::kAuthenticators), std::end(config::kAuthenticators));
   std::vector<std::unique_ptr<auth::Authenticator>> links;
-  const bool names_are_checked = !settings.auth.password_file.empty();
-  if (names_are_checked) {
-    auto file = auth::file::FileAuthenticator::open(
-        {settings.auth.password_file, settings.auth.password_workers, settings.auth.password_queue_max},
-        registry);
-    if (!file) return fail(std::move(file).error());
-    links.push_back(*std::move(file));
-  }
-  if (settings.auth.allow_anonymous) {
-    links.push_back(std::make_unique<auth::Anonymous>(names_are_checked ? auth::Anonymous::Names::not_for_me
-                                                                        : auth::Anonymous::Names::unchecked));
+  for (const std::string_view name : order) {
+    if (!config::is_configured(from, name)) continue;
+    auto link = make(name);
+    if (!link) return fail(std::move(link).error());
+    links.push_back(*std::move(link));
   }
   return std::unique_ptr<auth::Authenticator>(std::make_unique<auth::Chain>(std::move(links)));
 }

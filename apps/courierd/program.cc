@@ -7,7 +7,6 @@
 #include "admin/tokens.h"
 #include "assembly.h"
 #include "auth/acl/rules.h"
-#include "auth/file/password_file.h"
 #include "command_line.h"
 #include "config/load.h"
 #include "exit_code.h"
@@ -24,9 +23,9 @@ Result<void> check(const config::Settings& settings) {
   if (auto doors = transports.load(settings.listeners, system_clock().wall_ms()); !doors) {
     return fail(std::move(doors).error());
   }
-  if (!settings.auth.password_file.empty()) {
-    if (auto users = auth::file::Users::read(settings.auth.password_file); !users)
-      return fail(std::move(users).error());
+  Registry registry;
+  if (auto authenticator = authenticator_of(settings, registry); !authenticator) {
+    return fail(std::move(authenticator).error());
   }
   if (auto rules = auth::acl::Rules::open(settings.auth.acl_file); !rules) {
     return fail(std::move(rules).error());

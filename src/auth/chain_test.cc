@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "auth/allow_all.h"
 #include "auth/anonymous.h"
 
 namespace courier::auth {
@@ -117,12 +116,6 @@ TEST(Chain, ADenialIsFinalEvenWhenALaterLinkWouldAllow) {
   first.pending(deny);
   EXPECT_EQ(got.verdict, Verdict::deny);
   EXPECT_EQ(got.reason, ReasonCode::server_busy);
-}
-
-TEST(AllowAll, LetsEveryIdentityPublishAndSubscribe) {
-  AllowAll rules;
-  EXPECT_TRUE(rules.may_publish({}, "c", "a/b"));
-  EXPECT_TRUE(rules.may_subscribe({}, "c", "#"));
 }
 
 }  // namespace

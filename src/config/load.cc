@@ -66,6 +66,7 @@ class Loader {
   void set(const Section& section, std::string_view key, void* owner, const Value& value,
            const Origin& origin);
   void check_listeners();
+  void check_order();
   template <typename OriginOf>
   void check_tls(const Listener& one, const OriginOf& origin);
   void check_limits();
@@ -277,6 +278,12 @@ void Loader::read_path(const std::vector<std::string>& path, const Value& value,
     problem(origin, unknown_section(path[0]));
     return;
   }
+  if (path.size() == 3 && !section->repeated) {
+    if (const Section* below = find_section(path[0] + "." + path[1])) {
+      set(*below, path[2], &settings_, value, origin);
+      return;
+    }
+  }
   if (path.size() != (section->repeated ? 3u : 2u)) {
     problem(origin, section->repeated ? fmt::format("write {0}.INDEX.KEY or {0}.NAME.KEY", section->name)
                                       : fmt::format("write {}.KEY", section->name));
@@ -423,19 +430,46 @@ void Loader::check_limits() {
   }
 }
 
+// Who decides first. Each name once, and only of what is configured.
+void Loader::check_order() {
+  const Auth& auth = settings_.auth;
+  std::set<std::string> seen;
+  for (const std::string& name : auth.order) {
+    const auto* known = std::ranges::find(kAuthenticators, name);
+    if (known == std::end(kAuthenticators)) {
+      problem(origin_of("auth.order"), fmt::format("auth.order: there is no \"{}\"; there are {}", name,
+                                                   fmt::join(kAuthenticators, ", ")));
+    } else if (!seen.insert(name).second) {
+      problem(origin_of("auth.order"), fmt::format("auth.order: \"{}\" stands twice", name));
+    } else if (!is_configured(auth, name)) {
+      problem(origin_of("auth.order"), fmt::format("auth.order: \"{}\" is not configured", name));
+    }
+  }
+  if (auth.order.empty()) return;
+  for (const std::string_view name : kAuthenticators) {
+    if (is_configured(auth, name) && !seen.contains(std::string(name))) {
+      problem(origin_of("auth.order"),
+              fmt::format("auth.order: \"{}\" is configured but would never be asked; name it, too", name));
+    }
+  }
+}
+
 void Loader::finish() {
   if (!readable_) return;  // the file's settings are missing, and every rule would complain about that
   check_listeners();
   check_limits();
   const Auth& auth = settings_.auth;
-  const bool broken = broken_.contains("auth.allow_anonymous") || broken_.contains("auth.password_file");
-  if (!auth.allow_anonymous && auth.password_file.empty() && !broken) {
+  const bool broken = broken_.contains("auth.allow_anonymous") || broken_.contains("auth.password_file") ||
+                      broken_.contains("auth.certificate_username");
+  if (!auth.allow_anonymous && auth.password_file.empty() && auth.certificate_username.empty() &&
+      !auth.jwt.is_set() && !broken) {
     problem(
         {"auth", ""},
         "nobody could connect: allow_anonymous is false and no other way to authenticate is configured. Set "
-        "auth.password_file (`courier passwd` writes one), or auth.allow_anonymous = true to let everybody "
-        "in");
+        "auth.password_file (`courier passwd` writes one), keys of auth.jwt, auth.certificate_username, or "
+        "auth.allow_anonymous = true to let everybody in");
   }
+  check_order();
 }
 
 Result<Settings> run(const std::optional<std::string_view>& text, std::string_view file,

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/log.h"
@@ -61,15 +62,52 @@ struct Listener {
   bool operator==(const Listener&) const = default;
 };
 
+enum class ClientIdRule : uint8_t { equal, prefix, assign };
+
+struct Jwt {
+  std::string secret_file;
+  bool secret_base64 = false;
+  std::vector<std::string> key_files;
+  std::string jwks_url;
+  std::string jwks_ca_file;
+  Milliseconds jwks_refresh = 600s;
+  Milliseconds jwks_timeout = 5s;
+  std::vector<std::string> algorithms;
+  std::string issuer;
+  std::vector<std::string> audiences;
+  Milliseconds leeway = 5s;
+  std::vector<std::string> required_claims;
+  std::string username_claim = "rid";
+  std::string username;
+  std::string client_id;
+  ClientIdRule client_id_rule = ClientIdRule::equal;
+  std::string mountpoint;
+  std::string acl_claim = "acl";
+  uint32_t workers = 2;
+  uint32_t queue_max = 1000;
+  uint32_t cache_tokens_max = 100'000;
+
+  bool is_set() const { return !secret_file.empty() || !key_files.empty() || !jwks_url.empty(); }
+  bool operator==(const Jwt&) const = default;
+};
+
+// By name, in the order in which they are asked unless auth.order says otherwise.
+inline constexpr std::string_view kAuthenticators[] = {"certificate", "jwt", "password", "anonymous"};
+
 struct Auth {
+  std::vector<std::string> order;
   bool allow_anonymous = false;
   std::string password_file;
   uint32_t password_workers = 2;
   uint32_t password_queue_max = 1000;
+  std::string certificate_username;
+  Jwt jwt;
   std::string acl_file;
   SessionOwner session_owner = SessionOwner::username;
   bool operator==(const Auth&) const = default;
 };
+
+bool is_configured(const Auth& auth, std::string_view authenticator);
 
 struct Admin {
   std::string bind = "127.0.0.1:9464";  // empty: off

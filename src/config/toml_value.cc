@@ -19,6 +19,8 @@
 #include <optional>
 #include <sstream>
 
+#include "config/schema.h"
+
 namespace courier::config {
 namespace {
 
@@ -55,6 +57,11 @@ Value value_of(const toml::node& node) {
 void add_keys(std::vector<FileEntry>& out, const std::string& section, int index, const toml::table& table) {
   out.push_back({section, index, "", Unfit{"a table"}, table.source().begin.line});
   for (const auto& [key, node] : table) {
+    const std::string inner = section + "." + std::string(key.str());
+    if (const toml::table* below = node.as_table(); below && index < 0 && find_section(inner)) {
+      add_keys(out, inner, -1, *below);
+      continue;
+    }
     out.push_back({section, index, std::string(key.str()), value_of(node), key.source().begin.line});
   }
 }

@@ -54,6 +54,13 @@ std::optional<size_t> Connection::take_proxy_header(std::string_view bytes) {
   auto& header = std::get<net::ProxyHeader>(decoded);
   opening_->probe = header.local;
   if (!header.local && header.source) opening_->client = *std::move(header.source);
+  if (header.tls && header.tls->identifies_client()) {
+    net::TlsSession& session = opening_->tls.emplace();
+    session.version = header.tls->version;
+    session.cipher = header.tls->cipher;
+    session.server_name = header.authority;
+    session.certificate.emplace().common_name = header.tls->common_name;
+  }
   begin();
   return header.size;
 }
@@ -100,7 +107,7 @@ void Connection::shook() {
       return;
     case net::TransportState::open:
       transport_ = std::move(handshake->transport);
-      opening_->tls = transport_->tls();
+      if (auto session = transport_->tls()) opening_->tls = std::move(session);
       opening_->handshake.reset();
       move(ConnectionState::connect);
       if (!handshake->plain.empty()) take(handshake->plain);

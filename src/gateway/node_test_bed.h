@@ -149,8 +149,7 @@ class Bed {
     broker::NodeOptions node_options;
     node_options.shard_count = options.threads;
     node_options.sys_interval_ms = 0;
-    node.emplace(node_options, limits, log, store, system_clock(), *gateway, authenticator, *rules,
-                 registry);
+    node.emplace(node_options, limits, log, store, system_clock(), *gateway, authenticator, *rules, registry);
     const auto started = node->start();
     EXPECT_TRUE(started) << started.error().message;
     gateway->start([&](uint32_t i) -> broker::Shard& { return node->shard(i); });

@@ -59,11 +59,6 @@ size_t take_header(char* data, size_t, size_t size, void* into) {
   return size;
 }
 
-// Without the query, which may hold a secret.
-std::string shown(std::string_view url) {
-  return std::string(url.substr(0, std::min(url.find('?'), size_t{256})));
-}
-
 errc code_of(CURLcode code) {
   switch (code) {
     case CURLE_URL_MALFORMAT:
@@ -115,6 +110,10 @@ const std::string* Response::header(std::string_view name) const {
   return found == headers.end() ? nullptr : &found->second;
 }
 
+std::string without_query(std::string_view url) {
+  return std::string(url.substr(0, std::min(url.find('?'), size_t{256})));
+}
+
 Client::Client(std::unique_ptr<Handles> handles) : handles_(std::move(handles)) {}
 Client::~Client() = default;
 
@@ -137,8 +136,8 @@ void Client::cancel() {
 Result<Response> Client::fetch(const Request& request) {
   const bool encrypted = request.url.starts_with("https://");
   if (!encrypted && !request.url.starts_with("http://")) {
-    return fail(errc::bad_url,
-                fmt::format("{}: it starts neither with https:// nor with http://", shown(request.url)));
+    return fail(errc::bad_url, fmt::format("{}: it starts neither with https:// nor with http://",
+                                           without_query(request.url)));
   }
   CURL* easy = handles_->easy;
   ::curl_easy_reset(easy);
@@ -190,10 +189,10 @@ Result<Response> Client::fetch(const Request& request) {
   ::curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, nullptr);
 
   if (cancelled_)
-    return fail(errc::cancelled, fmt::format("{}: the request was cancelled", shown(request.url)));
+    return fail(errc::cancelled, fmt::format("{}: the request was cancelled", without_query(request.url)));
   if (incoming.too_large) {
-    return fail(errc::too_large, fmt::format("{}: the answer is larger than {} bytes", shown(request.url),
-                                             request.body_bytes_max));
+    return fail(errc::too_large, fmt::format("{}: the answer is larger than {} bytes",
+                                             without_query(request.url), request.body_bytes_max));
   }
   long redirects = 0, status = 0;
   ::curl_easy_getinfo(easy, CURLINFO_REDIRECT_COUNT, &redirects);
@@ -201,7 +200,7 @@ Result<Response> Client::fetch(const Request& request) {
   if (code != CURLE_OK) {
     const bool elsewhere = code == CURLE_UNSUPPORTED_PROTOCOL && status >= 300 && status < 400;
     return fail(elsewhere ? errc::bad_redirect : code_of(code),
-                fmt::format("{}: {}", shown(request.url),
+                fmt::format("{}: {}", without_query(request.url),
                             elsewhere   ? "it redirects to another scheme"
                             : reason[0] ? std::string(reason)
                                         : std::string(::curl_easy_strerror(code))));

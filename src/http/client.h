@@ -40,6 +40,9 @@ struct Response {
   const std::string* header(std::string_view name) const;
 };
 
+// For logs: without the query, which may hold a secret, and not too long.
+std::string without_query(std::string_view url);
+
 // One thread fetches; any thread may cancel.
 class Client {
  public:

@@ -26,6 +26,12 @@ Result<std::string> filter_of(const Json& value) {
   return filter;
 }
 
+// As the ACL file has it.
+bool is_label_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+         c == '-';
+}
+
 Result<void> read_access(const Json* access, Grant& grant) {
   if (access == nullptr || !access->is_string()) return bad("its access is missing");
   const auto& word = access->get_ref<const std::string&>();
@@ -49,10 +55,9 @@ Result<Grant> rule_of(const Json& rule) {
   if (const Json* label = jose::member(rule, "label")) {
     if (!label->is_string()) return bad("its label is not text");
     grant.label = label->get<std::string>();
-    const bool printable =
-        std::all_of(grant.label.begin(), grant.label.end(), [](char c) { return c > ' ' && c <= '~'; });
-    if (grant.label.empty() || grant.label.size() > kLabelBytesMax || !printable) {
-      return bad(fmt::format("its label has 1 to {} printable characters, no spaces", kLabelBytesMax));
+    const bool named = std::all_of(grant.label.begin(), grant.label.end(), is_label_character);
+    if (grant.label.empty() || grant.label.size() > kLabelBytesMax || !named) {
+      return bad(fmt::format("its label has 1 to {} letters, digits, '_', '.' and '-'", kLabelBytesMax));
     }
   }
   for (const auto& [name, value] : rule.items()) {

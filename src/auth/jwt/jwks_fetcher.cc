@@ -32,6 +32,7 @@ struct JwksFetcher::Age {
 JwksFetcher::JwksFetcher(Options options, std::unique_ptr<http::Client> client, Registry& registry,
                          const Clock& clock, std::function<void(jose::KeySet)> take)
     : options_(std::move(options)),
+      shown_url_(http::without_query(options_.url)),
       client_(std::move(client)),
       clock_(clock),
       take_(std::move(take)),
@@ -82,7 +83,7 @@ void JwksFetcher::run() {
     if (next_ms) {
       good_.add();
       age_->since = clock_.wall_ms();
-      if (down) log::info("the keys of tokens can be fetched again", {{"url", options_.url}});
+      if (down) log::info("the keys of tokens can be fetched again", {{"url", shown_url_}});
       down = false;
       retry_ms = kRetryMsMin;
       wait_ms = *next_ms;
@@ -113,24 +114,24 @@ Result<int64_t> JwksFetcher::fetch() {
   if (!response) return fail(response.error());
   if (response->status != 200) {
     return fail(jose::errc::unreadable,
-                fmt::format("{}: the server answers with status {}", options_.url, response->status));
+                fmt::format("{}: the server answers with status {}", shown_url_, response->status));
   }
   const int64_t next_ms = refresh_ms_after(response->header("cache-control"), options_.refresh_ms);
   if (response->body == last_body_) return next_ms;
   const auto parsed = jose::KeySet::parse(response->body);
-  if (!parsed) return fail(parsed.error().within(options_.url));
+  if (!parsed) return fail(parsed.error().within(shown_url_));
   jose::KeySet keys;
   for (const jose::Key& key : parsed->keys()) {
     if (key.type() != jose::KeyType::secret) keys.add(key);
   }
   if (keys.empty()) {
     return fail(jose::errc::no_keys,
-                options_.url + ": it offers shared secrets only, which are not taken from there");
+                shown_url_ + ": it offers shared secrets only, which are not taken from there");
   }
   for (const std::string& skipped : parsed->skipped()) {
-    log::warn("a key of the endpoint is left out", {{"url", options_.url}, {"why", skipped}});
+    log::warn("a key of the endpoint is left out", {{"url", shown_url_}, {"why", skipped}});
   }
-  log::info("keys of tokens fetched", {{"url", options_.url}, {"keys", keys.size()}});
+  log::info("keys of tokens fetched", {{"url", shown_url_}, {"keys", keys.size()}});
   take_(std::move(keys));
   last_body_ = response->body;
   return next_ms;
@@ -138,14 +139,16 @@ Result<int64_t> JwksFetcher::fetch() {
 
 int64_t JwksFetcher::refresh_ms_after(const std::string* cache_control, int64_t otherwise_ms) {
   if (cache_control == nullptr) return otherwise_ms;
+  std::string directives = *cache_control;
+  std::transform(directives.begin(), directives.end(), directives.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? c | 0x20 : c; });
   constexpr std::string_view kMaxAge = "max-age=";
   // The only directive whose name ends like that besides it is s-maxage, which is for caches that many share.
-  for (size_t at = cache_control->find(kMaxAge); at != std::string::npos;
-       at = cache_control->find(kMaxAge, at + 1)) {
-    if (at > 0 && (*cache_control)[at - 1] != ' ' && (*cache_control)[at - 1] != ',') continue;
+  for (size_t at = directives.find(kMaxAge); at != std::string::npos; at = directives.find(kMaxAge, at + 1)) {
+    if (at > 0 && directives[at - 1] != ' ' && directives[at - 1] != ',') continue;
     int64_t seconds = 0;
-    const char* begin = cache_control->data() + at + kMaxAge.size();
-    const auto [end, error] = std::from_chars(begin, cache_control->data() + cache_control->size(), seconds);
+    const char* begin = directives.data() + at + kMaxAge.size();
+    const auto [end, error] = std::from_chars(begin, directives.data() + directives.size(), seconds);
     if (error == std::errc::result_out_of_range) return kRefreshMsMax;
     if (error != std::errc() || seconds <= 0) return otherwise_ms;
     return std::clamp(std::min(seconds, kRefreshMsMax) * 1000, kRefreshMsMin, kRefreshMsMax);

@@ -49,6 +49,7 @@ class JwksFetcher {
   Result<int64_t> fetch();  // until the next one
 
   const Options options_;
+  const std::string shown_url_;
   const std::unique_ptr<http::Client> client_;
   const Clock& clock_;
   const std::function<void(jose::KeySet)> take_;

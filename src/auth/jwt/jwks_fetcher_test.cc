@@ -212,6 +212,7 @@ TEST(JwksFetcher, TheNextFetchIsWhenCacheControlSaysWithinLimits) {
   };
   EXPECT_EQ(JwksFetcher::refresh_ms_after(nullptr, 600'000), 600'000);
   EXPECT_EQ(after("public, max-age=3600"), 3'600'000);
+  EXPECT_EQ(after("Public,Max-Age=3600"), 3'600'000);
   EXPECT_EQ(after("max-age=1"), kRefreshMsMin);
   EXPECT_EQ(after("max-age=99999999"), kRefreshMsMax);
   EXPECT_EQ(after("max-age=99999999999999999999999"), kRefreshMsMax);

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "auth/jwt/errc.h"
+#include "auth/jwt/limits.h"
+#include "jose/limits.h"
 
 namespace courier::auth::jwt {
 namespace {
@@ -101,6 +103,9 @@ void JwtAuthenticator::authenticate(Credentials credentials, std::function<void(
 }
 
 void JwtAuthenticator::check(const std::shared_ptr<Request>& request, On on) {
+  if (request->token().size() > jose::kTokenBytesMax) {  // before a digest of it
+    return refuse(*request, refused(jose::parse_jws(request->token()).error()));
+  }
   const Keys::Now keys = keys_->now();
   const MonoNs now = clock_.mono_ns();
   request->digest = jose::sha256(request->token());

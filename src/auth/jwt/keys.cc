@@ -8,6 +8,7 @@
 #include "auth/jwt/errc.h"
 #include "auth/jwt/limits.h"
 #include "base/log.h"
+#include "http/client.h"
 #include "jose/base64url.h"
 #include "jose/errc.h"
 #include "jose/limits.h"
@@ -90,7 +91,7 @@ Result<std::unique_ptr<Keys>> Keys::open(const Options& options, Registry& regis
   }
   if (options.jwks_url.starts_with("http://")) {
     log::warn("keys of tokens come over plain HTTP: who stands in between can give itself any name",
-              {{"url", options.jwks_url}});
+              {{"url", http::without_query(options.jwks_url)}});
   }
   auto client = http::Client::open();
   if (!client) return fail(client.error());

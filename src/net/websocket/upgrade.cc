@@ -1,6 +1,7 @@
 #include "net/websocket/upgrade.h"
 
 #include <algorithm>
+#include <span>
 
 #include <openssl/evp.h>
 #include <openssl/rand.h>

@@ -34,6 +34,16 @@ Connect persistent(Version version, std::string client_id) {
 }
 
 Client Client::open(uint16_t port) {
+  return open(port, transport_to(port));
+}
+
+Client Client::open(uint16_t port, std::unique_ptr<net::Transport> transport) {
+  Client client = open_tcp(port);
+  client.begin(std::move(transport));
+  return client;
+}
+
+Client Client::open_tcp(uint16_t port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -45,9 +55,7 @@ Client Client::open(uint16_t port) {
   }
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  Client client(fd, v5);
-  client.begin(transport_to(port));
-  return client;
+  return Client(fd, v5);
 }
 
 void Client::begin(std::unique_ptr<net::Transport> transport) {

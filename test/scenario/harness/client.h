@@ -29,6 +29,10 @@ class Client {
  public:
   // A TCP connection and nothing more.
   static Client open(uint16_t port);
+  // The same, and then what stands between: a test's own.
+  static Client open(uint16_t port, std::unique_ptr<net::Transport> transport);
+  // From here on what is sent and read goes through this.
+  void begin(std::unique_ptr<net::Transport> transport);
   static Client open_ipv6(uint16_t port);  // to ::1
   static bool has_ipv6();
   static Client open() { return open(shared_broker().port()); }
@@ -101,7 +105,7 @@ class Client {
 
  private:
   Client(int fd, Version version) : fd_(fd), version_(version) {}
-  void begin(std::unique_ptr<net::Transport> transport);
+  static Client open_tcp(uint16_t port);
   void send_wire(std::string_view bytes);
   // Reads at least one byte, into buffer_ unless it is the transport's own; false at the end of the stream;
   // throws after the deadline.

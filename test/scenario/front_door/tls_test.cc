@@ -1,0 +1,257 @@
+// TLS and WebSocket at the front door, as settings, files and hostile peers have it. That everything else
+// works through them: all other chapters with COURIER_TRANSPORT.
+#include <gtest/gtest.h>
+
+#include <signal.h>
+
+#include "harness/client.h"
+#include "net/proxy_header.h"
+#include "net/stacked_transport.h"
+#include "net/tls/tls_client.h"
+#include "net/tls/tls_test_authority.h"
+#include "net/websocket/websocket_transport.h"
+
+namespace courier::scenario {
+namespace {
+
+using net::tls::TestAuthority;
+using net::tls::TestCertificate;
+using net::tls::TestFolder;
+
+// A broker with one more listener, on extra_port(), whose lines a test gives. {tls} becomes its certificate.
+struct Door {
+  TestFolder folder;
+  TestAuthority authority{"Door CA"};
+  std::string ca = folder.write("ca.pem", authority.certificate());
+  std::string certificate = folder.path("server.pem"), key = folder.path("server.key");
+  std::optional<Broker> broker;
+
+  explicit Door(std::string lines, std::string auth = "allow_anonymous = true\n",
+                std::map<std::string, std::string> files = {}) {
+    serve({.common_name = "localhost", .dns = {"localhost", "a.example"}});
+    const std::string tls = "tls_certificates = [\"" + certificate + "\"]\ntls_keys = [\"" + key +
+                            "\"]\ntls_client_ca_file = \"" + ca + "\"\n";
+    if (const size_t at = lines.find("{tls}"); at != std::string::npos) lines.replace(at, 5, tls);
+    broker.emplace(
+        BrokerOptions{.toml = "[[listener]]\nname = \"door\"\nbind = \"127.0.0.1:{port}\"\n" + lines,
+                      .auth_toml = "[auth]\n" + auth,
+                      .files = std::move(files)});
+  }
+  // The certificate that the broker has from its next reload on.
+  void serve(const net::tls::TestRequest& request) {
+    const TestCertificate made = authority.issue(request);
+    folder.write("server.pem", made.certificate);
+    folder.write("server.key", made.key);
+  }
+  uint16_t port() const { return broker->extra_port(); }
+
+  std::shared_ptr<net::tls::TlsClient> tls(const TestCertificate* own = nullptr,
+                                           std::vector<std::string> alpn = {"mqtt"}) {
+    net::tls::ClientOptions options{.ca_file = ca, .alpn = std::move(alpn)};
+    if (own) {
+      options.certificate = folder.write("own.pem", own->certificate);
+      options.key = folder.write("own.key", own->key);
+    }
+    auto client = net::tls::TlsClient::load(std::move(options));
+    if (!client) throw Broken(client.error().message);
+    return *client;
+  }
+  Client open(const TestCertificate* own = nullptr) {
+    return Client::open(port(), tls(own)->connect("localhost"));
+  }
+};
+
+std::unique_ptr<net::Transport> websocket(const std::string& path = "/mqtt", const std::string& origin = {}) {
+  net::websocket::ClientOptions options{.host = "localhost", .path = path};
+  if (!origin.empty()) options.headers = {{"Origin", origin}};
+  return net::websocket::WebSocketTransport::client(
+      std::make_shared<const net::websocket::ClientOptions>(std::move(options)));
+}
+
+}  // namespace
+
+// The name in a verified certificate is the user name, and rules speak of it.
+TEST(Tls, CertificateSaysWhoTheClientIs) {
+  COURIER_ONLY();
+  Door door("protocol = \"mqtts\"\n{tls}tls_client_certificates = \"required\"\n",
+            "certificate_username = \"{cn}\"\nallow_anonymous = true\nacl_file = \"{dir}/acl\"\n",
+            {{"acl", "user phone-17\ntopic readwrite orders/17/#\n"}});
+  const TestCertificate own = door.authority.issue({.common_name = "phone-17"});
+  Client phone = door.open(&own);
+  EXPECT_EQ(phone.handshake({.client_id = "a", .username = "somebody-else"}).reason, 0);
+  EXPECT_EQ(phone.subscribe({{"orders/17/new", 1}, {"orders/18/new", 1}}).reasons,
+            (std::vector<uint8_t>{1, 0x87}));
+  phone.disconnect();
+  door.broker->expect_in_log("username=phone-17");
+}
+
+// Without a certificate, with one of somebody else's, with one that is over: none gets as far as a CONNECT.
+TEST(Tls, BadCertificatesOfClientsAreRefused) {
+  COURIER_ONLY();
+  Door door("protocol = \"mqtts\"\n{tls}tls_client_certificates = \"required\"\n");
+  const TestAuthority stranger("Stranger CA");
+  const TestCertificate foreign = stranger.issue({.common_name = "phone-17"});
+  const TestCertificate over =
+      door.authority.issue({.common_name = "phone-17", .valid_from = -20, .valid_until = -10});
+  for (const TestCertificate* own : {static_cast<const TestCertificate*>(nullptr), &foreign, &over}) {
+    EXPECT_THROW(
+        {
+          // TLS 1.3: the client's end is open before the server has looked at its certificate.
+          Client client = door.open(own);
+          client.handshake({.client_id = "refused"});
+        },
+        Broken);
+  }
+  for (const char* reason : {"no_certificate", "unknown_ca", "expired_certificate"}) {
+    door.broker->expect_in_log("reason=" + std::string(reason));
+    EXPECT_NE(door.broker->http_get("/metrics")
+                  .find("courier_transport_errors_total{listener=\"door\",reason=\"" + std::string(reason) +
+                        "\"} 1"),
+              std::string::npos)
+        << reason;
+  }
+}
+
+// SIGHUP serves a new certificate to those who come, and drops nobody; one that cannot be used changes
+// nothing.
+TEST(Tls, NewCertificatesHoldWithoutDroppingAnybody) {
+  COURIER_ONLY();
+  Door door("protocol = \"mqtts\"\n{tls}");
+  Client old = door.open();
+  old.handshake({.client_id = "old"});
+  const auto client = door.tls();
+  const auto comes_in_as = [&](const std::string& name) {
+    try {
+      Client fresh = Client::open(door.port(), door.tls()->connect(name));
+      return fresh.handshake({.client_id = "fresh"}).reason == 0;
+    } catch (const Broken&) {
+      return false;
+    }
+  };
+  EXPECT_TRUE(comes_in_as("a.example"));
+  door.serve({.common_name = "b.example", .dns = {"b.example"}});
+  ::kill(door.broker->pid(), SIGHUP);
+  door.broker->expect_in_log("names=b.example");
+  EXPECT_TRUE(comes_in_as("b.example"));
+  EXPECT_FALSE(comes_in_as("a.example"));
+  door.folder.write("server.key", "rubbish");
+  ::kill(door.broker->pid(), SIGHUP);
+  door.broker->expect_in_log("nothing was taken over");
+  EXPECT_TRUE(comes_in_as("b.example"));
+  old.ping();
+}
+
+TEST(Tls, WhoSpeaksSomethingElseIsToldAndCounted) {
+  COURIER_ONLY();
+  Door door("protocol = \"mqtts\"\n{tls}");
+  Client http = Client::open(door.port());
+  http.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string answer = http.read_to_end();
+  EXPECT_NE(answer.find("400"), std::string::npos) << answer;
+  Client plain = Client::open(door.port());
+  plain.send(connect_packet({.client_id = "plain"}));
+  plain.read_to_end();
+  door.broker->expect_in_log("reason=not_tls");
+}
+
+// Half a handshake, and bytes one by one, end with the connect timeout.
+TEST(Tls, UnfinishedHandshakesEndInTime) {
+  COURIER_ONLY();
+  Door door("protocol = \"mqtts\"\n{tls}[limits]\nconnect_timeout = \"300ms\"\n");
+  Client silent = Client::open(door.port());
+  std::string hello;
+  const auto transport = door.tls()->connect("localhost");
+  transport->start(hello);
+  Client slow = Client::open(door.port());
+  slow.send(hello.substr(0, hello.size() / 2));
+  Client stuck = Client::open(door.port());
+  stuck.send(hello);  // and never the rest
+  for (Client* client : {&silent, &slow, &stuck}) client->read_to_end();
+  door.broker->expect_in_log("no CONNECT in time");
+}
+
+// A balancer's PROXY header stands before TLS and WebSocket, however the bytes are cut.
+TEST(Tls, ProxyHeaderComesBeforeIt) {
+  COURIER_ONLY();
+  Door door("protocol = \"wss\"\nproxy_protocol = \"required\"\n{tls}");
+  net::ProxyHeader header;
+  header.source = *net::SocketAddress::parse("192.0.2.7:51234");
+  header.destination = *net::SocketAddress::parse("192.0.2.1:443");
+  for (const std::string& bytes : {net::encode_proxy_v2(header), net::encode_proxy_v1(header)}) {
+    for (const size_t piece : {size_t{1}, bytes.size()}) {
+      Client client = Client::open(door.port());
+      for (size_t at = 0; at < bytes.size(); at += piece) client.send(bytes.substr(at, piece));
+      client.begin(std::make_unique<net::StackedTransport>(
+          door.tls(nullptr, {"http/1.1"})->connect("localhost"), websocket()));
+      EXPECT_EQ(client.handshake({.client_id = unique("behind")}).reason, 0);
+      client.disconnect();
+      door.broker->expect_in_log("client_id=" + client.id() + " username=\"\" peer=192.0.2.7:51234");
+    }
+  }
+}
+
+// What a balancer says of the certificate that it verified counts where its header does.
+TEST(Tls, CertificateMayComeFromTheBalancer) {
+  COURIER_ONLY();
+  Door door("proxy_protocol = \"required\"\n", "certificate_username = \"{cn}\"\n");
+  net::ProxyHeader header;
+  header.source = *net::SocketAddress::parse("192.0.2.7:51234");
+  header.destination = *net::SocketAddress::parse("192.0.2.1:443");
+  for (const bool verified : {true, false}) {
+    header.tls = {.over_tls = true,
+                  .certificate_this_connection = true,
+                  .verified = verified,
+                  .version = "TLSv1.3",
+                  .common_name = "phone-17"};
+    Client client = Client::open(door.port());
+    client.send(net::encode_proxy_v2(header));
+    EXPECT_EQ(client.handshake({.client_id = unique("cn")}).reason, verified ? 0 : 0x87);
+  }
+  door.broker->expect_in_log("username=phone-17");
+}
+
+TEST(WebSocket, OnlyItsPathItsPagesAndItsSubprotocolComeIn) {
+  COURIER_ONLY();
+  Door door(
+      "protocol = \"ws\"\nwebsocket_path = \"/phones\"\nwebsocket_origins = [\"https://*.example.com\"]\n");
+  const auto comes_in = [&](const std::string& path, const std::string& origin) {
+    try {
+      Client client = Client::open(door.port(), websocket(path, origin));
+      return client.handshake({.client_id = unique("page")}).reason == 0;
+    } catch (const Broken&) {
+      return false;
+    }
+  };
+  EXPECT_TRUE(comes_in("/phones", ""));
+  EXPECT_TRUE(comes_in("/phones", "https://app.example.com"));
+  EXPECT_FALSE(comes_in("/mqtt", ""));
+  EXPECT_FALSE(comes_in("/phones", "https://app.example.org"));
+  EXPECT_FALSE(comes_in("/phones", "http://app.example.com"));
+  for (const char* reason : {"not_found", "origin_forbidden"}) {
+    door.broker->expect_in_log("reason=" + std::string(reason));
+  }
+}
+
+// A listener that could not work is refused at the start, with what to do about it.
+TEST(Tls, SettingsThatCannotWorkAreRefusedAtTheStart) {
+  COURIER_ONLY();
+  const auto why = [](const std::string& lines) -> std::string {
+    try {
+      Door door(lines);
+      return "it runs";
+    } catch (const Broken& broken) {
+      return broken.what();
+    }
+  };
+  const auto has = [](const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+  };
+  EXPECT_PRED2(has, why("protocol = \"mqtts\"\n"), "tls_certificates");
+  EXPECT_PRED2(has, why("{tls}"), "protocol = \"mqtts\"");
+  EXPECT_PRED2(has, why("protocol = \"mqtts\"\ntls_certificates = [\"/nowhere.pem\"]\n"), "/nowhere.pem");
+  EXPECT_PRED2(has, why("protocol = \"ws\"\nwebsocket_origins = [\"https://a/b\"]\n"), "https://a/b");
+  EXPECT_PRED2(has, why("protocol = \"mqtts\"\ntls_certificates = [\"a\", \"b\"]\ntls_keys = [\"a\"]\n"),
+               "tls_keys has not as many");
+}
+
+}  // namespace courier::scenario
