@@ -225,6 +225,15 @@ class Shard {
   void look_up_some();
   void look_at(const std::vector<SubscribedTo>& found);
 
+  // --- handle_auth.cc: enhanced authentication ---
+  void begin_exchange(Connection& connection, const auth::Credentials& credentials, std::string_view method,
+                      std::string_view data);
+  void step(Connection& connection, std::string_view data);
+  void stepped(Connection& connection, auth::Exchange::Step answer);
+  void reauthenticated(Connection& connection, auth::Decision decision, std::string_view data);
+  Result<void> take(Connection& connection, const auth::Decision& decision);
+  void handle(Connection& connection, const mqtt::Auth& packet);
+
   // --- handle_publish.cc ---
   void handle(Connection& connection, const mqtt::Publish& packet);
   void refuse_publish(Connection& connection, const mqtt::Publish& packet, mqtt::ReasonCode reason,
@@ -250,7 +259,6 @@ class Shard {
 
   // --- handle_disconnect.cc ---
   void handle(Connection& connection, const mqtt::Disconnect& packet);
-  void handle(Connection& connection, const mqtt::Auth& packet);
   // Ends it with a DISCONNECT (5.0, if `reason` is given) and Link::close().
   void disconnect(Connection& connection, EndCause cause, std::optional<mqtt::ReasonCode> reason,
                   std::string_view why = {});
