@@ -17,7 +17,7 @@ std::string explanation_text(const nlohmann::ordered_json& why) {
     const auto rule = why.find(name);
     if (rule == why.end()) continue;
     const std::string file = rule->value("file", "");
-    line(name, fmt::format("{}{}: {}", file.empty() ? "the client's own rule " : file + ":",
+    line(name, fmt::format("{}{} `{}`", file.empty() ? "the client's own rule " : file + ":",
                            rule->value("line", 0), rule->value("text", "")));
     line("label", rule->value("label", ""));
     line("difference", rule->value("difference", ""));

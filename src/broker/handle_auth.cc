@@ -75,17 +75,18 @@ void Shard::stepped(Connection& connection, auth::Exchange::Step answer) {
 }
 
 void Shard::reauthenticated(Connection& connection, auth::Decision decision, std::string_view data) {
-  const auto refuse = [&](ReasonCode reason, std::string_view why) {
-    disconnect(connection, EndCause::not_authorized, reason, why);
+  // Not every reason of a CONNACK has a place in a DISCONNECT; this one has.
+  const auto refuse = [&](std::string_view why) {
+    disconnect(connection, EndCause::not_authorized, ReasonCode::not_authorized, why);
   };
-  if (decision.verdict != auth::Verdict::allow) return refuse(decision.reason, decision.why);
+  if (decision.verdict != auth::Verdict::allow) return refuse(decision.why);
   const auth::Identity& before = connection.identity;
   if (decision.identity.username != before.username || decision.identity.mountpoint != before.mountpoint ||
       (decision.client_id && connection.client_id != *decision.client_id)) {
-    return refuse(ReasonCode::not_authorized, "re-authentication cannot change who the client is");
+    return refuse("re-authentication cannot change who the client is");
   }
   if (auto taken = take(connection, decision); !taken) {
-    return refuse(ReasonCode::not_authorized, taken.error().message);
+    return refuse(taken.error().message);
   }
   connection.decisions.clear();
   if (connection.authorized_until != 0)

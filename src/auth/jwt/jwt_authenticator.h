@@ -11,8 +11,8 @@
 // exp, nbf) is checked each time all the same. A token that failed is remembered for seconds.
 //
 // The token may also come as the data of the authentication method "JWT" (MQTT 5): then the client may
-// re-authenticate with a new one before the old one ends. Re-authentication calls it again with the new token and the connection's own client id and
-// user name; the new Decision's expires_at takes the old one's place.
+// re-authenticate with a new one before the old one ends. Re-authentication calls it again with the new token
+// and the connection's own client id and user name; the new Decision's expires_at takes the old one's place.
 #pragma once
 
 #include <array>

@@ -87,7 +87,7 @@ TEST(Exchange, ScramLetsInWhoKnowsThePassword) {
   EXPECT_TRUE(data_of(connack).starts_with("v="));
   client.ping();
 
-  // Again, while it goes on working. [MQTT-4.12.1-1]
+  // Again, while it goes on working. [MQTT-4.12.1-1], [MQTT-4.12.1-2]
   client.send(auth_packet(0x19, with(kAuthMethod, kMethod).text(kAuthData, "n,," + bare)));
   const Packet again = client.expect(kAuth);
   EXPECT_EQ(again.reason, 0x18);
@@ -100,7 +100,7 @@ TEST(Exchange, ScramLetsInWhoKnowsThePassword) {
   const Packet third = client.expect(kAuth);
   client.send(
       auth_packet(0x18, with(kAuthMethod, kMethod).text(kAuthData, proof(bare, data_of(third), "wrong"))));
-  client.expect_end({0x86});
+  client.expect_end({0x87});
   broker.expect_in_log("username=user");
 }
 
