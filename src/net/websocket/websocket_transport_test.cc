@@ -6,8 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <set>
 #include <string>
 
+#include "net/stacked_transport.h"
+#include "net/tls/tls_test_bed.h"
 #include "net/transport_test_pair.h"
 #include "net/websocket/errc.h"
 
@@ -385,6 +388,65 @@ TEST(WebSocketTransport, KnowsAtTheFirstByteThatItIsNotHttp) {
   EXPECT_EQ(refused("\x16\x03\x01").second, "");
   EXPECT_THAT(refused("\x10\x0C").first, HasSubstr("MQTT without WebSocket"));
   EXPECT_THAT(refused("\x80").second, StartsWith("HTTP/1.1 400 "));
+}
+
+TEST(WebSocketTransport, NamesEveryReasonOnce) {
+  std::set<std::string> words;
+  const int last = static_cast<int>(errc::bad_setting);
+  for (int code = 1; code <= last; ++code) words.insert(category().message(code));
+  EXPECT_EQ(words.size(), static_cast<size_t>(last));
+  EXPECT_EQ(words.count("unknown"), 0u);
+}
+
+// --- over TLS ---
+
+TEST(WebSocketOverTls, CarriesBytesBothWaysInAnyPieces) {
+  tls::TlsTestBed bed;
+  bed.server.alpn = {"http/1.1"};
+  bed.client.alpn = {"http/1.1"};
+  const StackedFactory factory(bed.load_server(), std::make_shared<WebSocketServer>(ServerOptions()));
+  const auto options = std::make_shared<ClientOptions>(ClientOptions{.host = "broker.example"});
+  for (const size_t piece : {size_t{1}, size_t{100}, std::string::npos}) {
+    TestPair pair(std::make_unique<StackedTransport>(bed.load_client()->connect("broker.example"),
+                                                     WebSocketTransport::client(options)),
+                  factory.accept(bed.now()));
+    pair.run(piece);
+    ASSERT_TRUE(pair.open()) << pair.server.sentence << pair.client.sentence;
+    EXPECT_EQ(pair.server.transport->tls()->alpn, "http/1.1");
+    const std::string much(30'000, 'm');
+    pair.client.say("from the phone");
+    pair.server.say(much);
+    pair.run(piece);
+    EXPECT_EQ(pair.server.plain, "from the phone");
+    EXPECT_EQ(pair.client.plain, much);
+    pair.server.transport->close(CloseReason::going_away, pair.server.out);
+    pair.run(piece);
+    EXPECT_EQ(pair.client.state, TransportState::ended);
+    EXPECT_EQ(pair.server.state, TransportState::ended);
+  }
+}
+
+TEST(WebSocketOverTls, TellsWhatIsWrongThroughTls) {
+  tls::TlsTestBed bed;
+  bed.server.alpn = {};
+  const StackedFactory factory(bed.load_server(), std::make_shared<WebSocketServer>(ServerOptions()));
+  TestPair pair(bed.load_client()->connect("broker.example"), factory.accept(bed.now()));
+  pair.run();
+  pair.client.say("GET / HTTP/1.1\r\n\r\n");
+  pair.run();
+  EXPECT_EQ(pair.server.failed, "not_found");
+  EXPECT_THAT(pair.client.plain, StartsWith("HTTP/1.1 404 "));
+  EXPECT_EQ(pair.client.state, TransportState::ended);
+}
+
+TEST(WebSocketOverTls, KnowsPlainHttpOnItsPort) {
+  tls::TlsTestBed bed;
+  TestEnd end;
+  end.transport =
+      StackedFactory(bed.load_server(), std::make_shared<WebSocketServer>(ServerOptions())).accept(bed.now());
+  end.take(kRequest);
+  EXPECT_EQ(end.failed, "not_tls");
+  EXPECT_THAT(end.out, StartsWith("HTTP/1.1 400 "));
 }
 
 TEST(WebSocketTransport, AClientIsToldWhatTheServerAnswered) {
