@@ -4,7 +4,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 #include <string>
@@ -374,6 +376,40 @@ TEST(WebSocketTransport, ARequestWithoutAnEndIsRefusedAt8Kilobytes) {
   end.take("x");
   EXPECT_EQ(end.failed, "head_too_large");
   EXPECT_THAT(end.out, StartsWith("HTTP/1.1 431 "));
+}
+
+TEST(WebSocketTransport, HoldsNoMoreThanTheLargestHeadWhileItOpens) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "malloc is the sanitizer's";
+#endif
+  const WebSocketServer factory({});
+  std::string plain, reply;
+  const std::string line = "GET /mqtt HTTP/1.1\r\nX: ";
+  const std::string endless = line + std::string(kHeadBytesMax - line.size() - 1, 'x');
+  const size_t before = mallinfo2().uordblks;
+  const auto transport = factory.accept(0);
+  size_t most = 0;
+  for (const char byte : endless) {
+    ASSERT_TRUE(transport->receive({&byte, 1}, plain, reply));
+    most = std::max(most, mallinfo2().uordblks - before);
+  }
+  EXPECT_LE(most, kHeadBytesMax + 256);
+  EXPECT_GT(most, kHeadBytesMax);
+}
+
+TEST(WebSocketTransport, HoldsNextToNothingWhileIdle) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "malloc is the sanitizer's";
+#endif
+  const WebSocketServer factory({});
+  std::string plain, reply;
+  plain.reserve(1000);
+  reply.reserve(1000);
+  const size_t before = mallinfo2().uordblks;
+  const auto transport = factory.accept(0);
+  ASSERT_TRUE(transport->receive(kRequest, plain, reply));
+  ASSERT_TRUE(transport->receive(frame(Opcode::binary, "x") + frame(Opcode::ping, "y"), plain, reply));
+  EXPECT_LE(mallinfo2().uordblks - before, 64u);
 }
 
 TEST(WebSocketTransport, KnowsAtTheFirstByteThatItIsNotHttp) {
