@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
+#include "net/kept_bytes.h"
 #include "net/websocket/errc.h"
 #include "net/websocket/upgrade.h"
 
@@ -89,7 +90,7 @@ Result<void> WebSocketTransport::take_head(std::string_view& wire, std::string& 
   if (before == 0 && !is_client_ && !wire.empty() && (wire[0] < 'A' || wire[0] > 'Z')) {
     return refuse_no_http(wire, reply);
   }
-  head.append(wire.substr(0, kHeadBytesMax - before));
+  append_kept(head, wire.substr(0, kHeadBytesMax - before), kHeadBytesMax);
   const size_t end = head.find(kHeadEnd, before < kHeadEnd.size() ? 0 : before - kHeadEnd.size() + 1);
   if (end == std::string::npos) {
     if (head.size() < kHeadBytesMax) {
