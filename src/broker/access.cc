@@ -30,7 +30,7 @@ auth::acl::Subject Shard::subject(const Connection& connection) const {
           identity.mountpoint, connection.extra ? connection.extra->grants.get() : nullptr};
 }
 
-Answer Shard::may(Connection& connection, Action action, std::string_view topic) {
+Answer Shard::ask(Connection& connection, Action action, std::string_view topic) {
   return gate_.check(subject(connection), action, topic, connection.decisions);
 }
 

@@ -273,8 +273,9 @@ void WebSocketTransport::append_frame(Opcode opcode, std::span<const std::string
 
 Result<void> WebSocketTransport::send(std::span<const std::string_view> pieces, std::string& wire) {
   CHECK(!opening_);
-  if (!closed_ && std::ranges::any_of(pieces, [](std::string_view piece) { return !piece.empty(); })) {
-    append_frame(Opcode::binary, pieces, wire);
+  if (closed_) return {};
+  for (const std::string_view& piece : pieces) {
+    if (!piece.empty()) append_frame(Opcode::binary, {&piece, 1}, wire);
   }
   return {};
 }
