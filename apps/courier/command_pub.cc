@@ -98,7 +98,7 @@ class Publisher final : public client::ClientHandler {
   void on_disconnected(Client& client, const Ending& ending, std::optional<int64_t> retry_in_ms) override {
     if (outage_.wait_out(ending, retry_in_ms)) return;
     client.cut();
-    finish(exit_of(ending.code));
+    finish(exit_of(ending));
   }
 
   void on_published(Client&, const Completion& completion) override {

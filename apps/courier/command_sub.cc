@@ -196,7 +196,7 @@ class Subscriber final : public client::ClientHandler {
   void on_disconnected(Client& client, const Ending& ending, std::optional<int64_t> retry_in_ms) override {
     if (outage_.wait_out(ending, retry_in_ms)) return;
     client.cut();
-    exit_ = exit_of(ending.code);
+    exit_ = exit_of(ending);
     loop_.stop();
   }
 
