@@ -296,7 +296,7 @@ Result<client::ClientSetup> ConnectionFlags::setup() const {
 std::string ConnectionFlags::sentence(const client::Ending& ending) const {
   std::string text = ending.message;
   if (!ending.reason_string.empty()) text += fmt::format(" (\"{}\")", ending.reason_string);
-  text += '.';
+  if (!text.ends_with('?')) text += '.';
   using client::ReasonCode;
   const Scheme scheme = scheme_.value_or(Scheme::mqtt);
   if (const std::string advice = transport_.advice(ending.cause, scheme, host_); !advice.empty()) {
@@ -314,7 +314,7 @@ std::string ConnectionFlags::sentence(const client::Ending& ending) const {
                   "protocol: -V 311."
                 : " It may want TLS (mqtts://), a --proxy-header, or another version of the "
                   "protocol: -V 311.";
-  } else if (ending.code == errc::cannot_connect && !ending.cause) {
+  } else if (ending.code == errc::cannot_connect && (!ending.cause || ending.cause == net::errc::system)) {
     text += fmt::format(" Does that port speak {}://? One behind a balancer may want --proxy-header.",
                         name(scheme));
   } else if (ending.reason == ReasonCode::bad_user_name_or_password) {

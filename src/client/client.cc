@@ -1,5 +1,7 @@
 #include "client/client.h"
 
+#include <cerrno>
+
 #include <fmt/format.h>
 
 #include "client/errc.h"
@@ -270,25 +272,27 @@ void Client::read() {
     case net::IoStatus::would_block:
       return;
     case net::IoStatus::closed:
-      return peer_closed();
+      return peer_closed(0);
     case net::IoStatus::failed:
-      return lost({.code = make_error_code(state_ == State::handshaking ? errc::cannot_connect
-                                                                        : errc::connection_lost),
-                   .message = fmt::format("connection to {} lost: {}", server_->name,
-                                          net::system_words(result.error)),
-                   .cause = make_error_code(net::errc_of(result.error))});
+      return peer_closed(result.error);
   }
 }
 
-void Client::peer_closed() {
-  if (state_ == State::handshaking) {
-    return lost({.code = make_error_code(errc::cannot_connect),
-                 .message = fmt::format("{} closed the connection during the handshake", server_->name)});
+// By an errno, or in order: 0. Who does not want to talk does that, or resets the connection.
+void Client::peer_closed(int error) {
+  const bool handshaking = state_ == State::handshaking;
+  const bool refuses = state_ == State::greeting && (error == 0 || error == ECONNRESET);
+  const errc code = handshaking ? errc::cannot_connect : refuses ? errc::refused : errc::connection_lost;
+  std::string when;
+  if (handshaking) when = " during the handshake";
+  if (state_ == State::greeting) when = " without answering CONNECT";
+  if (error == 0) {
+    return lost({.code = make_error_code(code),
+                 .message = fmt::format("{} closed the connection{}", server_->name, when)});
   }
-  lost({.code = make_error_code(state_ == State::greeting ? errc::refused : errc::connection_lost),
-        .message = state_ == State::greeting
-                       ? fmt::format("{} closed the connection without answering CONNECT", server_->name)
-                       : fmt::format("{} closed the connection", server_->name)});
+  lost({.code = make_error_code(code),
+        .message = fmt::format("connection to {} lost{}: {}", server_->name, when, net::system_words(error)),
+        .cause = make_error_code(net::errc_of(error))});
 }
 
 // What came is for the transport; what comes out of it is MQTT. A transport that breaks has given what came
@@ -305,7 +309,7 @@ void Client::unwrap(std::string_view wire) {
   if (!received) return transport_failed(received.error());
   if (*received == net::TransportState::ended) {
     static_cast<void>(output_.flush(fd_.get()));  // our goodbye
-    return peer_closed();
+    return peer_closed(0);
   }
   if (!replied) return;
   if (output_.bytes() > kOutputBytesMax) {

@@ -188,7 +188,7 @@ class Client final : private EngineHandler, private net::Handler {
   void connected();
   void transport_up();
   void read();
-  void peer_closed();
+  void peer_closed(int error);
   void unwrap(std::string_view wire);
   void take(std::string_view bytes);
   void read_to_end();

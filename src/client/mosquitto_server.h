@@ -21,7 +21,8 @@ extern char** environ;
 
 namespace courier::client {
 
-// One mosquitto for the test program. Persistence off; what a session needs is in its memory.
+// One mosquitto for the test program, or one more with settings of its own. Persistence off; what a session
+// needs is in its memory.
 class Mosquitto {
  public:
   static Mosquitto& instance() {
@@ -34,8 +35,8 @@ class Mosquitto {
     return Endpoint::of(net::SocketAddress::ipv4({127, 0, 0, 1}, port_));
   }
 
- private:
-  Mosquitto() {
+  // `settings` are lines about its listener.
+  explicit Mosquitto(const std::string& settings = {}) {
     const char* binary = nullptr;
     for (const char* each : {"/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"}) {
       if (::access(each, X_OK) == 0) binary = each;
@@ -49,7 +50,8 @@ class Mosquitto {
       port_ = free_port();
       const std::string config = directory + "/mosquitto.conf";
       std::ofstream(config) << fmt::format(
-          "listener {} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 10\nlog_dest none\n", port_);
+          "listener {} 127.0.0.1\n{}allow_anonymous true\nmax_inflight_messages 10\nlog_dest none\n", port_,
+          settings);
       start(binary, config);
     }
   }
@@ -61,6 +63,7 @@ class Mosquitto {
     if (!directory_.empty()) std::filesystem::remove_all(directory_);
   }
 
+ private:
   static uint16_t free_port() {
     const net::Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const auto any = net::SocketAddress::ipv4({127, 0, 0, 1}, 0).native();
