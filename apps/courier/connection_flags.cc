@@ -259,6 +259,11 @@ Result<client::ClientSetup> ConnectionFlags::setup() const {
   if (auto ok = client::Engine::check(setup.client_id, *options); !ok) return fail(ok.error());
   setup.connect = std::make_shared<const ConnectOptions>(std::move(*options));
 
+  auto transport = transport_.maker(*scheme_, host_, where(), websocket_path_);
+  if (!transport) return fail(transport.error());
+  setup.transport = *std::move(transport);
+  if (transport_.insecure())
+    say("the server's certificate is not checked (--insecure): whoever answers is believed");
   if (!bind_.empty()) {
     auto source = net::SocketAddress::from_ip(bind_, 0);
     if (!source) return usage(fmt::format("-A {}: {}", bind_, source.error().message));
@@ -277,11 +282,6 @@ Result<client::ClientSetup> ConnectionFlags::setup() const {
     }
     setup.server = *server;
   }
-  auto transport = transport_.maker(*scheme_, host_, where(), websocket_path_);
-  if (!transport) return fail(transport.error());
-  setup.transport = *std::move(transport);
-  if (transport_.insecure())
-    say("the server's certificate is not checked (--insecure): whoever answers is believed");
   if (proxy_version_ != 0) {
     const std::string source_text = proxy_source_.empty() ? "192.0.2.1:40000" : proxy_source_;
     auto source = net::SocketAddress::parse(source_text);

@@ -1,5 +1,5 @@
-// TLS as users meet it: flags in, output, sentences and exit codes out. The server is mosquitto, which others
-// wrote. What WebSocket and Courier's own listeners add is in test/interop.
+// TLS and WebSocket as users meet them: flags in, output, sentences and exit codes out. The server is
+// mosquitto, which others wrote. Courier's own listeners: test/interop.
 #include "courier/transport_flags.h"
 
 #include <gmock/gmock.h>
@@ -69,6 +69,23 @@ TEST_F(Secured, PubAndSubGoOverTls) {
                                  "--tls-version", "tlsv1.2", "-t", "tls", "-C", "1", "-W", "10"});
   EXPECT_EQ(received.code, kOk) << received.err;
   EXPECT_EQ(received.out, "secret\n");
+}
+
+TEST_F(Secured, UrlsOfWebSocketReachMosquitto) {
+  for (const auto& [scheme, lines] : {std::pair{"ws", std::string()}, {"wss", settings()}}) {
+    const Mosquitto web("protocol websockets\n" + lines);
+    ASSERT_TRUE(web.running());
+    std::vector<std::string> flags = {"-L", fmt::format("{}://localhost:{}/mqtt", scheme, web.port()), "-t",
+                                      "web"};
+    if (!lines.empty()) flags.insert(flags.end(), {"--cafile", ca()});
+    std::vector<std::string> pub = {"pub", "-q", "1", "-r", "-m", "hello"},
+                             sub = {"sub", "-C", "1", "-W", "10"};
+    pub.insert(pub.end(), flags.begin(), flags.end());
+    sub.insert(sub.end(), flags.begin(), flags.end());
+    const auto published = courier(pub);
+    EXPECT_EQ(published.code, kOk) << published.err;
+    EXPECT_EQ(courier(sub).out, "hello\n");
+  }
 }
 
 TEST_F(Secured, AnUnknownAuthorityIsNamedWithWhatMendsIt) {

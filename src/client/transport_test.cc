@@ -204,10 +204,9 @@ TEST_P(Transports, ComeInPiecesOfOneByte) {
 TEST_P(Transports, CutAtEveryByteAreAnEnding) {
   Wrapped script(GetParam());
   script.layers.bed.client.resume = false;  // a resumed handshake is shorter
-  const size_t step = script.layers.tls ? 3 : 1;
   bool whole = false;
   bool handshaken = false;
-  for (size_t cut = 0; !whole; cut += step) {
+  for (size_t cut = 0; !whole; ++cut) {
     script.ending.reset();
     script.said.clear();
     Client client(*script.loop, script.setup(), script.on);
