@@ -137,7 +137,7 @@ Result<void> ConnectionFlags::take_url() const {
   std::string_view rest = url_;
   constexpr std::string_view kMark = "://";
   const size_t mark = rest.find(kMark);
-  if (mark != std::string_view::npos) scheme_ = scheme_of(rest.substr(0, mark));
+  if (mark != std::string_view::npos) scheme_ = client::scheme_of(rest.substr(0, mark));
   if (!scheme_) {
     return usage(fmt::format(
         "-L {}: the URL must read mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC, or begin with mqtts://, "

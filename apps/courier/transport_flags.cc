@@ -32,41 +32,6 @@ Failure contradiction(std::string text) {
 
 }  // namespace
 
-std::optional<Scheme> scheme_of(std::string_view word) {
-  for (const Scheme scheme : {Scheme::mqtt, Scheme::mqtts, Scheme::ws, Scheme::wss}) {
-    if (word == name(scheme)) return scheme;
-  }
-  return std::nullopt;
-}
-
-std::string_view name(Scheme scheme) {
-  switch (scheme) {
-    case Scheme::mqtt:
-      return "mqtt";
-    case Scheme::mqtts:
-      return "mqtts";
-    case Scheme::ws:
-      return "ws";
-    case Scheme::wss:
-      return "wss";
-  }
-  return "";
-}
-
-uint16_t default_port(Scheme scheme) {
-  switch (scheme) {
-    case Scheme::mqtt:
-      return 1883;
-    case Scheme::mqtts:
-      return 8883;
-    case Scheme::ws:
-      return 80;
-    case Scheme::wss:
-      return 443;
-  }
-  return 0;
-}
-
 Result<client::TransportMaker> transport_maker(Scheme scheme, net::tls::ClientOptions tls,
                                                const std::string& host, const std::string& where,
                                                const std::string& path) {
@@ -90,7 +55,7 @@ void TransportFlags::add_to(CLI::App& app) {
       ->type_name("FILE")
       ->group(group);
   app.add_option("--capath", tls_.ca_path, "The same, a directory as `openssl rehash` makes it")
-      ->type_name("DIRECTORY")
+      ->type_name("PATH")
       ->group(group);
   app.add_flag("--tls-use-os-certs", system_authorities_,
                "Believe the authorities that this machine trusts; also the default")

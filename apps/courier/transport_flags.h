@@ -8,23 +8,13 @@
 #include <string_view>
 
 #include "client/client.h"
+#include "client/scheme.h"
 #include "courier/command.h"
 #include "net/tls/tls_client.h"
 
 namespace courier::cli {
 
-enum class Scheme : uint8_t { mqtt, mqtts, ws, wss };
-
-std::optional<Scheme> scheme_of(std::string_view word);
-std::string_view name(Scheme scheme);
-// 1883, 8883, 80, 443.
-uint16_t default_port(Scheme scheme);
-constexpr bool over_tls(Scheme scheme) {
-  return scheme == Scheme::mqtts || scheme == Scheme::wss;
-}
-constexpr bool over_websocket(Scheme scheme) {
-  return scheme == Scheme::ws || scheme == Scheme::wss;
-}
+using client::Scheme;
 
 // Makes the client's ends of such connections. `host` is the name that the server's certificate must be for;
 // `where` has the port too; `path` is WebSocket's. An empty function for Scheme::mqtt.

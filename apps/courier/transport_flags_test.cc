@@ -73,10 +73,10 @@ TEST_F(Secured, PubAndSubGoOverTls) {
 
 TEST_F(Secured, UrlsOfWebSocketReachMosquitto) {
   for (const auto& [scheme, lines] : {std::pair{"ws", std::string()}, {"wss", settings()}}) {
-    const Mosquitto web("protocol websockets\n" + lines);
-    ASSERT_TRUE(web.running());
-    std::vector<std::string> flags = {"-L", fmt::format("{}://localhost:{}/mqtt", scheme, web.port()), "-t",
-                                      "web"};
+    const uint16_t web = Mosquitto::free_port();
+    const Mosquitto mosquitto("", fmt::format("listener {} 127.0.0.1\nprotocol websockets\n{}", web, lines));
+    ASSERT_TRUE(mosquitto.running());
+    std::vector<std::string> flags = {"-L", fmt::format("{}://localhost:{}/mqtt", scheme, web), "-t", "web"};
     if (!lines.empty()) flags.insert(flags.end(), {"--cafile", ca()});
     std::vector<std::string> pub = {"pub", "-q", "1", "-r", "-m", "hello"},
                              sub = {"sub", "-C", "1", "-W", "10"};
@@ -161,15 +161,6 @@ TEST_F(Secured, FilesThatCannotBeReadAreNamed) {
       courier({"pub", "-L", url(server(), "mqtts"), "--cafile", "/nowhere/ca.pem", "-m", "x"});
   EXPECT_EQ(result.code, kFailure);
   EXPECT_THAT(result.err, HasSubstr("/nowhere/ca.pem"));
-}
-
-TEST(TransportFlags, DefaultPortsFollowFromTheScheme) {
-  for (const auto& [scheme, port] : {std::pair{"mqtt", 1883}, {"mqtts", 8883}, {"ws", 80}, {"wss", 443}}) {
-    ASSERT_TRUE(scheme_of(scheme));
-    EXPECT_EQ(default_port(*scheme_of(scheme)), port);
-    EXPECT_EQ(name(*scheme_of(scheme)), scheme);
-  }
-  EXPECT_FALSE(scheme_of("http"));
 }
 
 }  // namespace

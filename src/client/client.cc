@@ -223,7 +223,6 @@ void Client::address_failed(std::error_code cause, std::string message) {
 
 void Client::connected() {
   ending_.reset();
-  reading_ = true;
   net::set_no_delay(fd_.get());
   want(net::kReadable);
   if (origin_) output_.append(origin_->preamble);
@@ -239,6 +238,7 @@ void Client::connected() {
 
 void Client::transport_up() {
   state_ = State::greeting;
+  reading_ = true;
   handler_.on_transport(*this);
   borrow_buffer();
   engine_.start(loop_.now());
@@ -447,8 +447,8 @@ void Client::flush() {
     }
   }
   if (state_ == State::closing) loop_.arm(timer_, kClosePatienceMs);
-  want((reading_ || state_ == State::closing ? net::kReadable : 0u) |
-       (output_.empty() ? 0u : net::kWritable));
+  const bool reads = reading_ || state_ == State::closing || state_ == State::handshaking;
+  want((reads ? net::kReadable : 0u) | (output_.empty() ? 0u : net::kWritable));
   if (state_ == State::closing && output_.empty()) net::shut_sending(fd_.get());
 }
 

@@ -35,8 +35,8 @@ class Mosquitto {
     return Endpoint::of(net::SocketAddress::ipv4({127, 0, 0, 1}, port_));
   }
 
-  // `settings` are lines about its listener.
-  explicit Mosquitto(const std::string& settings = {}) {
+  // `settings` are lines about its listener, `others` whole listeners that stand when that one does.
+  explicit Mosquitto(const std::string& settings = {}, const std::string& others = {}) {
     const char* binary = nullptr;
     for (const char* each : {"/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"}) {
       if (::access(each, X_OK) == 0) binary = each;
@@ -50,8 +50,8 @@ class Mosquitto {
       port_ = free_port();
       const std::string config = directory + "/mosquitto.conf";
       std::ofstream(config) << fmt::format(
-          "listener {} 127.0.0.1\n{}allow_anonymous true\nmax_inflight_messages 10\nlog_dest none\n", port_,
-          settings);
+          "{}listener {} 127.0.0.1\n{}allow_anonymous true\nmax_inflight_messages 10\nlog_dest none\n",
+          others, port_, settings);
       start(binary, config);
     }
   }
@@ -63,7 +63,6 @@ class Mosquitto {
     if (!directory_.empty()) std::filesystem::remove_all(directory_);
   }
 
- private:
   static uint16_t free_port() {
     const net::Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const auto any = net::SocketAddress::ipv4({127, 0, 0, 1}, 0).native();
@@ -71,6 +70,7 @@ class Mosquitto {
     return net::SocketAddress::local_of(fd.get())->port();
   }
 
+ private:
   void start(const char* binary, const std::string& config) {
     const char* arguments[] = {binary, "-c", config.c_str(), nullptr};
     if (::posix_spawn(&pid_, binary, nullptr, nullptr, const_cast<char**>(arguments), environ) != 0) {

@@ -10,6 +10,7 @@
 #include "client/client.h"
 #include "client/errc.h"
 #include "client/limits.h"
+#include "client/scheme.h"
 #include "client/scripted_server.h"
 #include "net/stacked_transport.h"
 #include "net/tls/errc.h"
@@ -510,6 +511,15 @@ TEST(WebSocketClient, APeerThatAsksWithoutReadingIsGivenUp) {
   EXPECT_THAT(script.ending->message, HasSubstr("does not read"));
   EXPECT_GT(most, kOutputBytesMax / 2);
   EXPECT_LE(most, kOutputBytesMax + 1024 * 1024);
+}
+
+TEST(Schemes, HaveNamesAndPorts) {
+  for (const auto& [word, port] : {std::pair{"mqtt", 1883}, {"mqtts", 8883}, {"ws", 80}, {"wss", 443}}) {
+    ASSERT_TRUE(scheme_of(word));
+    EXPECT_EQ(default_port(*scheme_of(word)), port);
+    EXPECT_EQ(name(*scheme_of(word)), word);
+  }
+  EXPECT_FALSE(scheme_of("http"));
 }
 
 }  // namespace

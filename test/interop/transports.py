@@ -16,6 +16,29 @@ SCHEMES = ("mqtts", "ws", "wss")
 LARGE = 200_000  # several frames, many TLS records
 OK, NO_CONNECTION, REFUSED = 0, 3, 4
 
+LOAD = """
+courier_load: 1
+name: every promise over another transport
+target:
+  brokers: [ "{url}" ]{tls}
+groups:
+  phones: {{ count: 20, subscribe: [ {{ topic: "phone/{{n}}", qos: 1 }} ] }}
+  backends: {{ count: 2 }}
+stages:
+  - name: connect
+    timeout: 10s
+    steps: [ {{ connect: {{ group: [phones, backends], over: 100ms }} }} ]
+    until: {{ connected: 100% }}
+  - name: push
+    duration: 1s
+    steps:
+      - publish: {{ group: backends, rate: 200/s, topic: "phone/{{pick}}", pick: {{ from: phones }}, qos: 1 }}
+thresholds:
+  - connect: connect.ok_ratio == 100%
+  - push: delivery.lost == 0
+  - push: delivery.ratio == 100%
+"""
+
 
 def certificates(folder):
     """A certificate for localhost that is its own authority."""
@@ -71,6 +94,17 @@ class Clients:
         unknown = self.run([self.courier, "pub", "-t", "t", "-m", "x", "-L", f"wss://localhost:{port}/mqtt"])
         expect("unknown authority", (unknown.returncode, "--cafile" in unknown.stderr), (NO_CONNECTION, True))
 
+    def load(self, folder):
+        for scheme in SCHEMES:
+            file = folder / f"{scheme}.yaml"
+            path = "/mqtt" if "ws" in scheme else ""
+            tls = "" if scheme == "ws" else f'\n  tls: {{ ca_file: "{self.ca}" }}'
+            file.write_text(LOAD.format(url=f"{scheme}://localhost:{self.ports[scheme]}{path}", tls=tls))
+            # Two workers are processes of their own.
+            for workers in "12":
+                ran = self.run([self.courier, "load", "run", str(file), "--quiet", "--workers", workers])
+                expect(f"courier load over {scheme}, workers: {workers}", (ran.returncode, ran.stderr), (OK, ""))
+
     def mosquittos(self):
         there = ["-h", "localhost", "-p", str(self.ports["mqtts"]), "--cafile", self.ca]
         sent = self.run(["mosquitto_pub", *there, "-t", "t/m", "-q", "1", "-r", "-m", "hello"])
@@ -91,6 +125,7 @@ def main():
             clients.our_own()
             clients.refusals()
             clients.mosquittos()
+            clients.load(folder)
         finally:
             broker.send_signal(signal.SIGTERM)
             ended = broker.wait(timeout=30)
