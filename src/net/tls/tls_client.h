@@ -14,11 +14,11 @@
 namespace courier::net::tls {
 
 struct ClientOptions {
-  std::string ca_file;    // PEM: who issues servers' certificates
-  std::string ca_path;    // a directory of such, named by their hashes; both empty: whom this machine trusts
-  bool insecure = false;  // believe anybody
-  std::string certificate;                   // PEM: ours, then those above it; empty: none
-  std::string key;                           // PEM
+  std::string ca_path;      // a directory of authorities, in files named by their hashes (openssl rehash)
+  std::string ca_file;      // PEM: who issues servers' certificates; both empty: whom this machine trusts
+  bool insecure = false;    // believe anybody
+  std::string certificate;  // PEM: ours, then those above it; empty: none
+  std::string key;          // PEM
   std::vector<std::string> alpn = {"mqtt"};  // empty: none is offered
   Version version_min = Version::tls1_2, version_max = Version::tls1_3;
   bool resume = true;  // come back with the last ticket that the server gave
