@@ -80,7 +80,8 @@ int agent(const LoadFlags& flags) {
 // What `run` and agents start; the leader is on standard input.
 int worker() {
   const auto served =
-      load::serve_leader(net::Fd(STDIN_FILENO), {.token = load_token(), .version = COURIER_VERSION});
+      load::serve_leader(net::Fd(STDIN_FILENO),
+                         {.token = load_token(), .version = COURIER_VERSION, .transports = load_transport});
   if (served) return kOk;
   note("load worker", served.error().message);
   return kFailure;

@@ -35,7 +35,8 @@ constexpr const char* kPubFooter =
     "  courier pub -t lights/kitchen -r -m on              retained: later subscribers get it, too\n"
     "  courier pub -t lights/kitchen -r -n                 the retained message is removed\n"
     "  tail -f access.log | courier pub -t log -l -q 1     a message for each line\n"
-    "  courier pub -t load -m x --repeat 1000 --repeat-delay 0.01\n\n"
+    "  courier pub -t load -m x --repeat 1000 --repeat-delay 0.01\n"
+    "  courier pub -h broker.example.com --cafile ca.pem -t greetings -m hello            over TLS\n\n"
     "With -l a server that goes away is waited for (-W: at most so long); a single message is given up.\n\n"
     "Exit codes: 0 the server has every message (QoS 1, 2), 1 failure, 2 usage, 3 no connection,\n"
     "4 refused, 5 timeout (-W).";
@@ -98,7 +99,7 @@ class Publisher final : public client::ClientHandler {
   void on_disconnected(Client& client, const Ending& ending, std::optional<int64_t> retry_in_ms) override {
     if (outage_.wait_out(ending, retry_in_ms)) return;
     client.cut();
-    finish(exit_of(ending.code));
+    finish(exit_of(ending));
   }
 
   void on_published(Client&, const Completion& completion) override {

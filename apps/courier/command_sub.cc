@@ -33,7 +33,9 @@ constexpr const char* kSubFooter =
     "  courier sub -t orders/+ -q 1 -c -i kitchen        a session that keeps messages while you are away\n"
     "  courier sub -t 'orders/#' -o ndjson | jq .payload\n"
     "  courier sub -t '$share/workers/jobs' -C 10        ten jobs, shared with other workers\n"
-    "  courier sub -t 'old/#' --remove-retained --retained-only\n\n"
+    "  courier sub -t 'old/#' --remove-retained --retained-only\n"
+    "  courier sub -L mqtts://broker.example.com/orders/# --cafile ca.pem\n"
+    "  courier sub -L wss://broker.example.com/mqtt -t 'orders/#'\n\n"
     "A server that goes away is waited for, and subscribed to again (-W: at most so long); one that refuses\n"
     "is not.\n\n"
     "Exit codes: 0 done (-C reached, or interrupted), 1 failure, 2 usage, 3 no connection, 4 refused,\n"
@@ -196,7 +198,7 @@ class Subscriber final : public client::ClientHandler {
   void on_disconnected(Client& client, const Ending& ending, std::optional<int64_t> retry_in_ms) override {
     if (outage_.wait_out(ending, retry_in_ms)) return;
     client.cut();
-    exit_ = exit_of(ending.code);
+    exit_ = exit_of(ending);
     loop_.stop();
   }
 

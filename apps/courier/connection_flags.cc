@@ -2,11 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <random>
 
 #include "client/errc.h"
 #include "net/errc.h"
+#include "net/tls/errc.h"
+#include "net/websocket/errc.h"
 
 namespace courier::cli {
 namespace {
@@ -55,15 +58,24 @@ int exit_of(const std::error_code& code) {
   return kFailure;
 }
 
+int exit_of(const client::Ending& ending) {
+  const bool refused = ending.cause == net::tls::errc::refused_by_peer ||
+                       ending.cause == net::websocket::errc::upgrade_refused;
+  return refused ? kRefused : exit_of(ending.code);
+}
+
 void ConnectionFlags::add_to(CLI::App& app) {
   app.set_help_flag("--help", "Show this help and exit");
   const char* group = "Connection";
   app.add_option("-h,--host", host_, "Server to connect to (localhost)")->type_name("HOST")->group(group);
-  app.add_option("-p,--port", port_, "Its port (1883)")
+  app.add_option("-p,--port", port_, "Its port (1883; with TLS 8883, see -L for others)")
       ->type_name("PORT")
       ->check(between(1, 65'535))
       ->group(group);
-  app.add_option("-L,--url", url_, "All in one: mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC")
+  app.add_option(
+         "-L,--url", url_,
+         "All in one: mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC, with TLS mqtts:// (port 8883); over "
+         "WebSocket ws://HOST[:PORT]/PATH (80) and wss:// (443), the path being /mqtt if it is left out")
       ->type_name("URL")
       ->group(group);
   app.add_option("--unix", unix_path_, "Connect to a Unix socket instead")->type_name("PATH")->group(group);
@@ -107,6 +119,8 @@ void ConnectionFlags::add_to(CLI::App& app) {
   app.add_flag("-d,--debug", debug_, "Say on stderr what happens")->group(group);
   app.add_flag("--quiet", quiet_, "Say nothing on stderr")->group(group);
 
+  transport_.add_to(app);
+
   group = "Will";
   app.add_option("--will-topic", will_topic_, "Topic of the will, published when the connection breaks")
       ->type_name("TOPIC")
@@ -121,16 +135,28 @@ void ConnectionFlags::add_to(CLI::App& app) {
 
 Result<void> ConnectionFlags::take_url() const {
   std::string_view rest = url_;
-  if (rest.starts_with("mqtts://")) {
-    return usage("-L mqtts://: TLS is not available; connect to a listener without TLS with mqtt://");
+  constexpr std::string_view kMark = "://";
+  const size_t mark = rest.find(kMark);
+  if (mark != std::string_view::npos) scheme_ = client::scheme_of(rest.substr(0, mark));
+  if (!scheme_) {
+    return usage(fmt::format(
+        "-L {}: the URL must read mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC, or begin with mqtts://, "
+        "ws:// or wss://",
+        url_));
   }
-  if (!rest.starts_with("mqtt://")) {
-    return usage(fmt::format("-L {}: the URL must read mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC", url_));
-  }
-  rest.remove_prefix(7);
+  rest.remove_prefix(mark + kMark.size());
   const size_t slash = rest.find('/');
   if (slash != std::string_view::npos) {
-    if (slash + 1 < rest.size()) url_topic_ = url_decoded(rest.substr(slash + 1));
+    if (over_websocket(*scheme_)) {
+      websocket_path_ = rest.substr(slash);
+      const auto odd = [](char c) { return c <= ' ' || c > '~' || c == '#'; };
+      if (std::ranges::any_of(websocket_path_, odd)) {
+        return usage(
+            fmt::format("-L {}: in the path such characters are written as %20, with their number", url_));
+      }
+    } else if (slash + 1 < rest.size()) {
+      url_topic_ = url_decoded(rest.substr(slash + 1));
+    }
     rest = rest.substr(0, slash);
   }
   if (const size_t at = rest.rfind('@'); at != std::string_view::npos) {
@@ -151,17 +177,20 @@ Result<void> ConnectionFlags::take_url() const {
   }
   if (colon == std::string_view::npos) return {};
   const std::string_view digits = rest.substr(colon + 1);
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port_);
-  if (error != std::errc{} || end != digits.data() + digits.size() || port_ < 1 || port_ > 65'535) {
+  int port = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (error != std::errc{} || end != digits.data() + digits.size() || port < 1 || port > 65'535) {
     return usage(fmt::format("-L {}: \"{}\" is not a port", url_, digits));
   }
+  port_ = port;
   return {};
 }
 
 std::string ConnectionFlags::where() const {
   if (!unix_path_.empty()) return unix_path_;
-  return host_.find(':') == std::string::npos ? fmt::format("{}:{}", host_, port_)
-                                              : fmt::format("[{}]:{}", host_, port_);
+  const int port = port_.value_or(default_port(scheme_.value_or(Scheme::mqtt)));
+  return host_.find(':') == std::string::npos ? fmt::format("{}:{}", host_, port)
+                                              : fmt::format("[{}]:{}", host_, port);
 }
 
 Result<ConnectOptions> ConnectionFlags::connect_options() const {
@@ -211,6 +240,10 @@ Result<client::ClientSetup> ConnectionFlags::setup() const {
   if (!url_.empty()) {
     if (auto ok = take_url(); !ok) return fail(ok.error());
   }
+  if (!scheme_) {  // as mosquitto's clients: by the flags, or by the port
+    const bool tls = !transport_.tls_flag().empty() || port_ == default_port(Scheme::mqtts);
+    scheme_ = tls ? Scheme::mqtts : Scheme::mqtt;
+  }
   auto options = connect_options();
   if (!options) return fail(options.error());
 
@@ -226,6 +259,11 @@ Result<client::ClientSetup> ConnectionFlags::setup() const {
   if (auto ok = client::Engine::check(setup.client_id, *options); !ok) return fail(ok.error());
   setup.connect = std::make_shared<const ConnectOptions>(std::move(*options));
 
+  auto transport = transport_.maker(*scheme_, host_, where(), websocket_path_);
+  if (!transport) return fail(transport.error());
+  setup.transport = *std::move(transport);
+  if (transport_.insecure())
+    say("the server's certificate is not checked (--insecure): whoever answers is believed");
   if (!bind_.empty()) {
     auto source = net::SocketAddress::from_ip(bind_, 0);
     if (!source) return usage(fmt::format("-A {}: {}", bind_, source.error().message));
@@ -236,7 +274,8 @@ Result<client::ClientSetup> ConnectionFlags::setup() const {
     if (!address) return usage(fmt::format("--unix {}: {}", unix_path_, address.error().message));
     setup.server = client::Endpoint::of(*address);
   } else {
-    auto server = client::Endpoint::resolve(host_, static_cast<uint16_t>(port_));
+    auto server =
+        client::Endpoint::resolve(host_, static_cast<uint16_t>(port_.value_or(default_port(*scheme_))));
     if (!server) {
       return fail(
           Error(server.error().code, server.error().message + ". Check the name given with -h HOST."));
@@ -257,17 +296,27 @@ Result<client::ClientSetup> ConnectionFlags::setup() const {
 std::string ConnectionFlags::sentence(const client::Ending& ending) const {
   std::string text = ending.message;
   if (!ending.reason_string.empty()) text += fmt::format(" (\"{}\")", ending.reason_string);
-  text += '.';
+  if (!text.ends_with('?')) text += '.';
   using client::ReasonCode;
-  if (ending.cause == net::errc::refused) {
+  const Scheme scheme = scheme_.value_or(Scheme::mqtt);
+  if (const std::string advice = transport_.advice(ending.cause, scheme, host_); !advice.empty()) {
+    text += advice;
+  } else if (ending.cause == net::errc::refused) {
     text += fmt::format(" Is courierd running at {}? Another place: -h HOST -p PORT.", where());
   } else if (ending.cause == net::errc::timed_out || ending.cause == net::errc::unreachable) {
     text += fmt::format(" Can {} be reached from here?", where());
   } else if (ending.code == errc::timed_out) {
-    text += fmt::format(
-        " Is an MQTT listener without TLS at {}? One behind a balancer may want --proxy-header.", where());
+    text += fmt::format(" Is a listener for {}:// at {}? One behind a balancer may want --proxy-header.",
+                        name(scheme), where());
   } else if (ending.code == errc::refused && !ending.reason) {
-    text += " It may want TLS or a --proxy-header, or another version of the protocol: -V 311.";
+    text += over_tls(scheme)
+                ? " It may want a certificate (--cert), a --proxy-header, or another version of the "
+                  "protocol: -V 311."
+                : " It may want TLS (mqtts://), a --proxy-header, or another version of the "
+                  "protocol: -V 311.";
+  } else if (ending.code == errc::cannot_connect && (!ending.cause || ending.cause == net::errc::system)) {
+    text += fmt::format(" Does that port speak {}://? One behind a balancer may want --proxy-header.",
+                        name(scheme));
   } else if (ending.reason == ReasonCode::bad_user_name_or_password) {
     text += username_ ? " Check -u USER and -P PASSWORD." : " It wants a user: -u USER -P PASSWORD.";
   } else if (ending.reason == ReasonCode::not_authorized) {

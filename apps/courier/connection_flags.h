@@ -10,6 +10,7 @@
 #include "client/client.h"
 #include "courier/command.h"
 #include "courier/property_flags.h"
+#include "courier/transport_flags.h"
 
 namespace courier::cli {
 
@@ -25,7 +26,7 @@ class ConnectionFlags {
   const PropertyFlags& properties() const { return properties_; }
   // The topic of -L, if it had one.
   const std::optional<std::string>& url_topic() const { return url_topic_; }
-  // "localhost:1883"
+  // "localhost:1883"; after setup().
   std::string where() const;
 
   bool quiet() const { return quiet_; }
@@ -46,10 +47,13 @@ class ConnectionFlags {
   std::string command_;
   // Flags as given. A URL fills in what it names, hence mutable.
   mutable std::string host_ = "localhost";
-  mutable int port_ = 1883;
+  mutable std::optional<int> port_;
   mutable std::optional<std::string> username_, password_;
   mutable std::optional<std::string> url_topic_;
   mutable PropertyFlags properties_;
+  mutable std::optional<Scheme> scheme_;
+  mutable std::string websocket_path_ = "/mqtt";
+  TransportFlags transport_;
   std::string url_, unix_path_, version_ = "5", client_id_, client_id_prefix_, bind_;
   std::string session_expiry_;
   int keep_alive_ = 60;
@@ -64,7 +68,8 @@ class ConnectionFlags {
   std::string proxy_source_;
 };
 
-// The exit code for a failure, by its error code.
+// The exit code for a failure, by its error code; for a connection that ended, by whose word that was.
 int exit_of(const std::error_code& code);
+int exit_of(const client::Ending& ending);
 
 }  // namespace courier::cli

@@ -53,6 +53,10 @@ void add_play_flags(CLI::App& command, Play& play);
 // Plays it, shows how it goes and what came of it, writes the outputs; the exit code.
 int play(const std::string& file, const std::string& text, const Play& flags);
 
+// What workers speak with brokers that want TLS or WebSocket. Every handshake is a full one: the clients of a
+// worker share no tickets.
+Result<client::TransportMaker> load_transport(const load::Broker& broker, const load::TargetTls& tls);
+
 // Each is a subcommand of `courier load`.
 Run set_up_load_quick(CLI::App& app);
 Run set_up_load_compare(CLI::App& app);

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "courier/load_command.h"
+#include "courier/transport_flags.h"
 #include "load/errc.h"
 #include "load/report.h"
 
@@ -147,6 +148,20 @@ std::optional<ReadScenario> read_scenario(const std::string& file, const std::st
   return read;
 }
 
+Result<client::TransportMaker> load_transport(const load::Broker& broker, const load::TargetTls& tls) {
+  net::tls::ClientOptions options;
+  options.ca_file = tls.ca_file;
+  options.insecure = tls.insecure;
+  options.certificate = tls.certificate;
+  options.key = tls.key;
+  options.resume = false;
+  if (broker.scheme == Scheme::wss) options.alpn = {"http/1.1"};
+  const bool ipv6 = broker.host.find(':') != std::string::npos;
+  const std::string where =
+      fmt::format("{}{}{}:{}", ipv6 ? "[" : "", broker.host, ipv6 ? "]" : "", broker.port);
+  return transport_maker(broker.scheme, std::move(options), broker.host, where, broker.path);
+}
+
 void add_play_flags(CLI::App& command, Play& play) {
   command
       .add_option("--json", play.json,
@@ -184,7 +199,8 @@ int play(const std::string& name, const std::string& text, const Play& flags) {
                            .agents = flags.agents,
                            .token = load_token(),
                            .program = "/proc/self/exe",
-                           .version = COURIER_VERSION};
+                           .version = COURIER_VERSION,
+                           .transports = load_transport};
   const bool live = !flags.quiet && ::isatty(STDERR_FILENO) == 1;
   if (!flags.quiet) {
     options.on_second = [&](const load::Second& second, const load::Conductor& conductor) {

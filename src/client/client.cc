@@ -1,5 +1,7 @@
 #include "client/client.h"
 
+#include <cerrno>
+
 #include <fmt/format.h>
 
 #include "client/errc.h"
@@ -43,8 +45,9 @@ Client::Client(ClientLoop& loop, ClientSetup setup, ClientHandler& handler)
       engine_(std::move(setup.client_id), std::move(setup.connect), *this),
       timer_([this] { on_timer(); }),
       reconnect_(setup.reconnect) {
-  if (setup.source || !setup.preamble.empty()) {
-    origin_ = std::make_unique<const Origin>(Origin{setup.source, std::move(setup.preamble)});
+  if (setup.source || !setup.preamble.empty() || setup.transport) {
+    origin_ = std::make_unique<const Origin>(
+        Origin{setup.source, std::move(setup.preamble), std::move(setup.transport)});
   }
 }
 
@@ -58,6 +61,7 @@ Result<void> Client::open() {
   if (auto ok = Engine::check(engine_.client_id(), engine_.options()); !ok) return ok;
   switch (state_) {
     case State::opening:
+    case State::handshaking:
     case State::greeting:
     case State::online:
       return {};
@@ -170,6 +174,10 @@ net::SocketAddress Client::local_address() const {
   return net::SocketAddress::local_of(fd_.get()).value_or(net::SocketAddress{});
 }
 
+std::optional<net::TlsSession> Client::tls() const {
+  return transport_ ? transport_->tls() : std::nullopt;
+}
+
 // ---- Connecting
 
 void Client::connect_next() {
@@ -213,14 +221,25 @@ void Client::address_failed(std::error_code cause, std::string message) {
   connect_next();
 }
 
-void Client::transport_up() {
+void Client::connected() {
   ending_.reset();
-  reading_ = true;
   net::set_no_delay(fd_.get());
   want(net::kReadable);
-  state_ = State::greeting;
-  handler_.on_transport(*this);
   if (origin_) output_.append(origin_->preamble);
+  if (!origin_ || !origin_->transport) return transport_up();
+  state_ = State::handshaking;
+  transport_ = origin_->transport();
+  transport_->start(loop_.wire_);
+  output_.append(loop_.wire_);
+  loop_.clear_wire();
+  loop_.arm(timer_, engine_.options().connect_timeout_ms);
+  touch();
+}
+
+void Client::transport_up() {
+  state_ = State::greeting;
+  reading_ = true;
+  handler_.on_transport(*this);
   borrow_buffer();
   engine_.start(loop_.now());
   arm_for_engine();
@@ -234,7 +253,7 @@ void Client::on_events(uint32_t ready) {
     if (auto up = net::connect_outcome(fd_.get(), server_->addresses[address_]); !up) {
       return address_failed(up.error().code, up.error().message);
     }
-    return transport_up();
+    return connected();
   }
   if (ready & (net::kReadable | net::kHangup)) {
     const int fd = fd_.get();
@@ -248,21 +267,56 @@ void Client::read() {
   const auto result = net::read_some(fd_.get(), loop_.read_buffer_);
   switch (result.status) {
     case net::IoStatus::done:
+      if (transport_) return unwrap({loop_.read_buffer_.data(), result.bytes});
       return take({loop_.read_buffer_.data(), result.bytes});
     case net::IoStatus::would_block:
       return;
     case net::IoStatus::closed:
-      return lost(
-          {.code = make_error_code(state_ == State::greeting ? errc::refused : errc::connection_lost),
-           .message = state_ == State::greeting
-                          ? fmt::format("{} closed the connection without answering CONNECT", server_->name)
-                          : fmt::format("{} closed the connection", server_->name)});
+      return peer_closed(0);
     case net::IoStatus::failed:
-      return lost({.code = make_error_code(errc::connection_lost),
-                   .message = fmt::format("connection to {} lost: {}", server_->name,
-                                          net::system_words(result.error)),
-                   .cause = make_error_code(net::errc_of(result.error))});
+      return peer_closed(result.error);
   }
+}
+
+// By an errno, or in order: 0. Who does not want to talk does that, or resets the connection.
+void Client::peer_closed(int error) {
+  const bool handshaking = state_ == State::handshaking;
+  const bool refuses = state_ == State::greeting && (error == 0 || error == ECONNRESET);
+  const errc code = handshaking ? errc::cannot_connect : refuses ? errc::refused : errc::connection_lost;
+  std::string when;
+  if (handshaking) when = " during the handshake";
+  if (state_ == State::greeting) when = " without answering CONNECT";
+  if (error == 0) {
+    return lost({.code = make_error_code(code),
+                 .message = fmt::format("{} closed the connection{}", server_->name, when)});
+  }
+  lost({.code = make_error_code(code),
+        .message = fmt::format("connection to {} lost{}: {}", server_->name, when, net::system_words(error)),
+        .cause = make_error_code(net::errc_of(error))});
+}
+
+// What came is for the transport; what comes out of it is MQTT. A transport that breaks has given what came
+// before: the server's last word may be among it.
+void Client::unwrap(std::string_view wire) {
+  const auto received = transport_->receive(wire, loop_.plain_, loop_.wire_);
+  const bool replied = !loop_.wire_.empty();
+  output_.append(loop_.wire_);
+  loop_.clear_wire();
+  if (state_ == State::handshaking && received && *received != net::TransportState::opening) transport_up();
+  if (state_ != State::handshaking && !loop_.plain_.empty()) take(loop_.plain_);
+  loop_.plain_.clear();
+  if (state_ != State::handshaking && state_ != State::greeting && state_ != State::online) return;
+  if (!received) return transport_failed(received.error());
+  if (*received == net::TransportState::ended) {
+    static_cast<void>(output_.flush(fd_.get()));  // our goodbye
+    return peer_closed(0);
+  }
+  if (!replied) return;
+  if (output_.bytes() > kOutputBytesMax) {
+    return lost({.code = make_error_code(errc::connection_lost),
+                 .message = fmt::format("{} asks and does not read the answers", server_->name)});
+  }
+  touch();
 }
 
 void Client::take(std::string_view bytes) {
@@ -312,6 +366,9 @@ void Client::on_timer() {
       return address_failed(
           make_error_code(net::errc::timed_out),
           fmt::format("cannot connect to {}: no answer", server_->addresses[address_].to_string()));
+    case State::handshaking:
+      return lost({.code = make_error_code(errc::timed_out),
+                   .message = fmt::format("{} does not go on with the handshake", server_->name)});
     case State::greeting:
     case State::online:
       in_engine_ = true;
@@ -361,9 +418,18 @@ void Client::touch() {
 void Client::flush() {
   if (!fd_ || state_ == State::opening) return;
   std::string& buffer = engine_.output();
-  if (!buffer.empty() || !output_.empty()) {
-    const auto result = output_.write(fd_.get(), buffer);
+  std::string_view bytes = buffer;
+  if (transport_ && state_ != State::handshaking) {
+    if (auto wrapped = wrap(buffer); !wrapped) {
+      loop_.clear_wire();
+      return transport_failed(std::move(wrapped).error());
+    }
+    bytes = loop_.wire_;
+  }
+  if (!bytes.empty() || !output_.empty()) {
+    const auto result = output_.write(fd_.get(), bytes);
     buffer.clear();
+    if (transport_) loop_.clear_wire();
     if (result.status == net::IoStatus::failed) {
       if (state_ == State::closing) return finish_closing();
       return lost({.code = make_error_code(errc::connection_lost),
@@ -381,9 +447,20 @@ void Client::flush() {
     }
   }
   if (state_ == State::closing) loop_.arm(timer_, kClosePatienceMs);
-  want((reading_ || state_ == State::closing ? net::kReadable : 0u) |
-       (output_.empty() ? 0u : net::kWritable));
+  const bool reads = reading_ || state_ == State::closing || state_ == State::handshaking;
+  want((reads ? net::kReadable : 0u) | (output_.empty() ? 0u : net::kWritable));
   if (state_ == State::closing && output_.empty()) net::shut_sending(fd_.get());
+}
+
+// Into the loop's wire_.
+Result<void> Client::wrap(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::string_view unit = bytes.substr(0, kTransportUnitBytesMax);
+    if (auto sent = transport_->send(unit, loop_.wire_); !sent) return sent;
+    bytes.remove_prefix(unit.size());
+  }
+  if (state_ == State::closing) transport_->close(net::CloseReason::normal, loop_.wire_);
+  return {};
 }
 
 void Client::want(uint32_t interest) {
@@ -433,6 +510,16 @@ void Client::lost(Ending ending) {
   handler_.on_disconnected(*this, ending, retry_in_ms);
 }
 
+void Client::transport_failed(Error error) {
+  static_cast<void>(output_.flush(fd_.get()));  // tells the server why, if it still listens
+  const bool handshaking = state_ == State::handshaking;
+  const std::string where = handshaking ? fmt::format("cannot connect to {}", server_->name)
+                                        : fmt::format("connection to {} lost", server_->name);
+  lost({.code = make_error_code(handshaking ? errc::cannot_connect : errc::connection_lost),
+        .message = error.within(where).message,
+        .cause = error.code});
+}
+
 void Client::finish_closing() {
   drop_transport();
   state_ = State::closed;
@@ -458,6 +545,7 @@ void Client::drop_transport() {
     fd_.reset();
   }
   cut_how_ = Cut::close;
+  transport_.reset();
   output_.clear();
   partial_ = std::string();
   engine_.transport_closed();

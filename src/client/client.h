@@ -1,22 +1,27 @@
-// An MQTT client: an Engine on a TCP connection, which it makes again when it breaks.
+// An MQTT client: an Engine on a TCP connection, which it makes again when it breaks; between the two, if the
+// application wants it, TLS, WebSocket or both.
 //
 // Thousands of clients share one ClientLoop and its thread; nothing here blocks. A Client never moves and is
 // destroyed on the loop's thread, but not from within its own handler (ClientLoop::post() is the way out).
 //
-//            open()          connected        CONNACK
-//   closed ─────────► opening ───────► greeting ─────► online
-//     ▲                 ▲  │ fails        │ refused      │ lost
-//     │                 │  ▼              ▼              │
-//     │      retry time └─ waiting ◄──────┴──────────────┘
-//     │ cut()                │                           │ close()
-//     ├──────────────────────┘                           ▼
-//     └───────────── everything sent, server closed ── closing
+//            open()          connected          CONNACK
+//   closed ─────────► opening ──────────► greeting ─────► online
+//     ▲                ▲ │  │ with a         ▲ │ refused    │ lost
+//     │                │ │  ▼ transport open │ │            │
+//     │                │ │ handshaking ──────┘ │            │
+//     │                │ ▼ fails  ▼ fails      ▼            │
+//     │     retry time └ waiting ◄┴────────────┴────────────┘
+//     │ cut()                │                              │ close()
+//     ├──────────────────────┘                              ▼
+//     └──────────────── everything sent, server closed ── closing
 //
 // 1. The session (unfinished publishes, QoS 2 ids, subscriptions) outlives connections, also across close()
 // and
 //    open(). abandon() gives it up.
-// 2. A connection attempt tries each address of the server's before it counts as failed.
+// 2. A connection attempt tries each address of the server's before it counts as failed. One where TCP stands
+//    and the handshake of the transport fails is the last: a certificate is as bad elsewhere.
 // 3. What is published in one turn of the loop leaves in one system call.
+// 4. Without a transport it costs a pointer that is null, and a look at it for each read and each write.
 //
 //   auto loop = ClientLoop::open();
 //   auto server = Endpoint::resolve("localhost", 1883);
@@ -45,6 +50,7 @@
 #include "net/fd.h"
 #include "net/output_queue.h"
 #include "net/socket_address.h"
+#include "net/transport.h"
 
 namespace courier::client {
 
@@ -58,6 +64,10 @@ struct Endpoint {
   static std::shared_ptr<const Endpoint> of(net::SocketAddress address);
 };
 
+// Makes the client's end of what stands between the socket and MQTT, anew for each connection; never null. On
+// the loop's thread; one function may be shared by clients on many.
+using TransportMaker = std::function<std::unique_ptr<net::Transport>()>;
+
 struct ClientSetup {
   std::shared_ptr<const Endpoint> server;
   std::shared_ptr<const ConnectOptions> connect = std::make_shared<const ConnectOptions>();
@@ -65,8 +75,10 @@ struct ClientSetup {
   bool reconnect = true;
   Backoff backoff;
   std::optional<net::SocketAddress> source;  // connect from here; port 0: any
-  // Sent first on every connection, before CONNECT: a PROXY header, for one. See proxy_preamble().
+  // Sent first on every connection, before the transport and CONNECT: a PROXY header, for one. See
+  // proxy_preamble().
   std::string preamble;
+  TransportMaker transport;  // empty: plain MQTT
 };
 
 // The PROXY header of a client at `source` that came to `destination`; `version` is 1 or 2.
@@ -84,7 +96,7 @@ enum class Cut : uint8_t {
 // What an application hears. Views hold for the call. One handler may serve any number of clients.
 class ClientHandler {
  public:
-  // The TCP connection stands and CONNECT leaves now. Not the place to end it.
+  // The connection stands, its transport is open, and CONNECT leaves now. Not the place to end it.
   virtual void on_transport(Client&) {}
   virtual void on_connected(Client&, const mqtt::Connack&, bool /*session_present*/) {}
   // A connection ended or could not be made. Unless close(), cut() or open() is called here, the next attempt
@@ -104,7 +116,7 @@ class ClientHandler {
 
 class Client final : private EngineHandler, private net::Handler {
  public:
-  enum class State : uint8_t { closed, opening, greeting, online, waiting, closing };
+  enum class State : uint8_t { closed, opening, handshaking, greeting, online, waiting, closing };
 
   // The handler outlives the client.
   Client(ClientLoop& loop, ClientSetup setup, ClientHandler& handler);
@@ -147,6 +159,8 @@ class Client final : private EngineHandler, private net::Handler {
   ClientLoop& loop() { return loop_; }
   // The local address of the connection; Family::none without one.
   net::SocketAddress local_address() const;
+  // What was agreed on with the server; nothing without TLS, and while handshaking.
+  std::optional<net::TlsSession> tls() const;
   // A word of the application's own, for handlers that serve many clients.
   void* context = nullptr;
 
@@ -155,6 +169,7 @@ class Client final : private EngineHandler, private net::Handler {
   struct Origin {
     std::optional<net::SocketAddress> source;
     std::string preamble;
+    TransportMaker transport;
   };
 
   // EngineHandler
@@ -170,18 +185,23 @@ class Client final : private EngineHandler, private net::Handler {
 
   void connect_next();
   void address_failed(std::error_code cause, std::string message);
+  void connected();
   void transport_up();
   void read();
+  void peer_closed(int error);
+  void unwrap(std::string_view wire);
   void take(std::string_view bytes);
   void read_to_end();
   void on_timer();
   void arm_for_engine();
   void touch();
   void flush();
+  Result<void> wrap(std::string_view bytes);
   void want(uint32_t interest);
   void borrow_buffer();
   void settle();
   void lost(Ending ending);
+  void transport_failed(Error error);
   void finish_closing();
   void drop_transport();
 
@@ -193,7 +213,8 @@ class Client final : private EngineHandler, private net::Handler {
   Engine engine_;
   Timer timer_;
   net::Fd fd_;
-  net::Fd ghost_;  // of a silent cut
+  net::Fd ghost_;                              // of a silent cut
+  std::unique_ptr<net::Transport> transport_;  // null: plain MQTT
   State state_ = State::closed;
   bool reconnect_;
   bool in_engine_ = false;  // the engine is calling us: the transport must stay until it returns

@@ -51,6 +51,11 @@ void ClientLoop::arm(Timer& timer, int64_t delay_ms) {
   timers_.arm(timer, clock_.mono_ns() + delay_ms * kNsPerMs);
 }
 
+void ClientLoop::clear_wire() {
+  wire_.clear();
+  if (wire_.capacity() > kWriteBufferSizeMax) wire_.shrink_to_fit();
+}
+
 // A client that fails while flushing tells its handler, which may make others write: hence by index, and the
 // list may grow meanwhile.
 void ClientLoop::flush() {

@@ -66,6 +66,7 @@ class ClientLoop {
 
   ClientLoop(std::unique_ptr<net::EventLoop> events, uint64_t seed, const Clock& clock);
   void flush();
+  void clear_wire();
 
   static constexpr size_t kReadSize = 64 * 1024;
   static constexpr size_t kWriteBuffersMax = 64;
@@ -81,6 +82,9 @@ class ClientLoop {
   // For all clients: an idle one has no buffer.
   std::vector<char> read_buffer_;
   std::vector<std::string> write_buffers_;
+  // Of clients with a transport: what came out of it in this read, and what is to go on the wire. Empty but
+  // during a call.
+  std::string plain_, wire_;
   Random random_;
   std::atomic<bool> stopped_{false};
 };

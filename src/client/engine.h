@@ -66,7 +66,7 @@ struct Completion {
 struct Ending {
   std::error_code code;
   std::string message;               // a sentence for a person
-  std::error_code cause;             // what the system said, if it did: a net::errc
+  std::error_code cause;             // what the system said, if it did: a net::errc, or the transport's own
   std::optional<ReasonCode> reason;  // when the server gave one, in CONNACK or DISCONNECT
   std::string reason_string;         // the server's own words
   std::string server_reference;      // "use another server"

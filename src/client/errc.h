@@ -16,7 +16,7 @@ enum class errc {
   protocol_violation,    // the server broke the protocol
   timed_out,             // no CONNACK, no PINGRESP, or a caller's own deadline
   connection_lost,       // the transport ended without a word
-  cannot_connect,        // no transport came up: name not found, connection refused, unreachable
+  cannot_connect,        // no transport came up: name not found, connection refused, a bad certificate
   closed,                // close() was called
 };
 

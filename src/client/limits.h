@@ -20,4 +20,8 @@ inline constexpr size_t kRequestsMax = 10'000;
 // A Client's bytes not yet taken by its socket; beyond that QoS 0 publishes are refused with queue_full.
 inline constexpr size_t kOutputBytesMax = 16 * 1024 * 1024;
 
+// What a transport is given at once: one frame of WebSocket, which servers bound, or some records of TLS.
+// Large packets span several.
+inline constexpr size_t kTransportUnitBytesMax = 64 * 1024;
+
 }  // namespace courier::client

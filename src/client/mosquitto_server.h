@@ -21,7 +21,8 @@ extern char** environ;
 
 namespace courier::client {
 
-// One mosquitto for the test program. Persistence off; what a session needs is in its memory.
+// One mosquitto for the test program, or one more with settings of its own. Persistence off; what a session
+// needs is in its memory.
 class Mosquitto {
  public:
   static Mosquitto& instance() {
@@ -34,8 +35,8 @@ class Mosquitto {
     return Endpoint::of(net::SocketAddress::ipv4({127, 0, 0, 1}, port_));
   }
 
- private:
-  Mosquitto() {
+  // `settings` are lines about its listener, `others` whole listeners that stand when that one does.
+  explicit Mosquitto(const std::string& settings = {}, const std::string& others = {}) {
     const char* binary = nullptr;
     for (const char* each : {"/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"}) {
       if (::access(each, X_OK) == 0) binary = each;
@@ -49,7 +50,8 @@ class Mosquitto {
       port_ = free_port();
       const std::string config = directory + "/mosquitto.conf";
       std::ofstream(config) << fmt::format(
-          "listener {} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 10\nlog_dest none\n", port_);
+          "{}listener {} 127.0.0.1\n{}allow_anonymous true\nmax_inflight_messages 10\nlog_dest none\n",
+          others, port_, settings);
       start(binary, config);
     }
   }
@@ -68,6 +70,7 @@ class Mosquitto {
     return net::SocketAddress::local_of(fd.get())->port();
   }
 
+ private:
   void start(const char* binary, const std::string& config) {
     const char* arguments[] = {binary, "-c", config.c_str(), nullptr};
     if (::posix_spawn(&pid_, binary, nullptr, nullptr, const_cast<char**>(arguments), environ) != 0) {

@@ -101,7 +101,7 @@ struct ConnectOptions {
   bool assign_topic_aliases = false;    // use the server's aliases for the first topics that we publish to
   bool restore_subscriptions = true;    // after a reconnect to a server that has no session of ours
   bool acknowledge_manually = false;    // PUBACK / PUBREC wait for acknowledge()
-  int64_t connect_timeout_ms = 10'000;  // from the transport coming up to CONNACK
+  int64_t connect_timeout_ms = 10'000;  // each: for TCP, for the transport's handshake, and until CONNACK
   int64_t ping_timeout_ms = 20'000;     // from PINGREQ to any byte of the server's; at most the keep-alive
   size_t queue_messages_max = kQueueMessagesMax;
   size_t queue_bytes_max = kQueueBytesMax;

@@ -5,7 +5,7 @@ namespace courier::load {
 namespace {
 
 constexpr std::array<MetricInfo, kLatencies> kLatencyInfo = {{
-    {"connect.tcp", "until the connection stood"},
+    {"connect.tcp", "until the connection stood, with TLS and WebSocket if there are"},
     {"connect.connack", "until CONNACK"},
     {"subscribe.suback", "from SUBSCRIBE until SUBACK"},
     {"publish.ack", "until PUBACK (QoS 1) or PUBCOMP (QoS 2)"},

@@ -135,9 +135,11 @@ std::string why_connects_failed(const Tally& tally) {
   return out;
 }
 
-// What the first of the brokers says when one more client comes, from here.
+// What the first of the brokers says when one more client comes, from here. Nothing when that is not asked in
+// the clear: why TLS or WebSocket failed is among the reasons.
 std::string ask_again(const Scenario& scenario) {
   const Broker& broker = scenario.target.brokers.front();
+  if (broker.scheme != client::Scheme::mqtt) return {};
   const auto endpoint = client::Endpoint::resolve(broker.host, broker.port);
   if (!endpoint || (*endpoint)->addresses.empty()) return {};
   std::string preamble;
@@ -201,7 +203,7 @@ Result<RunResult> run(const Scenario& scenario, const RunOptions& options) {
   std::vector<WorkerProcess> processes;
   std::vector<std::unique_ptr<Hand>> hands;
   if (part.count == 1 && options.agents.empty()) {
-    auto worker = Worker::make(scenario, part, **loop);
+    auto worker = Worker::make(scenario, part, **loop, options.transports);
     if (!worker) return fail(std::move(worker.error()));
     hands.push_back(std::make_unique<LocalHand>(std::move(*worker)));
   } else {

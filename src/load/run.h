@@ -22,6 +22,7 @@ struct RunOptions {
   std::string token;                // that agents ask for
   std::string program;              // what worker processes are started from
   std::string version;
+  TransportSource transports;
 
   std::function<void(const Second&, const Conductor&)> on_second;
   std::function<void(const StageResult&)> on_stage;

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "client/scheme.h"
 #include "load/quantity.h"
 #include "load/text_template.h"
 #include "mqtt/packet.h"
@@ -23,15 +24,26 @@ struct Place {
 };
 
 struct Broker {
+  client::Scheme scheme = client::Scheme::mqtt;
   std::string host;
   uint16_t port = 1883;
+  std::string path;  // of ws and wss; "/mqtt" if none was written
   std::string text;  // as it was written
+};
+
+// For brokers with mqtts and wss. Files are those of the machine that plays, PEM.
+struct TargetTls {
+  std::string ca_file;  // empty: the authorities that the machine trusts
+  bool insecure = false;
+  std::string certificate, key;  // all clients' own; empty: none
+  Place place;                   // line 0: not in the file
 };
 
 enum class ProxyProtocol : uint8_t { none, v1, v2 };
 
 struct Target {
   std::vector<Broker> brokers;  // clients go to them in turn
+  TargetTls tls;
   ProxyProtocol proxy_protocol = ProxyProtocol::none;
   // The addresses that clients connect from, in turn; empty: the system chooses.
   std::vector<std::string> sources;

@@ -257,6 +257,11 @@ void check_sense(const Scenario& scenario, Findings& findings) {
   }
   for (const Threshold& threshold : scenario.thresholds) checker.threshold(threshold);
   if (scenario.target.brokers.empty()) findings.error({}, "target names no broker");
+  const auto secured = [](const Broker& broker) { return client::over_tls(broker.scheme); };
+  if (scenario.target.tls.place.line != 0 && std::ranges::none_of(scenario.target.brokers, secured)) {
+    findings.error(scenario.target.tls.place,
+                   "\"tls\" is for brokers with mqtts:// or wss://, and none has that");
+  }
 }
 
 }  // namespace courier::load

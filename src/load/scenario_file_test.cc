@@ -38,6 +38,30 @@ std::string findings_of(const std::string& text, const Overrides& set = {}) {
   return findings.describe();
 }
 
+TEST(AScenario, MayNameBrokersBehindTlsAndWebSocket) {
+  const std::string text = changed("[ \"mqtt://127.0.0.1:1883\" ]",
+                                   "[ \"mqtts://a\", \"ws://b:81/x?y=1\", \"wss://[::1]\" ]\n"
+                                   "  tls: { ca_file: ca.pem, certificate: me.pem, key: me.key }");
+  Findings findings("storm.yaml", text);
+  const auto scenario = read_scenario(text, {}, findings);
+  ASSERT_TRUE(scenario) << findings.describe();
+  check_sense(*scenario, findings);
+  EXPECT_EQ(findings.describe(), "");
+  const Target& target = scenario->target;
+  ASSERT_EQ(target.brokers.size(), 3u);
+  EXPECT_EQ(target.brokers[0].scheme, client::Scheme::mqtts);
+  EXPECT_EQ(target.brokers[0].port, 8883);
+  EXPECT_EQ(target.brokers[1].host, "b");
+  EXPECT_EQ(target.brokers[1].port, 81);
+  EXPECT_EQ(target.brokers[1].path, "/x?y=1");
+  EXPECT_EQ(target.brokers[2].host, "::1");
+  EXPECT_EQ(target.brokers[2].port, 443);
+  EXPECT_EQ(target.brokers[2].path, "/mqtt");
+  EXPECT_EQ(target.tls.ca_file, "ca.pem");
+  EXPECT_EQ(target.tls.key, "me.key");
+  EXPECT_FALSE(target.tls.insecure);
+}
+
 TEST(AScenario, IsReadWhole) {
   Findings findings("storm.yaml", sample());
   const auto scenario = read_scenario(sample(), {{"drivers", "2000"}}, findings);
@@ -123,8 +147,12 @@ TEST(AMistake, OfEachKindIsNamed) {
       {"seed: 42", "x: { count: ${drivers} }", "a variable stands in quotation marks: \"${name}\""},
       {"client_id: \"dispatch-{n}\"", "client_id: \"drv-{n:06}\"", "have the same client ids"},
       {"127.0.0.2-127.0.0.40", "127.0.0.40-127.0.0.2", "is not an address, nor a range"},
-      {"\"mqtt://127.0.0.1:1883\"", "\"http://127.0.0.1\"", "only mqtt:// is spoken"},
+      {"\"mqtt://127.0.0.1:1883\"", "\"http://127.0.0.1\"", "mqtt, mqtts, ws and wss are spoken"},
       {"\"mqtt://127.0.0.1:1883\"", "\"127.0.0.1:70000\"", "expected a broker such as"},
+      {"\"mqtt://127.0.0.1:1883\"", "\"ws://127.0.0.1/a b\"", "expected a broker such as"},
+      {"proxy_protocol: v1", "tls: { insecure: true }", "none has that"},
+      {"proxy_protocol: v1", "tls: { certificate: me.pem }", "only one is given"},
+      {"proxy_protocol: v1", "tls: { cafile: ca.pem }", "did you mean \"ca_file\"?"},
       {"p99 < 2s", "p99 < 2", "expected a duration such as 250ms"},
       {"p99 < 2s", "< 2s", "say which, p50"},
       {"connect.ok_ratio >=", "connect.okratio >=", "did you mean \"connect.ok_ratio\"?"},

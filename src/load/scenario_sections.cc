@@ -47,16 +47,26 @@ void read_payload(YamlReader& reader, const Node& node, PayloadSpec& into) {
 std::optional<Broker> broker_of(YamlReader& reader, const Node& node) {
   const auto text = reader.name(node, type::brokers);
   if (!text) return std::nullopt;
-  constexpr std::string_view kScheme = "mqtt://";
+  constexpr std::string_view kMark = "://";
+  Broker broker{.text = *text};
   std::string_view rest = *text;
-  if (const size_t scheme = rest.find("://"); scheme != std::string_view::npos) {
-    if (!rest.starts_with(kScheme)) {
-      reader.error(node, fmt::format("\"{}\": only mqtt:// is spoken", *text));
+  if (const size_t mark = rest.find(kMark); mark != std::string_view::npos) {
+    const auto scheme = client::scheme_of(rest.substr(0, mark));
+    if (!scheme) {
+      reader.error(node, fmt::format("\"{}\": mqtt, mqtts, ws and wss are spoken", *text));
       return std::nullopt;
     }
-    rest.remove_prefix(kScheme.size());
+    broker.scheme = *scheme;
+    rest.remove_prefix(mark + kMark.size());
   }
-  Broker broker{{}, 1883, *text};
+  broker.port = client::default_port(broker.scheme);
+  if (client::over_websocket(broker.scheme)) {
+    const size_t slash = std::min(rest.find('/'), rest.size());
+    broker.path = slash < rest.size() ? rest.substr(slash) : "/mqtt";
+    rest = rest.substr(0, slash);
+    const auto odd = [](char c) { return c <= ' ' || c > '~' || c == '#'; };
+    if (std::ranges::any_of(broker.path, odd)) return reader.wrong(node, type::brokers), std::nullopt;
+  }
   std::string_view port;
   if (rest.starts_with('[')) {
     const size_t end = rest.find(']');
@@ -81,6 +91,20 @@ std::optional<Broker> broker_of(YamlReader& reader, const Node& node) {
   return broker;
 }
 
+const Section<TargetTls>& tls_section() {
+  static const Section<TargetTls> section(
+      "tls", "tls",
+      {{{"ca_file", "who issues the brokers' certificates (whom the machine trusts)", &type::text},
+        [](YamlReader& r, const Node& n, TargetTls& t) { set(t.ca_file, r.name(n)); }},
+       {{"insecure", "believe any broker, whatever its certificate", &type::flag},
+        [](YamlReader& r, const Node& n, TargetTls& t) { set(t.insecure, r.flag(n)); }},
+       {{"certificate", "that each client shows; needs a key", &type::text},
+        [](YamlReader& r, const Node& n, TargetTls& t) { set(t.certificate, r.name(n)); }},
+       {{"key", "its private key", &type::text},
+        [](YamlReader& r, const Node& n, TargetTls& t) { set(t.key, r.name(n)); }}});
+  return section;
+}
+
 const Section<Target>& target_section() {
   static const Section<Target> section(
       "target", "target",
@@ -89,6 +113,15 @@ const Section<Target>& target_section() {
           r.each(n, 1'000, [&](const Node& each) {
             if (auto broker = broker_of(r, each)) t.brokers.push_back(std::move(*broker));
           });
+        }},
+       {{"tls", "for brokers with mqtts and wss: files on the machine that plays", nullptr,
+         &tls_section().info()},
+        [](YamlReader& r, const Node& n, Target& t) {
+          t.tls.place = YamlReader::place_of(n);
+          tls_section().read(r, n, t.tls);
+          if (t.tls.certificate.empty() != t.tls.key.empty()) {
+            r.error(n, "a certificate needs its key, and a key its certificate: only one is given");
+          }
         }},
        {{"proxy_protocol", "play the load balancer: none, v1 or v2", &type::text},
         [](YamlReader& r, const Node& n, Target& t) {

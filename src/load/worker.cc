@@ -105,7 +105,8 @@ Worker::~Worker() {
   loop_.cancel(timer_);
 }
 
-Result<std::unique_ptr<Worker>> Worker::make(const Scenario& scenario, Part part, client::ClientLoop& loop) {
+Result<std::unique_ptr<Worker>> Worker::make(const Scenario& scenario, Part part, client::ClientLoop& loop,
+                                             const TransportSource& transports) {
   std::unique_ptr<Worker> worker(new Worker(scenario, part, loop));
   for (const Broker& broker : scenario.target.brokers) {
     auto endpoint = client::Endpoint::resolve(broker.host, broker.port);
@@ -114,6 +115,12 @@ Result<std::unique_ptr<Worker>> Worker::make(const Scenario& scenario, Part part
       if (auto there = knock(**endpoint); !there) return fail(std::move(there.error()));
     }
     worker->endpoints_.push_back(std::move(*endpoint));
+    auto transport = broker.scheme == client::Scheme::mqtt ? client::TransportMaker()
+                                                           : transports(broker, scenario.target.tls);
+    if (!transport) {
+      return fail(errc::invalid_scenario, fmt::format("{}: {}", broker.text, transport.error().message));
+    }
+    worker->transports_.push_back(*std::move(transport));
   }
   auto sources = parse_sources(scenario.target.sources);
   if (!sources) return fail(std::move(sources.error()));

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <queue>
@@ -28,6 +29,10 @@
 #include "load/tally.h"
 
 namespace courier::load {
+
+// Makes clients' ends of what is spoken with a broker that is not plain mqtt. This folder knows no TLS: apps/
+// do.
+using TransportSource = std::function<Result<client::TransportMaker>(const Broker&, const TargetTls&)>;
 
 // From worker to worker. Receivers are client numbers; shared subscriptions belong to the publisher's worker.
 struct Letters {
@@ -95,7 +100,8 @@ class Worker final : private client::ClientHandler {
   };
   // BLOCKS while it resolves the brokers' names. errc::unreachable, errc::invalid_scenario (a key that is not
   // in the environment, an address that is none). The scenario outlives the worker.
-  static Result<std::unique_ptr<Worker>> make(const Scenario& scenario, Part part, client::ClientLoop& loop);
+  static Result<std::unique_ptr<Worker>> make(const Scenario& scenario, Part part, client::ClientLoop& loop,
+                                              const TransportSource& transports);
   ~Worker();
 
   // It begins at that moment of the run's clock, the same for all workers.
@@ -236,6 +242,7 @@ class Worker final : private client::ClientHandler {
   const Clock& clock_;
   Audience audience_;
   std::vector<std::shared_ptr<const client::Endpoint>> endpoints_;
+  std::vector<client::TransportMaker> transports_;  // of each; empty functions for plain mqtt
   std::vector<net::SocketAddress> sources_;
   std::unordered_map<std::string, jose::Key> keys_;  // by environment variable
   std::vector<Player> players_;

@@ -59,6 +59,7 @@ client::Client& Worker::client_of(uint32_t local) {
   const Group& group = scenario_.groups[member.group];
   client::ClientSetup setup;
   setup.server = endpoints_[number % endpoints_.size()];
+  setup.transport = transports_[number % transports_.size()];
   // Thousands of clients that say the same share it.
   const bool same = group.username.constant() && !group.jwt &&
                     (!group.password || group.password->constant()) &&

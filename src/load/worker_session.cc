@@ -123,7 +123,7 @@ class Session {
     Findings findings(preparation->file, preparation->text);
     scenario_ = read_scenario(preparation->text, preparation->set, findings);
     if (!scenario_) return refuse(errc::invalid_scenario, findings.describe());
-    auto worker = Worker::make(*scenario_, preparation->part, loop_);
+    auto worker = Worker::make(*scenario_, preparation->part, loop_, options_.transports);
     if (!worker) {
       const bool invalid = worker.error().code == make_error_code(errc::invalid_scenario);
       return refuse(invalid ? errc::invalid_scenario : errc::unreachable, std::move(worker.error().message));

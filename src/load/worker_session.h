@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "load/worker.h"
 #include "net/fd.h"
 
 namespace courier::load {
@@ -15,6 +16,7 @@ namespace courier::load {
 struct SessionOptions {
   std::string token;    // empty on a socket pair: there is nobody else
   std::string version;  // of this program
+  TransportSource transports;
 };
 
 // BLOCKS until the leader is gone. errc::bad_frame, errc::unreachable (it went in the middle of a run).

@@ -45,7 +45,7 @@ const ValueType names{
     "a group's name, or a list of them",
     R"({"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"},"minItems":1}]})"};
 const ValueType brokers{
-    "a broker such as mqtt://127.0.0.1:1883, or a list of them",
+    "a broker such as mqtt://127.0.0.1:1883 or wss://broker.example.com/mqtt, or a list of them",
     R"({"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"},"minItems":1}]})"};
 const ValueType sources{"an address, a range such as 127.0.0.2-127.0.0.40, or a list of them",
                         R"({"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]})"};

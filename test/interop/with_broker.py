@@ -21,10 +21,10 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def start(courierd, folder, port):
+def start(courierd, folder, port, more_listeners=""):
     config = folder / "courierd.toml"
     config.write_text(f'data_dir = "{folder}/data"\n'
-                      f'[[listener]]\nname = "mqtt"\nbind = "127.0.0.1:{port}"\n'
+                      f'[[listener]]\nname = "mqtt"\nbind = "127.0.0.1:{port}"\n{more_listeners}'
                       '[auth]\nallow_anonymous = true\n[admin]\nbind = ""\n')
     log = open(folder / "courierd.log", "w")
     broker = subprocess.Popen([courierd, "--config", str(config)], stdout=log, stderr=log)

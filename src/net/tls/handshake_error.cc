@@ -108,9 +108,10 @@ Error connection_error(const SSL* ssl, bool is_server, bool opening, std::string
     }
     if (number > SSL_AD_REASON_OFFSET && number < SSL_AD_REASON_OFFSET + 256) {
       ERR_clear_error();
+      std::string alert = SSL_alert_desc_string_long(number - SSL_AD_REASON_OFFSET);
+      if (alert == "unknown") alert = words;  // those that are new in 1.3 have words of an error only
       return {make_error_code(errc::refused_by_peer),
-              where + "the " + peer + " refused, with the alert \"" +
-                  SSL_alert_desc_string_long(number - SSL_AD_REASON_OFFSET) + "\""};
+              where + "the " + peer + " refused, with the alert \"" + alert + "\""};
     }
     if (const std::optional<Reason> reason = reason_of(number, is_server)) {
       ERR_clear_error();

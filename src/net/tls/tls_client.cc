@@ -2,6 +2,8 @@
 
 #include <openssl/err.h>
 
+#include <filesystem>
+
 #include "net/tls/errc.h"
 #include "net/tls/files.h"
 #include "net/tls/limits.h"
@@ -44,9 +46,16 @@ Result<std::shared_ptr<TlsClient>> TlsClient::load(ClientOptions options) {
   SSL_CTX_set_max_cert_list(c, kServerChainBytesMax);
   SSL_CTX_set_verify(c, o.insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
                      o.insecure ? nullptr : TlsTransport::on_verified);
-  if (o.ca_file.empty()) {
-    SSL_CTX_set_default_verify_paths(c);
-  } else {
+  if (o.ca_file.empty() && o.ca_path.empty()) SSL_CTX_set_default_verify_paths(c);
+  if (!o.ca_path.empty()) {
+    // OpenSSL looks there when it needs one, and says nothing when there is no such directory.
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(o.ca_path, ignored)) {
+      return fail(errc::bad_file, "the directory of certificate authorities " + o.ca_path + " is not there");
+    }
+    X509_STORE_load_path(SSL_CTX_get_cert_store(c), o.ca_path.c_str());
+  }
+  if (!o.ca_file.empty()) {
     auto authorities = read_certificates(o.ca_file, "the certificate authority");
     if (!authorities) return fail(authorities.error());
     for (const CertificatePtr& ca : *authorities) X509_STORE_add_cert(SSL_CTX_get_cert_store(c), ca.get());

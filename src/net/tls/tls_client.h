@@ -14,7 +14,8 @@
 namespace courier::net::tls {
 
 struct ClientOptions {
-  std::string ca_file;      // PEM: who issues servers' certificates; empty: whom this machine trusts
+  std::string ca_path;      // a directory of authorities, in files named by their hashes (openssl rehash)
+  std::string ca_file;      // PEM: who issues servers' certificates; both empty: whom this machine trusts
   bool insecure = false;    // believe anybody
   std::string certificate;  // PEM: ours, then those above it; empty: none
   std::string key;          // PEM
