@@ -302,9 +302,8 @@ size_t Connection::unsent_bytes() const {
   return unsent_.bytes() + (output_ ? output_->bytes.size() + output_->wire.size() : 0);
 }
 
-// From the bytes of packets to those of the wire.
+// From the bytes of packets to those of the wire, where something stands between.
 std::string_view Connection::seal(Output& output) {
-  if (!listener_->options().wrapped) return output.bytes;
   // What only the peer may read is not said before the transport is open, nor when it failed.
   if (!transport_ || broken_) return output.wire;
   if (!output.bytes.empty()) {
@@ -359,7 +358,7 @@ void Connection::move_to(uint32_t shard, std::unique_ptr<broker::Connection> con
   CHECK(state_ == ConnectionState::serving);
   ShardThread& from = *thread_;
   if (output_) {
-    unsent_.append(seal(*output_));
+    unsent_.append(plain_ ? std::string_view(output_->bytes) : seal(*output_));
   }
   from.release(*this);
   from.wheel().cancel(*this);
@@ -407,7 +406,7 @@ void Connection::close() {
 void Connection::write(Output& output) {
   output_ = nullptr;
   if (state_ == ConnectionState::closed || dead_) return;
-  const std::string_view wire = seal(output);
+  const std::string_view wire = plain_ ? std::string_view(output.bytes) : seal(output);
   if (wire.empty()) return;
   if (interest_ & net::kWritable) {
     // The socket was full and has not said otherwise.

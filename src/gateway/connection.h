@@ -162,6 +162,7 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   ConnectionState state_ = ConnectionState::proxy_header;
   uint8_t interest_ = 0;  // as epoll has it
   bool remembered_ : 1 = false;
+  bool plain_ : 1 = false;     // nothing is to stand between
   bool left_ : 1 = false;      // the listener does not count it any more
   bool watched_ : 1 = false;   // the timer fires before a packet begun now is late
   bool dead_ : 1 = false;      // writing failed; go_on() says so to the shard

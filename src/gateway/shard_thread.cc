@@ -180,7 +180,7 @@ void ShardThread::write_outputs() {
       continue;
     }
     output->bytes.clear();
-    output->wire.clear();
+    if (!output->wire.empty()) output->wire.clear();
     output->owner = nullptr;
     spare_outputs_.push_back(std::move(output));
   }
