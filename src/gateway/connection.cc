@@ -392,9 +392,11 @@ void Connection::arrive(ShardThread& thread, std::unique_ptr<broker::Connection>
 void Connection::close() {
   connection_ = nullptr;
   move(ConnectionState::closing);
-  if (transport_ && !broken_) gathered();  // it says goodbye in words of its own
+  // A transport says goodbye in words of its own, and so may the peer, who must not find a closed door.
+  const bool goodbyes = transport_ && !broken_;
+  if (goodbyes) gathered();
   // With nothing to say, and nothing of the peer's unread as far as we know, closing is all there is to do.
-  says_why_ = unsent_bytes() > 0 || input_ || !(interest_ & net::kReadable);
+  says_why_ = goodbyes || unsent_bytes() > 0 || input_ || !(interest_ & net::kReadable);
   paused_ = 0;
   thread_->wheel().cancel(*this);
   thread_->keep_apart(*this);
