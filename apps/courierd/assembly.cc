@@ -138,6 +138,7 @@ gateway::GatewayOptions gateway_options_of(const config::Settings& settings) {
   options.connections.connect_timeout_ns = settings.limits.connect_timeout.count() * kNsPerMs;
   options.connections.packet_timeout_ns = settings.limits.packet_timeout.count() * kNsPerMs;
   options.connections.packet_bytes_max = settings.limits.packet_bytes_max;
+  options.connections.output_bytes_max = settings.limits.output_bytes_max / 4 * 5;
   return options;
 }
 
@@ -190,7 +191,9 @@ Result<std::unique_ptr<auth::Authenticator>> authenticator_of(const config::Sett
           {from.password_file, from.password_workers, from.password_queue_max}, registry);
     }
     // A name that somebody else could have checked, and did not, is not let in as nobody's.
-    const bool names_are_checked = !from.password_file.empty() || from.jwt.is_set();
+    const bool names_are_checked = std::ranges::any_of(config::kAuthenticators, [&](std::string_view other) {
+      return other != "anonymous" && config::is_configured(from, other);
+    });
     return std::make_unique<auth::Anonymous>(names_are_checked ? auth::Anonymous::Names::not_for_me
                                                                : auth::Anonymous::Names::unchecked);
   };

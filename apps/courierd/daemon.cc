@@ -297,10 +297,6 @@ void Daemon::reload() {
                {{"error", wanted.error().message}});
     return;
   }
-  if (auto read = rules_->reload(); !read) {
-    log::error("SIGHUP: nothing was taken over", {{"error", read.error().message}});
-    return;
-  }
   const std::vector<std::string> waiting = config::changes_that_need_a_restart(settings_, *wanted);
   // Other listeners need a restart; until then those that are here go on as they are.
   const bool same_listeners = std::ranges::find(waiting, "listener") == waiting.end();
@@ -310,11 +306,18 @@ void Daemon::reload() {
       log::error("SIGHUP: nothing was taken over", {{"error", doors.error().message}});
       return;
     }
+    if (auto read = rules_->reload(); !read) {
+      log::error("SIGHUP: nothing was taken over", {{"error", read.error().message}});
+      return;
+    }
     std::vector<std::shared_ptr<const net::TransportFactory>> transports;
     for (const Transports::Door& door : *doors) transports.push_back(door.transport);
     gateway_->use(transports);
     settings_.listeners = wanted->listeners;
     tell(*doors);
+  } else if (auto read = rules_->reload(); !read) {
+    log::error("SIGHUP: nothing was taken over", {{"error", read.error().message}});
+    return;
   }
   log::set_level(wanted->log.level);
   settings_.log.level = wanted->log.level;
@@ -451,6 +454,7 @@ void Daemon::stop() {
   control_.reset();
   gateway_->stop();
   node_.reset();
+  authenticator_.reset();  // its workers may still answer, by way of the gateway
   gateway_.reset();
   store_.reset();
   log::info("courierd has stopped",

@@ -308,6 +308,9 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
       connection->link->resume(Link::subscribing);
       if (connection->subacks_pending == 0) self.release_held(*connection);
       if (connection->client && connection->client->session.walks) self.want_pump(*connection->client);
+      // Rules that changed meanwhile have not seen it.
+      if (connection->client && p.rules != self.gate_.generation())
+        self.look_up(connection->client->session.id);
     }
     void operator()(ToUnsuback& p) const {
       Connection* connection = self.find(p.connection);

@@ -294,6 +294,11 @@ void Shard::change_is_over(const std::string& key) {
   const ConnectionId waiting = change->second.waiting;
   changing_.erase(change);
   if (Connection* connection = find(waiting)) attach(*connection);
+  // Whose ATTACH came back had gone, and who waited was refused: the connection that the log knows of is not.
+  Client* client = find_by_key(key);
+  if (!client || client->session.id.ephemeral() || client->connection || !client->session.connected) return;
+  if (changing_.contains(key)) return;
+  detach(*client, true, client->session.expiry_seconds, client->session.sent_before);
 }
 
 void Shard::send_connack(Connection& connection, bool session_present) {

@@ -86,7 +86,8 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
   // A SUBSCRIBE of twenty bytes may bring a hundred thousand in retained messages.
   if (++connection.subacks_pending >= kSubscribesPendingMax) connection.link->pause(Link::subscribing);
   connection.filters_pending += total - before;
-  append(std::move(record), ToSuback{connection.id, packet.packet_id, std::move(reasons), total - before});
+  append(std::move(record),
+         ToSuback{connection.id, packet.packet_id, std::move(reasons), total - before, gate_.generation()});
 }
 
 void Shard::handle(Connection& connection, const mqtt::Unsubscribe& packet) {

@@ -181,6 +181,7 @@ class Shard {
     PacketId packet_id;
     std::vector<mqtt::ReasonCode> reasons;
     uint32_t added = 0;  // filters that were not there
+    uint32_t rules = 0;  // the generation of those that allowed it
   };
   struct ToUnsuback {  // the reasons come with the fold: Connection::unsubscribed
     ConnectionId connection;

@@ -81,7 +81,7 @@ void Connection::on_events(uint32_t ready) {
   }
   if (ready & net::kWritable) write_waiting();
   if (state_ == ConnectionState::closed) return;
-  if ((ready & net::kReadable) && reading()) {
+  if ((ready & net::kReadable) && reading() && !peer_ended_) {
     read();
   } else if (ready & net::kHangup) {
     peer_gone();
@@ -92,6 +92,7 @@ void Connection::on_events(uint32_t ready) {
 }
 
 void Connection::read() {
+  if (peer_ended_) return;
   const std::span<char> room = thread_->scratch();
   const net::IoResult result = net::read_some(fd_.get(), room);
   switch (result.status) {
@@ -132,8 +133,25 @@ void Connection::unwrap(std::string_view wire) {
   if (!result) {
     broke(result.error());
   } else if (*result == net::TransportState::ended) {
-    goodbye();
+    peer_ended();
+  } else if (!reply.empty() && unsent_bytes() > unread_bytes_max()) {
+    // Pings without end, and no answer is read: nothing else looks at what they cost.
+    broke(Error(make_error_code(std::errc::no_buffer_space), "too many answers are unread"));
   }
+}
+
+size_t Connection::unread_bytes_max() const {
+  return connection_ ? thread_->options().output_bytes_max : kOpeningUnreadBytesMax;
+}
+
+// The peer's goodbye: what came before it is worked off first.
+void Connection::peer_ended() {
+  if (reading()) {
+    goodbye();
+    return;
+  }
+  peer_ended_ = true;
+  want(interest_ & ~net::kReadable);
 }
 
 void Connection::take(std::string_view fresh) {
@@ -168,7 +186,12 @@ void Connection::go_on() {
       await_rest();
     }
   }
-  if (state_ < ConnectionState::closing && reading()) want(interest_ | net::kReadable);
+  if (state_ >= ConnectionState::closing || !reading()) return;
+  if (peer_ended_) {
+    goodbye();
+  } else {
+    want(interest_ | net::kReadable);
+  }
 }
 
 void Connection::keep(std::string_view rest) {

@@ -125,6 +125,8 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   bool reading() const { return paused_ == 0 && !remembered_ && !shaking_hands(); }
   void peer_gone();
   void broke(const Error& error);
+  void peer_ended();
+  size_t unread_bytes_max() const;
   void goodbye();
   Output& gathered();
   std::string_view seal(Output& output);
@@ -162,12 +164,13 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   ConnectionState state_ = ConnectionState::proxy_header;
   uint8_t interest_ = 0;  // as epoll has it
   bool remembered_ : 1 = false;
-  bool plain_ : 1 = false;     // nothing is to stand between
-  bool left_ : 1 = false;      // the listener does not count it any more
-  bool watched_ : 1 = false;   // the timer fires before a packet begun now is late
-  bool dead_ : 1 = false;      // writing failed; go_on() says so to the shard
-  bool broken_ : 1 = false;    // the transport is: nothing can be said through it any more
-  bool says_why_ : 1 = false;  // closing: the peer is to read something before the socket goes
+  bool plain_ : 1 = false;       // nothing is to stand between
+  bool left_ : 1 = false;        // the listener does not count it any more
+  bool watched_ : 1 = false;     // the timer fires before a packet begun now is late
+  bool dead_ : 1 = false;        // writing failed; go_on() says so to the shard
+  bool peer_ended_ : 1 = false;  // it said goodbye before all that it sent was worked off
+  bool broken_ : 1 = false;      // the transport is: nothing can be said through it any more
+  bool says_why_ : 1 = false;    // closing: the peer is to read something before the socket goes
 };
 
 }  // namespace courier::gateway

@@ -104,16 +104,20 @@ void Connection::shook() {
     case net::TransportState::opening:
       break;
     case net::TransportState::ended:
-      goodbye();
-      return;
-    case net::TransportState::open:
+    case net::TransportState::open: {
+      const bool ended = *handshake->result == net::TransportState::ended;
       transport_ = std::move(handshake->transport);
       if (auto session = transport_->tls()) opening_->tls = std::move(session);
       opening_->handshake.reset();
       move(ConnectionState::connect);
       if (!handshake->plain.empty()) take(handshake->plain);
       if (state_ >= ConnectionState::closing) return;
+      if (ended) {
+        peer_ended();
+        return;
+      }
       break;
+    }
   }
   if (reading()) want(interest_ | net::kReadable);
 }

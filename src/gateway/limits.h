@@ -19,6 +19,9 @@ inline constexpr unsigned kAcceptsPerTurn = 128;
 // small. It has room for the longest password or will and then as much again.
 inline constexpr uint32_t kConnectBytesMax = 128 * 1024;
 
+// Answers of TLS or WebSocket that a peer has not read before its CONNECT: the handshake, and some pongs.
+inline constexpr size_t kOpeningUnreadBytesMax = 64 * 1024;
+
 // What a packet that was begun must bring on average over packet_timeout: less than the worst mobile network
 // does, and enough that a packet of any size ends.
 inline constexpr MonoNs kPacketBytesPerSecondMin = 512;

@@ -42,6 +42,8 @@ struct ConnectionOptions {
   // A packet that was begun has kPacketBytesPerSecondMin over so long, again and again until it is whole.
   MonoNs packet_timeout_ns = 60'000'000'000;
   uint32_t packet_bytes_max = 1024 * 1024;
+  // Beyond, who only pings a TLS or WebSocket layer and reads nothing is closed.
+  uint64_t output_bytes_max = 1280 * 1024;
 };
 
 // What one connection has gathered in this Turn; returned to the thread when it is written.

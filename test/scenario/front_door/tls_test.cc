@@ -253,6 +253,7 @@ class Raw {
   void send(net::websocket::Opcode opcode, const std::string& payload) {
     client_.send(frame(opcode, payload));
   }
+  void send(const std::string& frames) { client_.send(frames); }
   std::string all() { return client_.read_to_end(); }
 
  private:
@@ -291,6 +292,60 @@ TEST(WebSocket, TextFramesEndTheConnection) {
   const std::string answer = raw.all();
   EXPECT_NE(answer.find(std::string("\x03\xEB", 2)), std::string::npos);  // 1003
   door.broker->expect_in_log("reason=text_frame");
+}
+
+// What came before the peer's goodbye counts, though all of it came at once and CONNECT had to wait.
+TEST(WebSocket, WhatComesBeforeTheGoodbyeIsWorkedOff) {
+  COURIER_ONLY();
+  Door door("protocol = \"ws\"\n");
+  Client watcher({}, door.broker->port());
+  watcher.subscribe("#", 1);
+  Connect connect{.version = v3_1_1, .client_id = "hasty"};
+  connect.will = Will{.topic = "will", .payload = "must not come"};
+  Raw raw(door.port());
+  raw.send(Raw::frame(net::websocket::Opcode::binary,
+                      connect_packet(connect) + publish_packet(v3_1_1, {.topic = "a", .payload = "said"}) +
+                          frame(0xE0, "")) +
+           Raw::frame(net::websocket::Opcode::close, std::string("\x03\xE8", 2)));
+  watcher.message("said");
+  door.broker->expect_in_log("cause=client_disconnect");
+  watcher.expect_nothing_but_marker(watcher);
+}
+
+// Each ping is answered; who never reads the answers does not fill the memory with them.
+TEST(WebSocket, PingsWithoutEndAreNotAnsweredWithoutEnd) {
+  COURIER_ONLY();
+  Door door("protocol = \"ws\"\n");
+  Raw raw(door.port());
+  std::string pings;
+  for (int i = 0; i < 1000; ++i) pings += Raw::frame(net::websocket::Opcode::ping, std::string(125, 'p'));
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (door.broker->log().find("too many answers are unread") == std::string::npos) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    raw.send(pings);
+  }
+}
+
+// Where certificates say who somebody is, nobody is let in under a name that was not checked.
+TEST(Tls, WhoShowsNoCertificateHasNoName) {
+  COURIER_ONLY();
+  Door door("protocol = \"mqtts\"\n{tls}tls_client_certificates = \"optional\"\n",
+            "certificate_username = \"{cn}\"\nallow_anonymous = true\n");
+  const TestCertificate own = door.authority.issue({.common_name = "alice"});
+  Connect stored = persistent(v5, "hers");
+  Client alice = door.open(&own);
+  EXPECT_EQ(alice.handshake(stored).reason, 0);
+  for (const char* name : {"alice", "mallory"}) {
+    stored.username = name;
+    Client thief = door.open();
+    EXPECT_EQ(thief.handshake(stored).reason, 0x86);
+  }
+  stored.username = std::nullopt;
+  Client nobody = door.open();
+  EXPECT_EQ(nobody.handshake(stored).reason, 0x85);
+  Client other = door.open();
+  EXPECT_EQ(other.handshake({.client_id = "other"}).reason, 0);
+  alice.ping();
 }
 
 // A listener that could not work is refused at the start, with what to do about it.

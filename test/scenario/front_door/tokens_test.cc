@@ -106,6 +106,26 @@ TEST(Tokens, BringRulesOfTheirOwn) {
       0x87);
 }
 
+// A token that gives less ends the subscriptions of the one before, with or without a file of rules.
+TEST(Tokens, GiveNoMoreThanTheLastOneSays) {
+  COURIER_ONLY();
+  Broker broker(tokens());
+  const auto allowed = [&](std::string_view topic) {
+    return token(rid("17", 60, ",\"acl\":[{\"topic\":\"" + std::string(topic) + "\",\"access\":\"read\"}]"));
+  };
+  Connect connect = with_token(v5, "17", allowed("secret/#"), "less");
+  connect.clean = false;
+  connect.properties = with(kSessionExpiry, 600);
+  {
+    Client first(connect, broker.port());
+    EXPECT_EQ(first.subscribe("secret/#", 1).reasons, std::vector<uint8_t>{1});
+  }
+  connect.password = allowed("public/#");
+  Client again(connect, broker.port());
+  EXPECT_TRUE(again.connack().session_present);
+  broker.expect_in_log("subscription ended: it is not allowed any more\" client_id=less");
+}
+
 // The client id that the token names is the session's, whatever the CONNECT asks for.
 TEST(Tokens, MaySayWhichSessionItIs) {
   COURIER_ONLY();
