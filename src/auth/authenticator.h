@@ -20,7 +20,8 @@
 
 namespace courier::auth {
 
-using TlsSession = net::TlsSession;
+// Shared, because credentials travel from hand to hand and most have none.
+using TlsSession = std::shared_ptr<const net::TlsSession>;
 
 // What a client says of itself, and how it came. Owns its strings: it may travel to a worker.
 struct Credentials {
@@ -30,7 +31,7 @@ struct Credentials {
   std::string peer;      // "192.0.2.7:51234", behind a PROXY header the real one
   std::string listener;  // its name
   mqtt::Version version{};
-  std::optional<TlsSession> tls;  // with the certificate that was verified, if there is one
+  TlsSession tls;  // null without; with the certificate that was verified, if there is one
 };
 
 struct Identity {

@@ -73,7 +73,8 @@ std::string Certificate::name(const Shown& certificate) const {
 
 void Certificate::authenticate(Credentials credentials, std::function<void(Decision)> done) {
   Decision decision;
-  const auto& shown = credentials.tls ? credentials.tls->certificate : std::nullopt;
+  const Shown* shown =
+      credentials.tls && credentials.tls->certificate ? &*credentials.tls->certificate : nullptr;
   if (std::string name = shown ? this->name(*shown) : std::string(); !name.empty()) {
     decision.verdict = Verdict::allow;
     decision.identity.username = std::move(name);

@@ -13,7 +13,9 @@ Decision ask(std::string_view username, std::optional<net::PeerCertificate> cert
   Credentials credentials;
   credentials.mountpoint = "tenant";
   credentials.username = "whoever";
-  credentials.tls.emplace().certificate = std::move(certificate);
+  net::TlsSession session;
+  session.certificate = std::move(certificate);
+  credentials.tls = std::make_shared<const net::TlsSession>(std::move(session));
   std::optional<Decision> answer;
   (*made)->authenticate(std::move(credentials), [&](Decision decision) { answer = std::move(decision); });
   EXPECT_TRUE(answer);

@@ -41,6 +41,7 @@ struct Peer {
 
 // What a CONNECT asked for, kept (owned) until its CONNACK is out.
 struct ConnectRequest {
+  MonoNs came_at = 0;
   mqtt::Version version{};
   bool clean_start = true;
   uint16_t keep_alive_seconds = 0;
@@ -128,8 +129,7 @@ class Connection {
   uint64_t order_burst = 0;        // the burst in which the last of all these came back
 
   // --- the log line at its end ---
-  MonoNs opened_at = 0;
-  WallMs connected_at = 0;
+  WallMs connected_at = 0;  // 0: not yet
   uint64_t messages_in = 0, messages_out = 0, bytes_in = 0, bytes_out = 0, dropped = 0;
 
   // What most connections never have. Once made it stays.

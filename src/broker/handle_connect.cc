@@ -40,8 +40,7 @@ std::unique_ptr<session::Will> own(const mqtt::Will& will) {
 
 }  // namespace
 
-Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet,
-                              std::optional<auth::TlsSession> tls) {
+Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet, auth::TlsSession tls) {
   link.pause(Link::connecting);
   auto owned = std::make_unique<Connection>();
   Connection& connection = *owned;
@@ -49,7 +48,6 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
   connection.link = &link;
   connection.peer = std::move(peer);
   connection.version = packet.version;
-  connection.opened_at = out_.clock.mono_ns();
   connection.problem_information = packet.request_problem_information;
   connection.maximum_packet_size = packet.maximum_packet_size.value_or(0xFFFFFFFF);
   connections_.emplace(connection.id, std::move(owned));
@@ -81,6 +79,7 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
       connection.client_id_assigned = true;
     }
     auto request = std::make_unique<ConnectRequest>();
+    request->came_at = out_.clock.mono_ns();
     request->version = packet.version;
     request->clean_start = packet.clean_start;
     request->keep_alive_seconds = packet.keep_alive_seconds;
@@ -335,7 +334,7 @@ void Shard::send_connack(Connection& connection, bool session_present) {
   connection.link->set_keep_alive(connection.keep_alive_seconds);
   send(connection, connack);
   metrics_.connects_accepted.add();
-  metrics_.connack_seconds.observe(static_cast<double>(out_.clock.mono_ns() - connection.opened_at) * 1e-9);
+  metrics_.connack_seconds.observe(static_cast<double>(out_.clock.mono_ns() - request.came_at) * 1e-9);
   connection.request.reset();
   connection.link->resume(Link::connecting);
 }

@@ -91,7 +91,7 @@ void Shard::forget(Connection& connection, EndCause cause, bool drops_will, std:
                {"cause", name(cause)},
                {"why", why},
                {"version", mqtt::name(connection.version)},
-               {"seconds", (out_.clock.mono_ns() - connection.opened_at) / 1'000'000'000},
+               {"seconds", connection.connected_at == 0 ? 0 : (now() - connection.connected_at) / 1000},
                {"messages_in", connection.messages_in},
                {"messages_out", connection.messages_out},
                {"bytes_in", connection.bytes_in},

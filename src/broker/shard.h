@@ -82,8 +82,7 @@ class Shard {
   // --- connections; called by the gateway ---
   // A CONNECT arrived on `link`. The link must outlive the connection; reading is paused until the CONNACK.
   // Returns null when the connection was refused and closed at once.
-  Connection* on_connect(Link& link, Peer peer, const mqtt::Connect& packet,
-                         std::optional<auth::TlsSession> tls = {});
+  Connection* on_connect(Link& link, Peer peer, const mqtt::Connect& packet, auth::TlsSession tls = {});
   // The connection came from another shard (Link::move_to); `link` is its wire end here.
   void adopt(Link& link, std::unique_ptr<Connection> connection);
   // A packet after CONNECT; views live for the call. The connection may be gone afterwards (Link::close()).

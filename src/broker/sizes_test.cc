@@ -8,7 +8,7 @@ namespace courier::broker {
 namespace {
 
 TEST(Sizes, AnIdleConnectionStaysSmall) {
-  EXPECT_LE(sizeof(Connection), 272u);
+  EXPECT_LE(sizeof(Connection), 264u);
 }
 
 TEST(Sizes, AnIdleSessionStaysSmall) {

@@ -95,7 +95,7 @@ class Connection final : public net::Handler, public broker::Link, public net::T
     bool probe = false;         // a balancer that speaks for itself
     uint64_t bytes_in = 0;
     std::shared_ptr<Handshake> handshake;  // in that state
-    std::optional<net::TlsSession> tls;    // what came of it
+    std::shared_ptr<net::TlsSession> tls;  // what came of it
   };
 
   // What came and was not decoded: the beginning of a packet, or all that came while it was not to be

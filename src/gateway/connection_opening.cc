@@ -55,7 +55,8 @@ std::optional<size_t> Connection::take_proxy_header(std::string_view bytes) {
   opening_->probe = header.local;
   if (!header.local && header.source) opening_->client = *std::move(header.source);
   if (header.tls && header.tls->identifies_client()) {
-    net::TlsSession& session = opening_->tls.emplace();
+    opening_->tls = std::make_shared<net::TlsSession>();
+    net::TlsSession& session = *opening_->tls;
     session.version = header.tls->version;
     session.cipher = header.tls->cipher;
     session.server_name = header.authority;
@@ -107,7 +108,9 @@ void Connection::shook() {
     case net::TransportState::open: {
       const bool ended = *handshake->result == net::TransportState::ended;
       transport_ = std::move(handshake->transport);
-      if (auto session = transport_->tls()) opening_->tls = std::move(session);
+      if (auto session = transport_->tls()) {
+        opening_->tls = std::make_shared<net::TlsSession>(*std::move(session));
+      }
       opening_->handshake.reset();
       move(ConnectionState::connect);
       if (!handshake->plain.empty()) take(handshake->plain);
