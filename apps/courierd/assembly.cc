@@ -157,7 +157,6 @@ Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Setting
     to.connections_max = from.connections_max;
     to.mountpoint = from.mountpoint;
     to.v3_1_1_extensions = from.v3_1_1_extensions;
-    to.wrapped = from.protocol != config::Protocol::mqtt;
     to.slow_handshake = config::over_tls(from.protocol);
     listeners.push_back(std::move(to));
   }

@@ -300,24 +300,22 @@ void Daemon::reload() {
   const std::vector<std::string> waiting = config::changes_that_need_a_restart(settings_, *wanted);
   // Other listeners need a restart; until then those that are here go on as they are.
   const bool same_listeners = std::ranges::find(waiting, "listener") == waiting.end();
+  auto doors = transports_.load(same_listeners ? wanted->listeners : std::vector<config::Listener>(),
+                                system_clock().wall_ms());
+  if (!doors) {
+    log::error("SIGHUP: nothing was taken over", {{"error", doors.error().message}});
+    return;
+  }
+  if (auto read = rules_->reload(); !read) {
+    log::error("SIGHUP: nothing was taken over", {{"error", read.error().message}});
+    return;
+  }
   if (same_listeners) {
-    auto doors = transports_.load(wanted->listeners, system_clock().wall_ms());
-    if (!doors) {
-      log::error("SIGHUP: nothing was taken over", {{"error", doors.error().message}});
-      return;
-    }
-    if (auto read = rules_->reload(); !read) {
-      log::error("SIGHUP: nothing was taken over", {{"error", read.error().message}});
-      return;
-    }
     std::vector<std::shared_ptr<const net::TransportFactory>> transports;
     for (const Transports::Door& door : *doors) transports.push_back(door.transport);
     gateway_->use(transports);
     settings_.listeners = wanted->listeners;
     tell(*doors);
-  } else if (auto read = rules_->reload(); !read) {
-    log::error("SIGHUP: nothing was taken over", {{"error", read.error().message}});
-    return;
   }
   log::set_level(wanted->log.level);
   settings_.log.level = wanted->log.level;

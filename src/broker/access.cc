@@ -82,9 +82,7 @@ void Shard::rules_changed() {
 
 void Shard::look_up(SessionId session) {
   const Client* client = clients_.find_awake(session);
-  if (!client || !client->connection) return;
-  const Connection& connection = *client->connection;
-  if (gate_.open() && (!connection.extra || !connection.extra->grants)) return;
+  if (!client || !client->connection || without_rules(*client->connection)) return;
   to_look_up_.push_back(session);
   look_up_some();
 }

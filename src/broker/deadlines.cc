@@ -50,8 +50,8 @@ void Shard::schedule(Client& client) {
   std::make_heap(deadlines_.begin(), deadlines_.end(), std::greater<Deadline>());
 }
 
-void Shard::authorized_until(Connection& connection, WallMs at) {
-  connection.authorized_until = static_cast<uint32_t>(std::clamp<WallMs>(at / 1000, 1, UINT32_MAX));
+void Shard::watch_authorization(const Connection& connection) {
+  if (connection.authorized_until == 0) return;
   authorizations_.push_back({connection.authorized_until, connection.id});
   std::push_heap(authorizations_.begin(), authorizations_.end(), std::greater<Authorization>());
   if (authorizations_.size() < 2 * connections_.size() + kStaleDeadlinesMax) return;

@@ -89,8 +89,7 @@ void Shard::reauthenticated(Connection& connection, auth::Decision decision, std
     return refuse(taken.error().message);
   }
   connection.decisions.clear();
-  if (connection.authorized_until != 0)
-    authorized_until(connection, WallMs{connection.authorized_until} * 1000);
+  watch_authorization(connection);
   mqtt::Auth packet;
   packet.authentication_method = connection.extra->authentication_method;
   if (!data.empty()) packet.authentication_data = data;

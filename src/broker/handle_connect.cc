@@ -309,8 +309,7 @@ void Shard::send_connack(Connection& connection, bool session_present) {
   connection.topic_alias_maximum = std::min(request.topic_alias_maximum, out_.limits.topic_alias_max);
   connection.expiry_seconds = request.expiry_seconds;
   connection.cursor = connection.client->session.inbox.first();
-  if (connection.authorized_until != 0)
-    authorized_until(connection, WallMs{connection.authorized_until} * 1000);
+  watch_authorization(connection);
   connection.keep_alive_seconds = request.keep_alive_seconds;
 
   mqtt::Connack connack;

@@ -207,7 +207,7 @@ class Shard {
   void send_connack(Connection& connection, bool session_present);
   void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view why);
   bool may_have(const Connection& connection, std::string_view owner) const;
-  void authorized_until(Connection& connection, WallMs at);
+  void watch_authorization(const Connection& connection);
   void end_unauthorized();
   void attached(const ToConnack& pending);
   void change_is_over(const std::string& name);
@@ -219,9 +219,11 @@ class Shard {
   };
   auth::acl::Subject subject(const Connection& connection) const;
   auth::acl::Answer may(Connection& connection, auth::acl::Action action, std::string_view topic) {
-    // Most nodes without rules have clients without any.
-    if (gate_.open() && (!connection.extra || !connection.extra->grants)) return {.allowed = true};
-    return ask(connection, action, topic);
+    return without_rules(connection) ? auth::acl::Answer{.allowed = true} : ask(connection, action, topic);
+  }
+  // Neither are rules configured nor did the client bring any: it may do everything.
+  bool without_rules(const Connection& connection) {
+    return gate_.open() && (!connection.extra || !connection.extra->grants);
   }
   auth::acl::Answer ask(Connection& connection, auth::acl::Action action, std::string_view topic);
   void say_refused(const Connection& connection, auth::acl::Action action, std::string_view topic,

@@ -68,7 +68,7 @@ std::optional<size_t> Connection::take_proxy_header(std::string_view bytes) {
 
 // The bytes are the client's own from here on.
 void Connection::begin() {
-  if (!listener_->options().wrapped) {
+  if (!listener_->options().transport) {
     plain_ = true;
     move(ConnectionState::connect);
     return;

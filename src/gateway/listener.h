@@ -35,9 +35,9 @@ struct ListenerOptions {
   uint32_t connections_max = 0;  // 0: no limit of its own
   std::string mountpoint;
   bool v3_1_1_extensions = false;  // see mqtt::DecodeLimits
-  // What stands between the socket and MQTT; set if `wrapped`. `slow_handshake`: workers do it.
+  // What stands between the socket and MQTT; null: nothing, for good.
   std::shared_ptr<const net::TransportFactory> transport;
-  bool wrapped = false, slow_handshake = false;
+  bool slow_handshake = false;  // workers do it
 };
 
 // Thread-safe. Outlives its connections.
