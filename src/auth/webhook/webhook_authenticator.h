@@ -1,0 +1,30 @@
+// Lets in whom the endpoints of auth_on_register (of 5.0: auth_on_register_m5) let in.
+//
+//   nobody is configured for it, or all endpoints said next     next
+//   an endpoint said ok                                         allow, with its modifiers
+//   an endpoint refused                                         deny: not_authorized, or the reason code that
+//                                                               its error names
+//   an endpoint failed                                          by on_failure: deny with server_unavailable
+//                                                               (3.x: return code 3), or allow
+//
+// Any thread; never blocks. `webhooks` must outlive it.
+#pragma once
+
+#include <functional>
+
+#include "auth/authenticator.h"
+#include "auth/webhook/webhooks.h"
+
+namespace courier::auth::webhook {
+
+class WebhookAuthenticator final : public Authenticator {
+ public:
+  explicit WebhookAuthenticator(Webhooks& webhooks) : webhooks_(webhooks) {}
+
+  void authenticate(Credentials credentials, std::function<void(Decision)> done) override;
+
+ private:
+  Webhooks& webhooks_;
+};
+
+}  // namespace courier::auth::webhook
