@@ -232,10 +232,11 @@ Webhooks::Webhooks(const Options& options, Registry& registry, const Clock& cloc
       random_(std::random_device()()),
       sender_(std::move(sender)) {
   for (const HookOptions& hook : options.hooks) {
-    const auto known = std::find_if(endpoints_.begin(), endpoints_.end(),
-                                    [&](const auto& each) { return each->is_of(hook); });
-    if (known == endpoints_.end()) endpoints_.push_back(std::make_unique<Endpoint>(hook, options));
-    Endpoint& endpoint = known == endpoints_.end() ? *endpoints_.back() : **known;
+    auto known = std::find_if(endpoints_.begin(), endpoints_.end(),
+                              [&](const auto& each) { return each->is_of(hook); });
+    if (known == endpoints_.end())
+      known = endpoints_.insert(known, std::make_unique<Endpoint>(hook, options));
+    Endpoint& endpoint = **known;
     steps_[static_cast<size_t>(hook.name)].push_back(std::make_unique<Step>(hook, endpoint, registry));
   }
 }
