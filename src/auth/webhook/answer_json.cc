@@ -407,7 +407,7 @@ Result<Reply> read_reply(std::string_view body, const Question& question, const 
     return fail(errc::not_json, R"(its "result" is neither "ok", nor "next", nor {"error": …})");
   const Json* error = jose::member(*result, "error");
   Reply reply{Outcome::refused, ReasonCode::not_authorized, "unknown_error", {}};
-  if (error != nullptr && error->is_string()) {
+  if (error != nullptr && error->is_string() && *error != "") {
     reply.why = error->get_ref<const std::string&>().substr(0, kErrorBytesMax);
     reply.reason = reason_of(reply.why);
   }
