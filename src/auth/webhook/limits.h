@@ -15,6 +15,8 @@ inline constexpr size_t kUrlBytesMax = 2048;
 inline constexpr size_t kAnswerBytesMax = 4 * 1024 * 1024;
 // A larger answer is not remembered.
 inline constexpr size_t kRememberedBytesMax = 16 * 1024;
+// Refusals that are remembered: anybody can bring about as many as he likes.
+inline constexpr size_t kRefusalsMax = 10'000;
 inline constexpr size_t kTopicsMax = 1000;          // in one answer
 inline constexpr size_t kUserPropertiesMax = 1000;  // in one answer
 inline constexpr size_t kErrorBytesMax = 256;       // of an endpoint's reason, for the log

@@ -228,7 +228,7 @@ Webhooks::Webhooks(const Options& options, Registry& registry, const Clock& cloc
       waiting_(registry.gauge("courier_hook_requests_waiting",
                               "Questions of hooks that wait for a connection to their endpoint")),
       good_(options.cache_entries_max),
-      refused_(options.refusals_kept_ms > 0 ? options.cache_entries_max : 0),
+      refused_(options.refusals_kept_ms > 0 ? kRefusalsMax : 0),
       random_(std::random_device()()),
       sender_(std::move(sender)) {
   for (const HookOptions& hook : options.hooks) {

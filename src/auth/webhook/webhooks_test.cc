@@ -1,5 +1,13 @@
 #include "auth/webhook/webhooks.h"
 
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <set>
+#include <stop_token>
+#include <thread>
+
 #include "auth/webhook/errc.h"
 #include "auth/webhook/limits.h"
 #include "auth/webhook/webhook_test_bed.h"
@@ -505,6 +513,90 @@ TEST_F(WebhookOptions, ThatCouldNotWorkAreRefused) {
   EXPECT_THAT(refused({.hooks = {hook(Hook::on_deliver), hook(Hook::on_deliver)}}), HasSubstr("twice"));
   EXPECT_THAT(refused({.hooks = std::vector<HookOptions>(kEndpointsMax + 1)}), HasSubstr("more than"));
   EXPECT_THAT(refused({.connections_max = 0}), HasSubstr("connections_max"));
+}
+
+// Answers on a thread of its own, in order, as fast as it can.
+class BusySender final : public http::Sender {
+ public:
+  BusySender() : thread_([this](const std::stop_token& stop) { run(stop); }) {}
+  ~BusySender() override {
+    thread_.request_stop();
+    thread_.join();
+  }
+  Id send(http::Request, Done done) override {
+    const std::lock_guard lock(mutex_);
+    posted_.emplace_back(++last_id_, std::move(done));
+    wake_.notify_one();
+    return last_id_;
+  }
+  void cancel(Id id) override {
+    const std::lock_guard lock(mutex_);
+    cancelled_.insert(id);
+  }
+
+ private:
+  void run(const std::stop_token& stop) {
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      if (!wake_.wait(lock, stop, [&] { return !posted_.empty(); })) return;
+      const auto [id, done] = std::move(posted_.front());
+      posted_.pop_front();
+      const bool cancelled = cancelled_.contains(id);
+      lock.unlock();
+      if (cancelled) {
+        done(fail(http::errc::cancelled, "cancelled"));
+      } else {
+        done(http::Response{.status = id % 7 == 0 ? 500 : 200,
+                            .body = id % 3 == 0 ? R"({"result":"next"})" : R"({"result":"ok"})"});
+      }
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::deque<std::pair<Id, Done>> posted_;  // guarded by mutex_
+  std::set<Id> cancelled_;                  // guarded by mutex_
+  Id last_id_ = 0;                          // guarded by mutex_
+  std::jthread thread_;
+};
+
+TEST(WebhookThreads, EachQuestionIsAnsweredOnceOrCancelled) {
+  constexpr int kThreads = 4, kQuestions = 500;
+  Registry registry;
+  Options options{.connections_max = 3, .queue_max = 50, .circuit_failures = 4, .circuit_open_ms = 0};
+  for (const char* url : {"http://127.0.0.1/1", "http://127.0.0.1/2"})
+    options.hooks.push_back({.name = Hook::auth_on_register, .endpoint = url});
+  const auto webhooks =
+      Webhooks::open(options, registry, system_clock(), std::make_unique<BusySender>()).value();
+  struct One {
+    std::atomic<int> answers{0};
+    bool cancelled = false;
+  };
+  std::vector<One> all(kThreads * kQuestions);
+  std::atomic<int> answered{0};
+  int cancelled = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < kQuestions; ++i) {
+          One& one = all[static_cast<size_t>(t * kQuestions + i)];
+          // Every thread asks about the same clients, so that they join one another.
+          RegisterQuestion question{.client = test_client(false, std::to_string(i))};
+          const auto ticket = webhooks->ask(std::move(question), [&](RegisterAnswer) {
+            ++one.answers;
+            ++answered;
+            answered.notify_all();
+          });
+          if (i % 5 == t) one.cancelled = webhooks->cancel(ticket);
+        }
+      });
+    }
+  }
+  for (const One& one : all) cancelled += one.cancelled ? 1 : 0;
+  for (int seen = answered; seen + cancelled < kThreads * kQuestions; seen = answered) answered.wait(seen);
+  for (const One& one : all) EXPECT_EQ(one.answers, one.cancelled ? 0 : 1);
+  EXPECT_EQ(registry.value("courier_hook_requests_waiting"), 0);
 }
 
 }  // namespace
