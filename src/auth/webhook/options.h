@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "auth/webhook/hook.h"
+#include "base/result.h"
 
 namespace courier::auth::webhook {
 
@@ -33,5 +34,8 @@ struct Options {
   uint32_t circuit_failures = 10;        // in a row; then the endpoint is left alone
   int64_t circuit_open_ms = 2'000;       // for so long, then one request tries
 };
+
+// Whether that could ever work. Error: bad_options, naming the hook.
+Result<void> check_options(const Options& options);
 
 }  // namespace courier::auth::webhook
