@@ -61,6 +61,7 @@ Run set_up_inspect(CLI::App& app);
 Run set_up_load(CLI::App& app);
 Run set_up_passwd(CLI::App& app);
 Run set_up_acl(CLI::App& app);
+Run set_up_why(CLI::App& app);
 Run set_up_jwt(CLI::App& app);
 Run set_up_config(CLI::App& app);
 Run set_up_doctor(CLI::App& app);

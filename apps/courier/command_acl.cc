@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "admin/why.h"
 #include "auth/acl/acl_file.h"
 #include "auth/acl/explanation.h"
 #include "auth/acl/file_cases.h"
@@ -13,6 +14,7 @@
 #include "auth/acl/rule_set.h"
 #include "base/file.h"
 #include "courier/command.h"
+#include "courier/explanation_text.h"
 #include "courier/text_table.h"
 
 namespace courier::cli {
@@ -39,58 +41,15 @@ Json as_json(const std::vector<acl::Problem>& problems) {
   return out;
 }
 
-Json as_json(const acl::NamedRule& rule) {
-  Json out = {{"file", rule.file}, {"line", rule.line}, {"text", rule.text}};
-  if (!rule.user.empty()) out["user"] = rule.user;
-  if (!rule.label.empty()) out["label"] = rule.label;
-  return out;
-}
-
-Json as_json(const acl::Explanation& why) {
-  Json out = {{"allowed", why.allowed},          {"outcome", acl::name(why.outcome)},
-              {"action", acl::name(why.action)}, {"topic", why.topic},
-              {"username", why.username},        {"client_id", why.client_id},
-              {"mountpoint", why.mountpoint}};
-  if (why.rule) {
-    out["rule"] = as_json(*why.rule);
-    if (why.in_part) out["in_part"] = true;
-  }
-  if (why.nearest) {
-    out["nearest"] = as_json(*why.nearest);
-    out["nearest"]["difference"] = why.difference;
-  }
-  out["variables"] = Json::array();
-  for (const acl::NamedValue& variable : why.variables) {
-    out["variables"].push_back(
-        {{"name", variable.name}, {"value", variable.value}, {"usable", variable.usable}});
-  }
-  out["text"] = why.text();
-  return out;
-}
-
-void print(const acl::Explanation& why) {
-  const auto line = [](std::string_view name, std::string_view text) {
-    if (!text.empty()) fmt::print("{:<11}{}\n", name, one_line(text));
-  };
-  line("answer", why.allowed ? "allowed" : "refused");
-  line("because", why.text());
-  if (why.rule) line("rule", why.rule->spelt());
-  if (why.rule) line("label", why.rule->label);
-  if (why.nearest) line("nearest", why.nearest->spelt());
-  line("difference", why.difference);
-  for (const acl::NamedValue& variable : why.variables) {
-    line(variable.name, variable.usable ? variable.value : variable.value + " (not usable within a level)");
-  }
-}
-
 int answer(const AclFlags& flags, const acl::RuleSet& rules) {
   const auto action = flags.action == "publish" ? acl::Action::publish : acl::Action::subscribe;
   const acl::Subject subject{flags.user, flags.client_id, flags.mountpoint};
   const acl::Explanation why = acl::explain(rules, subject, action, flags.topic, SIZE_MAX);
+  const Json json = admin::to_json(why);
   if (flags.output == "json") {
-    print(as_json(why));
+    print(json);
   } else {
-    print(why);
+    fmt::print("{}", explanation_text(json));
   }
   return why.allowed ? kOk : kFailure;
 }

@@ -16,7 +16,7 @@ namespace {
 struct PasswdFlags {
   std::string file, user;
   std::optional<std::string> password;
-  bool remove = false, from_stdin = false, list = false;
+  bool remove = false, from_stdin = false, list = false, scram = false;
 };
 
 // Echo is off while this lives.
@@ -89,7 +89,8 @@ int passwd(const PasswdFlags& flags) {
   }
   const auto password = password_of(flags);
   if (!password) return password.error();
-  const auto done = auth::file::set_password(flags.file, flags.user, *password);
+  const auto done = flags.scram ? auth::file::set_scram_password(flags.file, flags.user, *password)
+                                : auth::file::set_password(flags.file, flags.user, *password);
   return done ? static_cast<int>(kOk) : failure("passwd", done.error());
 }
 
@@ -104,10 +105,17 @@ Run set_up_passwd(CLI::App& app) {
       app.add_option("-b,--password", flags->password, "The password; others can see it while this runs")
           ->type_name("PASSWORD");
   app.add_flag("--stdin", flags->from_stdin, "The password is the first line of stdin")->excludes(given);
-  CLI::Option* remove = app.add_flag("-D,--delete", flags->remove, "Remove the user")->excludes(given);
+  CLI::Option* scram =
+      app.add_flag("--scram", flags->scram,
+                   "Keys of SCRAM-SHA-256 instead of a hash: the client proves the password (5.0) "
+                   "or sends it");
+  CLI::Option* remove =
+      app.add_flag("-D,--delete", flags->remove, "Remove the user")->excludes(given)->excludes(scram);
   app.add_flag("--list", flags->list, "Print the users of the file")->excludes(given)->excludes(remove);
   app.footer(
-      "Without -b or --stdin it asks at the terminal. The file holds argon2id hashes, one USER:HASH a line.\n"
+      "Without -b or --stdin it asks at the terminal. The file holds argon2id hashes, one USER:HASH a line, "
+      "or\n"
+      "with --scram what SCRAM needs; argon2id makes a stolen file worth less.\n"
       "courierd reads it as auth.password_file.\n\n"
       "Examples:\n"
       "  courier passwd /etc/courier/passwd alice\n"

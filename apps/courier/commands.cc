@@ -24,6 +24,7 @@ constexpr Command kCommands[] = {
     {"restore", "Server", "Put a backup back", set_up_restore},
     {"inspect", "Server", "Look into a stopped node's data", set_up_inspect},
     {"passwd", "Server", "Add, change or remove a user of a password file", set_up_passwd},
+    {"why", "Server", "Say why a client may publish or subscribe, or may not", set_up_why},
     {"acl", "Server", "Check an ACL file, or say why it allows something", set_up_acl},
     {"jwt", "Server", "Make, show and check signed tokens", set_up_jwt},
     {"config", "Server", "Check a configuration file, or print the reference", set_up_config},

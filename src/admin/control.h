@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/acl/explanation.h"
 #include "base/clock.h"
 #include "base/result.h"
 
@@ -113,6 +114,20 @@ struct BackupFacts {
   uint64_t position = 0;  // the copy has everything up to it, and perhaps more
 };
 
+// Whether a client may do something, and for a PUBLISH who would get it.
+struct Why {
+  auth::acl::Explanation explanation;
+  bool connected = false;  // or else what rules of its own it would bring is not known
+  struct Receiver {
+    ClientName name;
+    int qos = 0;
+    bool connected = false;
+    bool shared = false;  // as the member of a shared group whose turn it is
+  };
+  std::vector<Receiver> receivers;  // the first kReceiversShown
+  uint64_t receiver_count = 0;
+};
+
 // One packet of a traced client.
 struct TraceLine {
   WallMs at = 0;
@@ -139,6 +154,9 @@ class Control {
   virtual void show_client(ClientName name, std::function<void(Result<ClientDetail>)> done) = 0;
   // Closes its connection (5.0: DISCONNECT 0x98); the session stays. errc::not_found, errc::conflict.
   virtual void kick_client(ClientName name, std::function<void(Result<void>)> done) = 0;
+  // Also of a client that is not connected, as far as its session says who it is. errc::not_found.
+  virtual void explain_access(ClientName name, auth::acl::Action action, std::string topic,
+                              std::function<void(Result<Why>)> done) = 0;
   // Until end_trace() with the same sink. A client that is not connected is traced from its next CONNECT on.
   virtual void begin_trace(const ClientName& name, std::shared_ptr<TraceSink> sink) = 0;
   virtual void end_trace(const ClientName& name, const TraceSink& sink) = 0;

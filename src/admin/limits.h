@@ -7,6 +7,9 @@
 
 namespace courier::admin {
 
+// Of those who would get a PUBLISH, so many are named.
+inline constexpr size_t kReceiversShown = 100;
+
 // At the limit the connection that has waited longest for a request to be complete makes room; if all are
 // being answered, the new one is closed.
 inline constexpr size_t kConnectionsMax = 64;

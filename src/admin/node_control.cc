@@ -258,6 +258,43 @@ void NodeControl::kick_client(ClientName name, std::function<void(Result<void>)>
   });
 }
 
+// One shard says whether and to which sessions, then each shard says whose they are.
+void NodeControl::explain_access(ClientName name, auth::acl::Action action, std::string topic,
+                                 std::function<void(Result<Why>)> done) {
+  on_shard(name, [this, name, action, topic = std::move(topic),
+                  done = std::move(done)](broker::Shard& shard) {
+    auto found = shard.why(name.mountpoint, name.client_id, action, topic, kReceiversShown);
+    if (!found) return done(fail(errc::not_found, "there is no client " + name.client_id));
+    Why why{.explanation = std::move(found->explanation),
+            .connected = found->connected,
+            .receiver_count = found->receiver_count};
+    const uint32_t shards = parts_.node.shard_count();
+    const auto merged = std::make_shared<Gathering<Why>>(shards, [done](Why all) { done(std::move(all)); });
+    merged->answer = std::move(why);
+    const auto sessions =
+        std::make_shared<std::vector<broker::Shard::Access::Receiver>>(std::move(found->receivers));
+    for (uint32_t i = 0; i < shards; ++i) {
+      parts_.post.post(
+          i, broker::TaskMail{[merged, sessions, i, shards](broker::Shard& holder) {
+            std::vector<Why::Receiver> here;
+            for (const auto& receiver : *sessions) {
+              if (receiver.session.hash() % shards != i) continue;
+              const broker::Client* client = holder.find_session(receiver.session);
+              if (!client) continue;
+              here.push_back({.name = {client->session.mountpoint.str(), client->session.client_id.str()},
+                              .qos = static_cast<int>(receiver.qos),
+                              .connected = client->connection != nullptr,
+                              .shared = receiver.shared});
+            }
+            merged->add([&](Why& all) {
+              all.receivers.insert(all.receivers.end(), here.begin(), here.end());
+              std::ranges::sort(all.receivers, {}, &Why::Receiver::name);
+            });
+          }});
+    }
+  });
+}
+
 void NodeControl::begin_trace(const ClientName& name, std::shared_ptr<TraceSink> sink) {
   std::shared_ptr<TraceHub>& hub = hubs_[name];
   if (!hub) hub = std::make_shared<TraceHub>(parts_.clock);

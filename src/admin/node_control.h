@@ -38,6 +38,8 @@ class NodeControl final : public Control {
   void list_clients(ClientQuery query, std::function<void(ClientPage)> done) override;
   void show_client(ClientName name, std::function<void(Result<ClientDetail>)> done) override;
   void kick_client(ClientName name, std::function<void(Result<void>)> done) override;
+  void explain_access(ClientName name, auth::acl::Action action, std::string topic,
+                      std::function<void(Result<Why>)> done) override;
   void begin_trace(const ClientName& name, std::shared_ptr<TraceSink> sink) override;
   void end_trace(const ClientName& name, const TraceSink& sink) override;
   void describe_node(std::function<void(NodeFacts)> done) override;

@@ -10,6 +10,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/clients", Route::Access::token, list_clients},
     {"GET", "/v1/clients/{id}", Route::Access::token, show_client},
     {"DELETE", "/v1/clients/{id}", Route::Access::token, kick_client},
+    {"GET", "/v1/clients/{id}/why", Route::Access::token, explain_access},
     {"GET", "/v1/clients/{id}/trace", Route::Access::token, trace_client},
     {"GET", "/v1/node", Route::Access::token, show_node},
     {"POST", "/v1/backup", Route::Access::token, make_backup, true},

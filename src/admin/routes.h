@@ -43,6 +43,8 @@ void get_metrics(const Surroundings&, const Request&, const Reply&);
 void list_clients(const Surroundings&, const Request&, const Reply&);
 void show_client(const Surroundings&, const Request&, const Reply&);
 void kick_client(const Surroundings&, const Request&, const Reply&);
+// why.cc
+void explain_access(const Surroundings&, const Request&, const Reply&);
 // trace.cc
 void trace_client(const Surroundings&, const Request&, const Reply&);
 // node.cc

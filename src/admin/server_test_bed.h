@@ -65,6 +65,22 @@ class FakeControl final : public Control {
     lock.unlock();
     done(detail);
   }
+  void explain_access(ClientName name, auth::acl::Action action, std::string topic,
+                      std::function<void(Result<Why>)> done) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!clients_.contains(name))
+        return done(fail(errc::not_found, "there is no client " + name.client_id));
+    }
+    Why why;
+    why.explanation.outcome = auth::acl::Explanation::Outcome::no_rule;
+    why.explanation.action = action;
+    why.explanation.topic = topic;
+    why.explanation.client_id = name.client_id;
+    why.receivers = {{.name = {"", "somebody"}, .qos = 1, .connected = true}};
+    why.receiver_count = 1;
+    done(std::move(why));
+  }
   void kick_client(ClientName name, std::function<void(Result<void>)> done) override {
     std::unique_lock lock(mutex_);
     const auto client = clients_.find(name);

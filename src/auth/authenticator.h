@@ -63,11 +63,37 @@ struct Decision {
   SessionTerms terms;
 };
 
+// One exchange of enhanced authentication, from the client's first data to a decision: MQTT 5.0,
+// section 4.12.
+class Exchange {
+ public:
+  // With a decision the exchange is over; `data` then goes with it, if it allows. Without one the client is
+  // to answer `data`.
+  struct Step {
+    std::string data;
+    std::optional<Decision> decision;
+  };
+
+  virtual ~Exchange() = default;
+  // What the client says next. Calls `done` exactly once: at once, or later, on any thread; steps do not
+  // overlap. Called from shard threads: never blocks.
+  virtual void step(std::string data, std::function<void(Step)> done) = 0;
+};
+
 class Authenticator {
  public:
   virtual ~Authenticator() = default;
   // Calls `done` exactly once: at once, or later, on any thread. Called from shard threads: never blocks.
   virtual void authenticate(Credentials credentials, std::function<void(Decision)> done) = 0;
+
+  // The beginning of an exchange by this method, of a CONNECT or, when it is connected, of a
+  // re-authentication. Null: it is no method of this authenticator. At once. What it gives may outlive the
+  // connection, but not the authenticator.
+  virtual std::shared_ptr<Exchange> begin(std::string_view method, const Credentials& credentials) {
+    static_cast<void>(method);
+    static_cast<void>(credentials);
+    return nullptr;
+  }
 };
 
 }  // namespace courier::auth

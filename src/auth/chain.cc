@@ -8,6 +8,13 @@ void Chain::authenticate(Credentials credentials, std::function<void(Decision)> 
   ask(0, std::move(credentials), std::move(done));
 }
 
+std::shared_ptr<Exchange> Chain::begin(std::string_view method, const Credentials& credentials) {
+  for (const auto& link : links_) {
+    if (auto exchange = link->begin(method, credentials)) return exchange;
+  }
+  return nullptr;
+}
+
 void Chain::ask(size_t link, Credentials credentials, std::function<void(Decision)> done) {
   if (link == links_.size()) {
     Decision decision;

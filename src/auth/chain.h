@@ -18,6 +18,8 @@ class Chain final : public Authenticator {
   explicit Chain(std::vector<std::unique_ptr<Authenticator>> links) : links_(std::move(links)) {}
 
   void authenticate(Credentials credentials, std::function<void(Decision)> done) override;
+  // Of the first whose method it is.
+  std::shared_ptr<Exchange> begin(std::string_view method, const Credentials& credentials) override;
 
  private:
   void ask(size_t link, Credentials credentials, std::function<void(Decision)> done);

@@ -24,11 +24,13 @@ constexpr size_t kSessionsLookedUp = 1000;
 }  // namespace
 
 auth::acl::Subject Shard::subject(const Connection& connection) const {
-  return {connection.identity.username, connection.client_id, connection.identity.mountpoint,
-          connection.extra ? connection.extra->grants.get() : nullptr};
+  const auth::Identity& identity = connection.identity;
+  // A name that nobody has checked is none.
+  return {identity.anonymous ? std::string_view() : identity.username.view(), connection.client_id,
+          identity.mountpoint, connection.extra ? connection.extra->grants.get() : nullptr};
 }
 
-Answer Shard::may(Connection& connection, Action action, std::string_view topic) {
+Answer Shard::ask(Connection& connection, Action action, std::string_view topic) {
   return gate_.check(subject(connection), action, topic, connection.decisions);
 }
 
@@ -41,6 +43,31 @@ void Shard::say_refused(const Connection& connection, Action action, std::string
                    {"peer", connection.peer.address},
                    {"why", gate_.explain(subject(connection), action, topic).text()},
                    {"suppressed", suppressed}});
+}
+
+std::optional<Shard::Access> Shard::why(std::string_view mountpoint, std::string_view client_id,
+                                        Action action, std::string_view topic, size_t receivers_max) {
+  const Client* client = clients_.find(mountpoint, client_id);
+  if (!client) return std::nullopt;
+  Access access;
+  access.connected = client->connection != nullptr;
+  const session::Session& session = client->session;
+  access.explanation = gate_.explain(
+      client->connection
+          ? subject(*client->connection)
+          : auth::acl::Subject{session.username, session.client_id, session.mountpoint, nullptr},
+      action, topic);
+  if (action != Action::publish || !mqtt::is_topic_name(topic)) return access;
+  out_.directory.index().match(session.mountpoint, topic, session.id, routing::Shared::choose_member, match_);
+  const auto add = [&](SessionId to, mqtt::Qos qos, bool shared) {
+    ++access.receiver_count;
+    if (access.receivers.size() < receivers_max) access.receivers.push_back({to, qos, shared});
+  };
+  for (const auto& receiver : match_.receivers()) add(receiver.session, receiver.qos, false);
+  for (const auto& group : match_.groups()) {
+    if (group.member.session) add(group.member.session, group.member.options.qos, true);
+  }
+  return access;
 }
 
 void Shard::rules_changed() {

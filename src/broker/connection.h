@@ -52,6 +52,7 @@ struct ConnectRequest {
   uint32_t maximum_packet_size = 0xFFFFFFFF;
   uint16_t topic_alias_maximum = 0;
   bool request_response_information = false;
+  std::string authentication_data;  // of the exchange's last step, for the CONNACK
 };
 
 // Topic aliases that we gave: the topics sent most recently keep theirs. [MQTT-3.3.2-12 and around]
@@ -139,6 +140,10 @@ class Connection {
     std::vector<Held> held;
     size_t held_bytes = 0;
     std::vector<std::vector<mqtt::ReasonCode>> unsubscribed;  // for the UNSUBACKs, in order
+    // Of a client that named a method in its CONNECT: that, and the exchange that goes on.
+    std::string authentication_method;
+    std::shared_ptr<auth::Exchange> exchange;
+    bool stepping = false;                             // its answer is on the way
     std::shared_ptr<const auth::acl::RuleSet> grants;  // shared with all that brought the same; null: none
     std::shared_ptr<Tracer> tracer;                    // shared with whoever watches; it may stop at any time
   };

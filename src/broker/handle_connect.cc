@@ -61,9 +61,6 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
   } else if (over_memory()) {
     refuse_connect(connection, v5 ? ReasonCode::quota_exceeded : ReasonCode::server_unavailable,
                    "the broker's memory ceiling is reached");
-  } else if (packet.authentication_method) {
-    refuse_connect(connection, ReasonCode::bad_authentication_method,
-                   "no authentication method is offered");  // [MQTT-4.12.0-1]
   } else if (packet.client_id.size() > out_.limits.client_id_bytes_max) {
     refuse_connect(connection, ReasonCode::client_identifier_not_valid, "the client id is too long");
   } else if (packet.client_id.empty() && packet.version == mqtt::Version::v3_1) {
@@ -104,9 +101,14 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
         connection.peer.mountpoint,    connection.client_id.str(), request->username, request->password,
         connection.peer.address.str(), connection.peer.listener,   packet.version,    std::move(tls)};
     connection.request = std::move(request);
+    if (packet.authentication_method) {
+      begin_exchange(connection, credentials, *packet.authentication_method,
+                     packet.authentication_data.value_or(std::string_view()));
+      return find(id);
+    }
     out_.authenticator.authenticate(std::move(credentials),
                                     [post = &out_.post, shard = index_, id](auth::Decision d) {
-                                      post->post(shard, AuthMail{id, std::move(d)});
+                                      post->post(shard, AuthMail{id, {{}, std::move(d)}});
                                     });
   }
   return find(id);
@@ -127,17 +129,10 @@ void Shard::decided(Connection& connection, auth::Decision decision) {
     }
     connection.client_id = *decision.client_id;
   }
-  if (decision.expires_at) {
-    // Kept by the connection on its way to its shard.
-    connection.authorized_until =
-        static_cast<uint32_t>(std::clamp<WallMs>(*decision.expires_at / 1000, 1, UINT32_MAX));
-  }
-  auto grants = out_.rules.grants().compile(decision.grants);
-  if (!grants) {
-    refuse_connect(connection, ReasonCode::not_authorized, grants.error().message);
+  if (auto taken = take(connection, decision); !taken) {
+    refuse_connect(connection, ReasonCode::not_authorized, taken.error().message);
     return;
   }
-  if (*grants) connection.extra.make().grants = *std::move(grants);
   if (connection.request->will &&
       !may(connection, auth::acl::Action::publish, connection.request->will->message->topic).allowed) {
     say_refused(connection, auth::acl::Action::publish, connection.request->will->message->topic,
@@ -327,6 +322,10 @@ void Shard::send_connack(Connection& connection, bool session_present) {
     connack.maximum_packet_size = out_.limits.packet_bytes_max;
     if (out_.limits.topic_alias_max > 0) connack.topic_alias_maximum = out_.limits.topic_alias_max;
     if (connection.client_id_assigned) connack.assigned_client_id = connection.client_id;
+    if (connection.extra && !connection.extra->authentication_method.empty()) {
+      connack.authentication_method = connection.extra->authentication_method;
+      if (!request.authentication_data.empty()) connack.authentication_data = request.authentication_data;
+    }
   }
   connection.link->set_keep_alive(connection.keep_alive_seconds);
   send(connection, connack);

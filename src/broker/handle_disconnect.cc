@@ -35,12 +35,6 @@ void Shard::handle(Connection& connection, const mqtt::Disconnect& packet) {
   link->close();
 }
 
-void Shard::handle(Connection& connection, const mqtt::Auth&) {
-  // No method was agreed in CONNECT, so the client must not send it. [MQTT-4.12.0-6]
-  disconnect(connection, EndCause::protocol_violation, ReasonCode::protocol_error,
-             "AUTH without an authentication method");
-}
-
 void Shard::on_violation(Connection& connection, const mqtt::Violation& violation) {
   metrics_.violations.add();
   log::info(violations, "protocol violation",
@@ -52,6 +46,10 @@ void Shard::on_violation(Connection& connection, const mqtt::Violation& violatio
 }
 
 void Shard::on_end(Connection& connection, EndCause cause) {
+  if (cause == EndCause::keep_alive_timeout && connection.state == Connection::State::authenticating) {
+    refuse_connect(connection, ReasonCode::not_authorized, "the client did not answer in time");
+    return;
+  }
   if (cause == EndCause::keep_alive_timeout) {
     disconnect(connection, cause, ReasonCode::keep_alive_timeout);  // [MQTT-3.1.2-22]
     return;

@@ -49,7 +49,7 @@ struct DirectMail {
 
 struct AuthMail {
   ConnectionId connection;
-  auth::Decision decision;
+  auth::Exchange::Step step;
 };
 
 // Rows of one session's inbox that were read from the store.

@@ -46,6 +46,11 @@ void Shard::on_packet(Connection& connection, const mqtt::Packet& packet) {
                "too many answers are unread");
     return;
   }
+  if (connection.state == Connection::State::authenticating && !std::holds_alternative<mqtt::Auth>(packet) &&
+      !std::holds_alternative<mqtt::Disconnect>(packet)) {
+    refuse_connect(connection, mqtt::ReasonCode::protocol_error, "a packet came before the CONNACK");
+    return;
+  }
   struct Visitor {
     Shard& self;
     Connection& connection;
@@ -129,7 +134,7 @@ void Shard::on_mail(Mail mail) {
     }
     void operator()(AuthMail& answer) const {
       if (Connection* connection = self.find(answer.connection))
-        self.decided(*connection, std::move(answer.decision));
+        self.stepped(*connection, std::move(answer.step));
     }
     void operator()(LoadedMail& rows) const { self.loaded(rows); }
     void operator()(BarrierMail& barrier) const { self.write_dirty(barrier.checkpoint); }

@@ -132,6 +132,22 @@ class Shard {
   bool for_some(ClientTable::Walk& walk, size_t count, Visit&& visit) const {
     return clients_.for_some(walk, count, visit);
   }
+  const Client* find_session(SessionId session) { return clients_.find(session); }
+  // Whether a client may do something, and for a PUBLISH which sessions would get it: the first
+  // `receivers_max`. Nothing: there is no such client.
+  struct Access {
+    auth::acl::Explanation explanation;
+    bool connected = false;  // or else without the rules that it would bring
+    struct Receiver {
+      SessionId session;
+      mqtt::Qos qos{};
+      bool shared = false;
+    };
+    std::vector<Receiver> receivers;
+    uint64_t receiver_count = 0;
+  };
+  std::optional<Access> why(std::string_view mountpoint, std::string_view client_id, auth::acl::Action action,
+                            std::string_view topic, size_t receivers_max);
   bool kick(std::string_view mountpoint, std::string_view client_id, mqtt::ReasonCode reason);
   // Null ends it. False: not connected (an offline client is traced from its next CONNECT on).
   bool trace(const std::string& mountpoint, const std::string& client_id, std::shared_ptr<Tracer> tracer);
@@ -202,12 +218,26 @@ class Shard {
     std::vector<std::string> filters;
   };
   auth::acl::Subject subject(const Connection& connection) const;
-  auth::acl::Answer may(Connection& connection, auth::acl::Action action, std::string_view topic);
+  auth::acl::Answer may(Connection& connection, auth::acl::Action action, std::string_view topic) {
+    // Most nodes without rules have clients without any.
+    if (gate_.open() && (!connection.extra || !connection.extra->grants)) return {.allowed = true};
+    return ask(connection, action, topic);
+  }
+  auth::acl::Answer ask(Connection& connection, auth::acl::Action action, std::string_view topic);
   void say_refused(const Connection& connection, auth::acl::Action action, std::string_view topic,
                    std::string_view what);
   void look_up(SessionId session);
   void look_up_some();
   void look_at(const std::vector<SubscribedTo>& found);
+
+  // --- handle_auth.cc: enhanced authentication ---
+  void begin_exchange(Connection& connection, const auth::Credentials& credentials, std::string_view method,
+                      std::string_view data);
+  void step(Connection& connection, std::string_view data);
+  void stepped(Connection& connection, auth::Exchange::Step answer);
+  void reauthenticated(Connection& connection, auth::Decision decision, std::string_view data);
+  Result<void> take(Connection& connection, const auth::Decision& decision);
+  void handle(Connection& connection, const mqtt::Auth& packet);
 
   // --- handle_publish.cc ---
   void handle(Connection& connection, const mqtt::Publish& packet);
@@ -234,7 +264,6 @@ class Shard {
 
   // --- handle_disconnect.cc ---
   void handle(Connection& connection, const mqtt::Disconnect& packet);
-  void handle(Connection& connection, const mqtt::Auth& packet);
   // Ends it with a DISCONNECT (5.0, if `reason` is given) and Link::close().
   void disconnect(Connection& connection, EndCause cause, std::optional<mqtt::ReasonCode> reason,
                   std::string_view why = {});

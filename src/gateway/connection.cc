@@ -308,7 +308,7 @@ std::string_view Connection::seal(Output& output) {
   // What only the peer may read is not said before the transport is open, nor when it failed.
   if (!transport_ || broken_) return output.wire;
   if (!output.bytes.empty()) {
-    if (auto sealed = transport_->send(output.bytes, output.wire); !sealed) {
+    if (auto sealed = transport_->send(thread_->packets_of(output.bytes), output.wire); !sealed) {
       listener_->transport_failed(sealed.error().code);
       broken_ = dead_ = true;
       thread_->remember(*this);

@@ -151,6 +151,16 @@ void ShardThread::wake_acceptors() {
   }
 }
 
+std::span<const std::string_view> ShardThread::packets_of(std::string_view bytes) {
+  packets_.clear();
+  while (!bytes.empty()) {
+    const size_t size = mqtt::encoded_packet_size(bytes);
+    packets_.push_back(bytes.substr(0, size));
+    bytes.remove_prefix(size);
+  }
+  return packets_;
+}
+
 Output* ShardThread::take_output(Connection& connection) {
   if (spare_outputs_.empty()) {
     outputs_.push_back(std::make_unique<Output>());

@@ -101,6 +101,8 @@ class ShardThread {
     if (now_ == 0) now_ = clock_.mono_ns();
     return now_;
   }
+  // The packets that an output holds. Valid until the next call.
+  std::span<const std::string_view> packets_of(std::string_view bytes);
   WallMs wall() const { return clock_.wall_ms(); }
   // A worker takes the step, then Connection::shook() is called. False: too many wait.
   [[nodiscard]] bool work_off(std::shared_ptr<Handshake> handshake);
@@ -144,6 +146,7 @@ class ShardThread {
   net::TimerWheel<Connection> wheel_;
   std::unique_ptr<char[]> scratch_;
   std::string plain_, reply_;
+  std::vector<std::string_view> packets_;
   MonoNs now_ = 0;    // 0: not asked in this Turn
   MonoNs ended_ = 0;  // the end of the last Turn
   std::vector<broker::Mail> mail_;

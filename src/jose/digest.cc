@@ -32,4 +32,13 @@ std::string hmac_sha256(std::string_view secret, std::string_view bytes) {
   return mac;
 }
 
+std::string pbkdf2_sha256(std::string_view password, std::string_view salt, uint32_t iterations) {
+  std::string key(32, '\0');
+  CHECK(::PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()),
+                            reinterpret_cast<const unsigned char*>(salt.data()),
+                            static_cast<int>(salt.size()), static_cast<int>(iterations), ::EVP_sha256(),
+                            static_cast<int>(key.size()), reinterpret_cast<unsigned char*>(key.data())) == 1);
+  return key;
+}
+
 }  // namespace courier::jose

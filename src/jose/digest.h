@@ -13,5 +13,7 @@ using Digest = std::array<uint8_t, 32>;
 Digest sha256(std::string_view bytes);
 // `secret` may be anything but empty.
 std::string hmac_sha256(std::string_view secret, std::string_view bytes);
+// 32 bytes made of a password, as slowly as `iterations` say: RFC 8018, section 5.2.
+std::string pbkdf2_sha256(std::string_view password, std::string_view salt, uint32_t iterations);
 
 }  // namespace courier::jose

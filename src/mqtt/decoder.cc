@@ -1,5 +1,6 @@
 #include "mqtt/decoder.h"
 
+#include "base/check.h"
 #include "mqtt/codec.h"
 #include "mqtt/wire.h"
 
@@ -207,6 +208,17 @@ std::string describe(const Violation& violation) {
   text.append(violation.what);
   if (!violation.clause.empty()) text.append(" [").append(violation.clause).append("]");
   return text;
+}
+
+size_t encoded_packet_size(std::string_view bytes) {
+  size_t size = 0, at = 1;
+  for (unsigned shift = 0; at < bytes.size(); shift += 7) {
+    const auto byte = static_cast<uint8_t>(bytes[at++]);
+    size |= size_t{byte & 0x7Fu} << shift;
+    if (byte < 0x80) break;
+  }
+  CHECK(at + size <= bytes.size());
+  return at + size;
 }
 
 }  // namespace courier::mqtt

@@ -78,4 +78,7 @@ using DecodeResult = std::variant<Decoded, NeedMore, Violation>;
 DecodeResult decode_one(std::string_view bytes, Version version, Side side, bool first,
                         const DecodeLimits& limits);
 
+// The size of the packet at the front of what encode() wrote.
+size_t encoded_packet_size(std::string_view bytes);
+
 }  // namespace courier::mqtt

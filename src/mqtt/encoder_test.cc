@@ -170,5 +170,25 @@ TEST(EncodingDeathTest, StopsAtABugOfOurs) {
   EXPECT_DEATH(encode(out, Auth{}, Version::v3_1_1), "version");
 }
 
+TEST(Encoder, SizesOfPacketsAreFoundAgain) {
+  std::string bytes;
+  std::vector<size_t> sizes;
+  for (const size_t payload :
+       {size_t{0}, size_t{100}, size_t{127}, size_t{128}, size_t{20'000}, size_t{3'000'000}}) {
+    const size_t before = bytes.size();
+    const std::string text(payload, 'x');
+    ASSERT_TRUE(encode(bytes, Publish{.topic = "a/b", .payload = text}, Version::v5));
+    sizes.push_back(bytes.size() - before);
+    ASSERT_TRUE(encode(bytes, Pingresp{}, Version::v5));
+    sizes.push_back(2);
+  }
+  std::string_view rest = bytes;
+  for (const size_t size : sizes) {
+    ASSERT_EQ(encoded_packet_size(rest), size);
+    rest.remove_prefix(size);
+  }
+  EXPECT_TRUE(rest.empty());
+}
+
 }  // namespace
 }  // namespace courier::mqtt

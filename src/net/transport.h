@@ -61,7 +61,8 @@ class Transport {
   // What came from the socket. After an error nothing but the destructor may be called.
   virtual Result<TransportState> receive(std::string_view wire, std::string& plain, std::string& reply) = 0;
 
-  // Wraps the pieces, one after the other, as few units of the wire as it may. Not while opening. Does
+  // Wraps the pieces, one after the other. WebSocket makes a frame of each; TLS as few records of all as it
+  // may. Not while opening. Does
   // nothing once close() was called.
   virtual Result<void> send(std::span<const std::string_view> pieces, std::string& wire) = 0;
   Result<void> send(std::string_view bytes, std::string& wire) { return send({&bytes, 1}, wire); }

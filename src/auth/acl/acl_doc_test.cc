@@ -38,6 +38,7 @@ TEST(AclPage, TheExampleIsGoodAndItsCasesHold) {
   Labels labels;
   const auto rules = RuleSet::parse(file, "/etc/courier/acl", labels);
   ASSERT_TRUE(rules) << spelt("acl", rules.error());
+  EXPECT_EQ(spelt("acl", parse_acl_file(file).notes), "");
   const FileCases cases = parse_file_cases(file);
   EXPECT_EQ(spelt("acl", cases.problems), "");
   for (const FileCase& one : cases.cases) EXPECT_EQ(difference(one, **rules), std::nullopt) << one.line;

@@ -182,8 +182,8 @@ class FileParser {
       noted_ = true;
       file_.notes.push_back(
           {number_, column(keyword),
-           fmt::format("{} lines are for everybody, also below a user line: put them at the end "
-                       "or the beginning",
+           fmt::format("{} lines are for everybody, also below a user line; above the first one "
+                       "they would not be misread",
                        keyword)});
     }
     if (file_.rules.size() == kRulesMax) {

@@ -64,15 +64,17 @@ class Rules {
 // its shard; `rules` must outlive it.
 class Gate {
  public:
-  explicit Gate(const Rules& rules) : rules_(rules), current_(rules.current()) {}
+  explicit Gate(const Rules& rules) : rules_(rules) { look(); }
 
+  // Of an open gate and a client without grants nothing need be asked, nor remembered.
   Answer check(const Subject& subject, Action action, std::string_view topic, DecisionCache& cache) {
-    const RuleSet& rules = current();
-    if (rules.is_open() && subject.grants == nullptr) return rules.check(subject, action, topic);
-    return cache.check(rules, subject, action, topic);
+    return cache.check(current(), subject, action, topic);
   }
   // No rules are configured; what a client brings may still count.
-  bool open() { return current().is_open(); }
+  bool open() {
+    if (generation_ != rules_.generation()) look();
+    return open_;
+  }
   Explanation explain(const Subject& subject, Action action, std::string_view topic) {
     return acl::explain(current(), subject, action, topic);
   }
@@ -81,12 +83,19 @@ class Gate {
 
  private:
   const RuleSet& current() {
-    if (current_->generation() != rules_.generation()) current_ = rules_.current();
+    if (generation_ != rules_.generation()) look();
     return *current_;
+  }
+  void look() {
+    current_ = rules_.current();
+    generation_ = current_->generation();
+    open_ = current_->is_open();
   }
 
   const Rules& rules_;
   std::shared_ptr<const RuleSet> current_;
+  uint32_t generation_ = 0;  // of it
+  bool open_ = false;
 };
 
 }  // namespace courier::auth::acl

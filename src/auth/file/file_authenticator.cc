@@ -1,10 +1,13 @@
 #include "auth/file/file_authenticator.h"
 
 #include <string.h>
+#include <sys/random.h>
 
 #include <utility>
 
+#include "auth/file/scram.h"
 #include "base/log.h"
+#include "jose/base64url.h"
 
 namespace courier::auth::file {
 namespace {
@@ -73,6 +76,82 @@ void FileAuthenticator::authenticate(Credentials credentials, std::function<void
     busy_.add();
     request->done(denied(mqtt::ReasonCode::server_busy, "too many passwords wait to be checked"));
   }
+}
+
+// The file is looked at on a worker; the rest is a few digests.
+class FileAuthenticator::ScramExchange final : public Exchange,
+                                               public std::enable_shared_from_this<ScramExchange> {
+ public:
+  ScramExchange(FileAuthenticator& owner, const Credentials& credentials)
+      : owner_(owner), username_(credentials.username), mountpoint_(credentials.mountpoint) {}
+
+  void step(std::string data, std::function<void(Step)> done) override {
+    if (server_) {
+      done(finish(data));
+      return;
+    }
+    auto first = parse_scram_first(data);
+    if (!first) {
+      owner_.wrong_.add();
+      done({{}, denied(mqtt::ReasonCode::not_authorized, first.error().message)});
+      return;
+    }
+    auto shared = std::make_shared<ScramFirst>(*std::move(first));
+    const bool accepted =
+        owner_.pool_.post([self = shared_from_this(), shared, done] { done(self->begin(*shared)); });
+    if (accepted) return;
+    owner_.busy_.add();
+    done({{}, denied(mqtt::ReasonCode::server_busy, "too many passwords wait to be checked")});
+  }
+
+ private:
+  Step begin(const ScramFirst& first) {
+    const auto refuse = [&](std::string why) {
+      owner_.wrong_.add();
+      return Step{{}, denied(mqtt::ReasonCode::bad_user_name_or_password, std::move(why))};
+    };
+    // The name that counts is the one that is proved; another beside it is a mistake or worse.
+    if (username_ && *username_ != first.user) return refuse("SCRAM: another user name than the CONNECT's");
+    const auto users = owner_.users_now();
+    const std::string* hash = users->find(first.user);
+    const bool known = hash && is_scram(*hash);
+    auto keys = known ? std::optional(*parse_scram(*hash)) : users->scram_stand_in(first.user);
+    if (!keys) return refuse("no user of the password file has keys for SCRAM: courier passwd --scram");
+    user_ = first.user;
+    unsigned char random[18];
+    if (::getrandom(random, sizeof random, 0) != static_cast<ssize_t>(sizeof random)) {
+      return Step{{}, denied(mqtt::ReasonCode::server_busy, "the kernel gives no random bytes")};
+    }
+    server_.emplace(first, *std::move(keys), known,
+                    jose::base64url({reinterpret_cast<const char*>(random), sizeof random}));
+    return Step{server_->first(), std::nullopt};
+  }
+
+  Step finish(std::string_view data) {
+    auto signature = server_->finish(data);
+    if (!signature) {
+      owner_.wrong_.add();
+      return {{}, denied(mqtt::ReasonCode::bad_user_name_or_password, signature.error().message)};
+    }
+    owner_.right_.add();
+    Decision decision;
+    decision.verdict = Verdict::allow;
+    decision.identity.username = user_;
+    decision.identity.mountpoint = mountpoint_;
+    decision.identity.anonymous = false;
+    return {*std::move(signature), std::move(decision)};
+  }
+
+  FileAuthenticator& owner_;
+  const std::optional<std::string> username_;
+  const std::string mountpoint_;
+  std::string user_;
+  std::optional<ScramServer> server_;  // from the client's first message on
+};
+
+std::shared_ptr<Exchange> FileAuthenticator::begin(std::string_view method, const Credentials& credentials) {
+  if (method != "SCRAM-SHA-256") return nullptr;
+  return std::make_shared<ScramExchange>(*this, credentials);
 }
 
 Decision FileAuthenticator::check(Credentials& credentials) {

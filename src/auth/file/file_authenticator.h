@@ -43,12 +43,15 @@ class FileAuthenticator final : public Authenticator {
                                                          const Clock& clock = system_clock());
 
   void authenticate(Credentials credentials, std::function<void(Decision)> done) override;
+  // Method "SCRAM-SHA-256", for users whose line has its keys.
+  std::shared_ptr<Exchange> begin(std::string_view method, const Credentials& credentials) override;
 
   // The most that checks running at once may take, by the file as it is now.
   uint64_t memory_bytes_max();
 
  private:
   struct Request;
+  class ScramExchange;
 
   FileAuthenticator(const Options& options, Registry& registry, const Clock& clock, Users users,
                     WatchedFile file);

@@ -14,5 +14,10 @@ inline constexpr size_t kPasswordBytesMax = 65'535;  // what a CONNECT can carry
 inline constexpr uint32_t kMemoryKibMax = 256 * 1024;
 inline constexpr uint32_t kPassesMax = 64;
 inline constexpr uint32_t kLanesMax = 16;
+// SCRAM: RFC 7677 asks for 4,096 at least; the client has to do them, too.
+inline constexpr uint32_t kScramIterationsMin = 4'096;
+inline constexpr uint32_t kScramIterationsMax = 1'000'000;
+inline constexpr size_t kScramMessageBytesMax = 4'096;
+inline constexpr size_t kScramNonceBytesMax = 256;
 
 }  // namespace courier::auth::file

@@ -16,6 +16,7 @@
 
 #include "auth/file/errc.h"
 #include "auth/file/limits.h"
+#include "jose/digest.h"
 
 namespace courier::auth::file {
 namespace {
@@ -195,6 +196,7 @@ Result<Users> Users::parse(std::string_view text, std::string_view file) {
           return fail(errc::invalid, fmt::format("line {}: more than {} users", number, kUsersMax));
         }
         users.memory_kib_max_ = std::max(users.memory_kib_max_, cost->memory_kib);
+        if (!users.some_scram_ && is_scram(line.hash)) users.some_scram_ = *parse_scram(line.hash);
         constexpr size_t kCostsMax = 16;
         if (costs.size() < kCostsMax && std::find(costs.begin(), costs.end(), *cost) == costs.end()) {
           costs.push_back(*cost);
@@ -218,14 +220,25 @@ const std::string* Users::find(const std::string& name) const {
   return found == by_name_.end() ? nullptr : &found->second;
 }
 
+std::optional<ScramKeys> Users::scram_stand_in(const std::string& name) const {
+  if (!some_scram_) return std::nullopt;
+  // Of a secret that stays as long as its user: who asks twice sees the same salt.
+  const std::string made = jose::hmac_sha256(some_scram_->stored_key, "no such user: " + name);
+  ScramKeys keys = *some_scram_;
+  keys.salt = made.substr(0, keys.salt.size());
+  keys.stored_key = jose::hmac_sha256(made, "stored");
+  keys.server_key = jose::hmac_sha256(made, "server");
+  return keys;
+}
+
 const std::string& Users::stand_in(const std::string& name) const {
   return stand_ins_[std::hash<std::string>()(name) % stand_ins_.size()];
 }
 
-Result<void> set_password(const std::string& path, const std::string& user, std::string_view password,
-                          const Cost& cost) {
+namespace {
+
+Result<void> set_hash(const std::string& path, const std::string& user, const Result<std::string>& hash) {
   if (auto name = check_user_name(user); !name) return name;
-  const auto hash = hash_password(password, cost);
   if (!hash) return fail(hash.error());
   const auto done = rewrite(path, [&](std::string& text) -> Result<bool> {
     std::string out;
@@ -247,6 +260,17 @@ Result<void> set_password(const std::string& path, const std::string& user, std:
   });
   if (!done) return fail(done.error());
   return {};
+}
+
+}  // namespace
+
+Result<void> set_password(const std::string& path, const std::string& user, std::string_view password,
+                          const Cost& cost) {
+  return set_hash(path, user, hash_password(password, cost));
+}
+
+Result<void> set_scram_password(const std::string& path, const std::string& user, std::string_view password) {
+  return set_hash(path, user, make_scram(password));
 }
 
 Result<bool> delete_user(const std::string& path, const std::string& user) {

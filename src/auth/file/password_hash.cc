@@ -10,6 +10,7 @@
 
 #include "auth/file/errc.h"
 #include "auth/file/limits.h"
+#include "auth/file/scram.h"
 
 namespace courier::auth::file {
 namespace {
@@ -60,8 +61,13 @@ Result<std::string> hash_password(std::string_view password, const Cost& cost) {
 }
 
 Result<Cost> parse_hash(std::string_view hash) {
+  if (is_scram(hash)) {
+    const auto keys = parse_scram(hash);
+    if (!keys) return fail(keys.error());
+    return Cost{0, keys->iterations, 0};
+  }
   if (!hash.starts_with("$argon2id$v=19$")) {
-    return fail(errc::invalid, "the hash does not start with $argon2id$v=19$");
+    return fail(errc::invalid, "the hash does not start with $argon2id$v=19$ or $scram-sha-256$");
   }
   hash.remove_prefix(std::string_view("$argon2id$v=19$").size());
   const auto memory = take_number(hash, "m=", ',');
@@ -83,6 +89,7 @@ Result<Cost> parse_hash(std::string_view hash) {
 }
 
 Match matches(const std::string& hash, std::string_view password) {
+  if (is_scram(hash)) return scram_matches(hash, password);
   const int status = argon2id_verify(hash.c_str(), password.data(), password.size());
   if (status == ARGON2_OK) return Match::yes;
   return status == ARGON2_VERIFY_MISMATCH ? Match::no : Match::failed;

@@ -2,6 +2,9 @@
 //
 //   $argon2id$v=19$m=19456,t=2,p=1$SALT$HASH
 //
+// Or the keys of SCRAM-SHA-256 (scram.h), whose cost is its iterations: no memory, `passes` of them, no
+// lanes.
+//
 // Sources: RFC 9106; the PHC string format. Slow and hungry by design (milliseconds and megabytes): for
 // workers and commands, never for a shard thread.
 #pragma once
@@ -24,7 +27,8 @@ struct Cost {
 // With a fresh random salt. Errors: bad_password, hash_failed.
 Result<std::string> hash_password(std::string_view password, const Cost& cost = {});
 
-// The cost that a hash asks for. Error: invalid, when it is not argon2id version 19 or beyond limits.h.
+// The cost that a hash asks for. Error: invalid, when it is neither argon2id version 19 nor SCRAM-SHA-256, or
+// beyond limits.h.
 Result<Cost> parse_hash(std::string_view hash);
 
 enum class Match : uint8_t { yes, no, failed };  // failed: the machine could not tell (no memory)

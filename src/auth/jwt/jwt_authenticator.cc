@@ -55,6 +55,36 @@ struct JwtAuthenticator::Request {
   jose::Jws jws;  // its views are of the password
 };
 
+namespace {
+
+class TokenExchange final : public Exchange {
+ public:
+  TokenExchange(JwtAuthenticator& authenticator, Credentials credentials)
+      : authenticator_(authenticator), credentials_(std::move(credentials)) {}
+
+  void step(std::string data, std::function<void(Step)> done) override {
+    Credentials credentials = credentials_;
+    credentials.password = std::move(data);
+    authenticator_.authenticate(std::move(credentials), [done = std::move(done)](Decision decision) {
+      if (decision.verdict == Verdict::next) {
+        decision = denied(mqtt::ReasonCode::not_authorized, "the authentication data is no token");
+      }
+      done({{}, std::move(decision)});
+    });
+  }
+
+ private:
+  JwtAuthenticator& authenticator_;
+  const Credentials credentials_;
+};
+
+}  // namespace
+
+std::shared_ptr<Exchange> JwtAuthenticator::begin(std::string_view method, const Credentials& credentials) {
+  if (method != "JWT") return nullptr;
+  return std::make_shared<TokenExchange>(*this, credentials);
+}
+
 Result<std::unique_ptr<JwtAuthenticator>> JwtAuthenticator::open(const Options& options, Registry& registry,
                                                                  const Clock& clock) {
   if (options.workers == 0 || options.queue_max == 0) {

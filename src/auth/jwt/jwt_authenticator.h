@@ -10,8 +10,9 @@
 // comes back costs a digest and a lookup; what belongs to the CONNECT and to the time (user name, client id,
 // exp, nbf) is checked each time all the same. A token that failed is remembered for seconds.
 //
-// Re-authentication (AUTH of MQTT 5) calls it again with the new token and the connection's own client id and
-// user name; the new Decision's expires_at takes the old one's place.
+// The token may also come as the data of the authentication method "JWT" (MQTT 5): then the client may
+// re-authenticate with a new one before the old one ends. Re-authentication calls it again with the new token
+// and the connection's own client id and user name; the new Decision's expires_at takes the old one's place.
 #pragma once
 
 #include <array>
@@ -39,6 +40,8 @@ class JwtAuthenticator final : public Authenticator {
                                                         const Clock& clock = system_clock());
 
   void authenticate(Credentials credentials, std::function<void(Decision)> done) override;
+  // Method "JWT": the client's data is the token, and there is nothing more to say.
+  std::shared_ptr<Exchange> begin(std::string_view method, const Credentials& credentials) override;
 
  private:
   struct Request;

@@ -57,7 +57,7 @@ std::optional<Reason> reason_of(int reason, bool is_server) {
       return Reason{
           errc::no_shared_cipher,
           "no cipher suite, group or signature algorithm that both sides allow; look at the listener's "
-          "tls_ciphers, and at the kinds of keys that its certificates have"};
+          "ciphers, and at the kinds of keys that its certificates have"};
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_VERSION_TOO_LOW:
     case SSL_R_VERSION_TOO_HIGH:

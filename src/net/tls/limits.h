@@ -1,6 +1,7 @@
 // Every bound of this folder that is not a setting. Each has a test that reaches it.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 
 namespace courier::net::tls {
@@ -20,6 +21,8 @@ inline constexpr size_t kHandshakeBytesMax = 64 * 1024;
 // Records that we write. A phone can use a record only once all of it has come, and while we write one its
 // buffer is of this size.
 inline constexpr long kRecordBytesMax = 4 * 1024;
+// Tickets: RFC 8446, section 4.6.1.
+inline constexpr std::chrono::seconds kTicketLifetimeMax = std::chrono::hours(7 * 24);
 // A file of certificates, keys, revocations.
 inline constexpr size_t kFileBytesMax = 16 * 1024 * 1024;
 // What of a peer's certificate is repeated in an error, and a name that is kept of it.

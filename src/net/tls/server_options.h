@@ -26,6 +26,7 @@ struct ServerOptions {
   std::string ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
   std::string ciphersuites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
   // Who offers only others is refused; who offers none is let in. Empty: whatever is offered is ignored.
+  // For WebSocket over TLS {"http/1.1"}.
   std::vector<std::string> alpn = {"mqtt"};
   ClientCertificates client_certificates = ClientCertificates::off;
   std::string client_ca_file;          // PEM: who issues them

@@ -18,7 +18,7 @@ struct ClientOptions {
   bool insecure = false;    // believe anybody
   std::string certificate;  // PEM: ours, then those above it; empty: none
   std::string key;          // PEM
-  std::vector<std::string> alpn = {"mqtt"};  // empty: none is offered
+  std::vector<std::string> alpn = {"mqtt"};  // empty: none is offered; for WebSocket {"http/1.1"}
   Version version_min = Version::tls1_2, version_max = Version::tls1_3;
   bool resume = true;  // come back with the last ticket that the server gave
 };

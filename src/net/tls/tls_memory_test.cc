@@ -69,6 +69,24 @@ TEST(TlsMemory, AnIdleConnectionHoldsLessThan16Kilobytes) {
   }
 }
 
+TEST(TlsMemory, HalfARecordCostsWhatHasCome) {
+  if (!kMallocCounts) GTEST_SKIP() << "malloc is the sanitizer's";
+  TlsTestBed bed;
+  TestPair pair = bed.run();
+  pair.client.say(std::string(16'000, 'x'));
+  std::string plain, reply;
+  plain.reserve(20'000);
+  const size_t before = held();
+  size_t came = 0;
+  for (const char byte : std::string_view(pair.client.out).substr(0, 16'000)) {
+    ASSERT_TRUE(pair.server.transport->receive({&byte, 1}, plain, reply));
+    const size_t now = held() - before;
+    ++came;
+    ASSERT_LE(now, std::min<size_t>(2 * came + 64, 16'500)) << came;
+  }
+  EXPECT_EQ(plain, "");
+}
+
 // Counts what a server's end takes and gives back in each call.
 class Weighed {
  public:

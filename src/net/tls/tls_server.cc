@@ -119,6 +119,9 @@ Result<std::shared_ptr<const TlsServer>> TlsServer::load(ServerOptions options,
   if (options.certificates.empty()) {
     return fail(errc::bad_setting, "a listener with TLS needs a certificate and its key: none is set");
   }
+  if (options.ticket_lifetime.count() < 0 || options.ticket_lifetime > kTicketLifetimeMax) {
+    return fail(errc::bad_setting, "ticket_lifetime is 0 (no tickets) to 7 days");
+  }
   const std::shared_ptr<TlsServer> made(new TlsServer(std::move(options), std::move(tickets)));
   auto alpn = alpn_list(made->options_.alpn);
   if (!alpn) return fail(alpn.error());

@@ -484,7 +484,7 @@ TEST(TlsServerLoad, ChecksTheClientsAuthorities) {
   EXPECT_THAT(bed.load_error(), HasSubstr("absent.crl cannot be read"));
 }
 
-TEST(TlsServerLoad, ChecksWordsForOpenSsl) {
+TEST(TlsServerLoad, ChecksWhatIsNoFile) {
   TlsTestBed bed;
   bed.server.ciphers = "NO-SUCH-CIPHER";
   EXPECT_THAT(bed.load_error(), HasSubstr("ciphers = \"NO-SUCH-CIPHER\" names no cipher"));
@@ -492,6 +492,9 @@ TEST(TlsServerLoad, ChecksWordsForOpenSsl) {
   bed.server.ciphersuites = "NO_SUCH_SUITE";
   EXPECT_THAT(bed.load_error(), HasSubstr("NO_SUCH_SUITE"));
   bed.server.ciphersuites = ServerOptions().ciphersuites;
+  bed.server.ticket_lifetime = std::chrono::hours(7 * 24 + 1);
+  EXPECT_THAT(bed.load_error(), HasSubstr("ticket_lifetime is 0 (no tickets) to 7 days"));
+  bed.server.ticket_lifetime = std::chrono::hours(1);
   bed.server.alpn = {""};
   EXPECT_THAT(bed.load_error(), HasSubstr("1 to 255 bytes"));
 }

@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 
 #include "base/check.h"
+#include "net/kept_bytes.h"
 #include "net/tls/certificate.h"
 #include "net/tls/errc.h"
 #include "net/tls/handshake_error.h"
@@ -198,9 +199,7 @@ Result<TransportState> TlsTransport::receive(std::string_view wire, std::string&
       const size_t wanted =
           held_.size() < SSL3_RT_HEADER_LENGTH ? SSL3_RT_HEADER_LENGTH : record_bytes(held_);
       const std::string_view more = wire.substr(0, wanted - held_.size());
-      // A string that grows would take twice the room.
-      if (opening_) held_.reserve(wanted);
-      held_.append(more);
+      append_kept(held_, more, wanted);
       wire.remove_prefix(more.size());
     }
     const Result<size_t> size = ready(begun ? held_ : wire, reply);

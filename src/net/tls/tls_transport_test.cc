@@ -3,8 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <set>
 #include <string>
+#include <thread>
+#include <vector>
 
+#include "net/tls/errc.h"
 #include "net/tls/limits.h"
 #include "net/tls/tls_test_bed.h"
 
@@ -233,6 +238,88 @@ TEST(TlsTransport, OffersNoEarlyData) {
   pair.run();
   ASSERT_TRUE(pair.open());
   EXPECT_EQ(SSL_SESSION_get_max_early_data(SSL_get_session(ssl)), 0u);
+}
+
+TEST(TlsTransport, FollowsAClientThatChangesItsKeysAlsoAfterItsCertificateWasForgotten) {
+  TlsTestBed bed;
+  bed.ask_for_certificates(ClientCertificates::required);
+  bed.client_certificate(bed.authority.issue({.common_name = "phone"}));
+  auto client = bed.load_client()->connect("broker.example");
+  SSL* const ssl = static_cast<TlsTransport&>(*client).ssl();
+  TestPair pair(std::move(client), bed.load_server()->accept(bed.now()));
+  pair.run();
+  for (int i = 1; i <= 3; ++i) {
+    ASSERT_EQ(SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+    pair.client.say("up");
+    pair.run();
+    pair.server.say("down");
+    pair.run();
+    EXPECT_EQ(pair.server.plain.size(), 2u * i) << pair.server.sentence;
+    EXPECT_EQ(pair.client.plain.size(), 4u * i) << pair.client.sentence;
+  }
+  EXPECT_EQ(pair.server.transport->tls()->certificate->common_name, "phone");
+}
+
+TEST(TlsTransport, SendsShortFragmentsToAClientThatAskedForThem) {
+  TlsTestBed bed;
+  bed.ask_for_certificates(ClientCertificates::optional);
+  const TestCertificate made = bed.authority.issue({.common_name = "phone"});
+  RawClient raw;
+  SSL_CTX_set_tlsext_max_fragment_length(raw.context.get(), TLSEXT_max_fragment_length_512);
+  const auto files = bed.files("raw", made);
+  ASSERT_EQ(SSL_CTX_use_certificate_file(raw.context.get(), files.certificate.c_str(), SSL_FILETYPE_PEM), 1);
+  ASSERT_EQ(SSL_CTX_use_PrivateKey_file(raw.context.get(), files.key.c_str(), SSL_FILETYPE_PEM), 1);
+  TestPair pair(raw.connect(), bed.load_server()->accept(bed.now()));
+  pair.run();
+  ASSERT_TRUE(pair.open()) << pair.server.sentence;
+  pair.server.say(std::string(5000, 'x'));
+  ASSERT_GE(pair.server.out.size(), 5u);
+  EXPECT_LT(static_cast<uint8_t>(pair.server.out[3]) << 8 | static_cast<uint8_t>(pair.server.out[4]), 600);
+  pair.run();
+  EXPECT_EQ(pair.client.plain.size(), 5000u);
+}
+
+TEST(TlsTransport, RefusesAnOversizedSecondHelloAtItsHeader) {
+  const TlsTestBed bed;
+  RawClient raw;
+  SSL_CTX_set1_groups_list(raw.context.get(), "P-521:P-256");  // the first is none of ours: it is asked again
+  TestPair pair(raw.connect(), bed.load_server()->accept(bed.now()));
+  pair.server.take(std::exchange(pair.client.out, {}));
+  ASSERT_EQ(pair.server.state, TransportState::opening);
+  ASSERT_NE(pair.server.out, "");
+  pair.server.take(std::string("\x14\x03\x03\x00\x01\x01", 6));
+  EXPECT_EQ(pair.server.failed, "");
+  pair.server.take(std::string("\x16\x03\x03\x00\x04\x01\x01\x86\xA0", 9));
+  EXPECT_EQ(pair.server.failed, "too_large");
+}
+
+TEST(TlsTransport, NamesEveryReasonOnce) {
+  std::set<std::string> words;
+  const int last = static_cast<int>(errc::bad_file);
+  for (int code = 1; code <= last; ++code) words.insert(category().message(code));
+  EXPECT_EQ(words.size(), static_cast<size_t>(last));
+  EXPECT_EQ(words.count("unknown"), 0u);
+}
+
+TEST(TlsTransport, OfOneConfigurationAreMadeByAnyThread) {
+  TlsTestBed bed;
+  const auto server = bed.load_server();
+  const auto client = bed.load_client();
+  std::atomic<int> open = 0, resumed = 0;
+  std::vector<std::jthread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 25; ++i) {
+        TestPair pair(client->connect("broker.example"), server->accept(bed.now()));
+        pair.run();
+        open += pair.open();
+        resumed += pair.open() && pair.server.transport->tls()->resumed;
+      }
+    });
+  }
+  threads.clear();
+  EXPECT_EQ(open, 100);
+  EXPECT_GT(resumed, 0);
 }
 
 // --- ALPN ---

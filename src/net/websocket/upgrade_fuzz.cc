@@ -29,6 +29,7 @@ UpgradeOutcome feed_upgrade(Transport& transport, std::string_view bytes, size_t
     const auto result = transport.receive(bytes.substr(0, piece), got.plain, got.reply);
     if (!result) {
       got.failed = result.error().code.message();
+      got.state = TransportState::opening;  // how far it came depends on the cuts
       CHECK(result.error().message.size() < 600);
       break;
     }

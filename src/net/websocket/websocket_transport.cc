@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
+#include "net/kept_bytes.h"
 #include "net/websocket/errc.h"
 #include "net/websocket/upgrade.h"
 
@@ -89,7 +90,7 @@ Result<void> WebSocketTransport::take_head(std::string_view& wire, std::string& 
   if (before == 0 && !is_client_ && !wire.empty() && (wire[0] < 'A' || wire[0] > 'Z')) {
     return refuse_no_http(wire, reply);
   }
-  head.append(wire.substr(0, kHeadBytesMax - before));
+  append_kept(head, wire.substr(0, kHeadBytesMax - before), kHeadBytesMax);
   const size_t end = head.find(kHeadEnd, before < kHeadEnd.size() ? 0 : before - kHeadEnd.size() + 1);
   if (end == std::string::npos) {
     if (head.size() < kHeadBytesMax) {
@@ -272,8 +273,9 @@ void WebSocketTransport::append_frame(Opcode opcode, std::span<const std::string
 
 Result<void> WebSocketTransport::send(std::span<const std::string_view> pieces, std::string& wire) {
   CHECK(!opening_);
-  if (!closed_ && std::ranges::any_of(pieces, [](std::string_view piece) { return !piece.empty(); })) {
-    append_frame(Opcode::binary, pieces, wire);
+  if (closed_) return {};
+  for (const std::string_view& piece : pieces) {
+    if (!piece.empty()) append_frame(Opcode::binary, {&piece, 1}, wire);
   }
   return {};
 }

@@ -1,7 +1,9 @@
 // MQTT over WebSocket: RFC 6455 with the rules of MQTT 5.0, section 6. Both sides.
 //
 // Payload goes on as it comes: an MQTT packet may span frames and a frame may hold several, so no message is
-// ever gathered, and a frame of any size costs nothing. Each send() is one binary frame.
+// ever gathered, and a frame of any size costs nothing. Each piece that is sent is one binary
+// frame: a packet each, because some clients (Eclipse Paho C) lose what stands behind the first packet of a
+// frame, whatever the standard says [MQTT-6.0.0-2].
 //
 // What it holds: 56 bytes and malloc's share; while opening also the head of the request as far as it has
 // come (8 KB at most); in the midst of a frame's header or of a control frame 139 bytes more.

@@ -4,10 +4,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
+#include <algorithm>
 #include <cstring>
+#include <set>
 #include <string>
 
+#include "net/stacked_transport.h"
+#include "net/tls/tls_test_bed.h"
 #include "net/transport_test_pair.h"
 #include "net/websocket/errc.h"
 
@@ -312,7 +317,7 @@ TEST(WebSocketTransport, CarriesBytesBothWaysInAnyPieces) {
     const std::string much(70'000, 'm');
     const std::string_view pieces[] = {"from ", "", "the broker", much};
     ASSERT_TRUE(pair.server.transport->send(pieces, pair.server.out));
-    EXPECT_EQ(pair.server.out.size(), 10 + 15 + much.size()) << "one frame";
+    EXPECT_EQ(pair.server.out.size(), 2 + 5 + 2 + 10 + 10 + much.size()) << "a frame for each piece";
     pair.client.say("from the phone");
     EXPECT_EQ(pair.client.out.find("from the phone"), std::string::npos) << "masked";
     pair.run(piece);
@@ -373,6 +378,40 @@ TEST(WebSocketTransport, ARequestWithoutAnEndIsRefusedAt8Kilobytes) {
   EXPECT_THAT(end.out, StartsWith("HTTP/1.1 431 "));
 }
 
+TEST(WebSocketTransport, HoldsNoMoreThanTheLargestHeadWhileItOpens) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "malloc is the sanitizer's";
+#endif
+  const WebSocketServer factory({});
+  std::string plain, reply;
+  const std::string line = "GET /mqtt HTTP/1.1\r\nX: ";
+  const std::string endless = line + std::string(kHeadBytesMax - line.size() - 1, 'x');
+  const size_t before = mallinfo2().uordblks;
+  const auto transport = factory.accept(0);
+  size_t most = 0;
+  for (const char byte : endless) {
+    ASSERT_TRUE(transport->receive({&byte, 1}, plain, reply));
+    most = std::max(most, mallinfo2().uordblks - before);
+  }
+  EXPECT_LE(most, kHeadBytesMax + 256);
+  EXPECT_GT(most, kHeadBytesMax);
+}
+
+TEST(WebSocketTransport, HoldsNextToNothingWhileIdle) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "malloc is the sanitizer's";
+#endif
+  const WebSocketServer factory({});
+  std::string plain, reply;
+  plain.reserve(1000);
+  reply.reserve(1000);
+  const size_t before = mallinfo2().uordblks;
+  const auto transport = factory.accept(0);
+  ASSERT_TRUE(transport->receive(kRequest, plain, reply));
+  ASSERT_TRUE(transport->receive(frame(Opcode::binary, "x") + frame(Opcode::ping, "y"), plain, reply));
+  EXPECT_LE(mallinfo2().uordblks - before, 64u);
+}
+
 TEST(WebSocketTransport, KnowsAtTheFirstByteThatItIsNotHttp) {
   const auto refused = [](std::string_view bytes) {
     TestEnd end;
@@ -385,6 +424,65 @@ TEST(WebSocketTransport, KnowsAtTheFirstByteThatItIsNotHttp) {
   EXPECT_EQ(refused("\x16\x03\x01").second, "");
   EXPECT_THAT(refused("\x10\x0C").first, HasSubstr("MQTT without WebSocket"));
   EXPECT_THAT(refused("\x80").second, StartsWith("HTTP/1.1 400 "));
+}
+
+TEST(WebSocketTransport, NamesEveryReasonOnce) {
+  std::set<std::string> words;
+  const int last = static_cast<int>(errc::bad_setting);
+  for (int code = 1; code <= last; ++code) words.insert(category().message(code));
+  EXPECT_EQ(words.size(), static_cast<size_t>(last));
+  EXPECT_EQ(words.count("unknown"), 0u);
+}
+
+// --- over TLS ---
+
+TEST(WebSocketOverTls, CarriesBytesBothWaysInAnyPieces) {
+  tls::TlsTestBed bed;
+  bed.server.alpn = {"http/1.1"};
+  bed.client.alpn = {"http/1.1"};
+  const StackedFactory factory(bed.load_server(), std::make_shared<WebSocketServer>(ServerOptions()));
+  const auto options = std::make_shared<ClientOptions>(ClientOptions{.host = "broker.example"});
+  for (const size_t piece : {size_t{1}, size_t{100}, std::string::npos}) {
+    TestPair pair(std::make_unique<StackedTransport>(bed.load_client()->connect("broker.example"),
+                                                     WebSocketTransport::client(options)),
+                  factory.accept(bed.now()));
+    pair.run(piece);
+    ASSERT_TRUE(pair.open()) << pair.server.sentence << pair.client.sentence;
+    EXPECT_EQ(pair.server.transport->tls()->alpn, "http/1.1");
+    const std::string much(30'000, 'm');
+    pair.client.say("from the phone");
+    pair.server.say(much);
+    pair.run(piece);
+    EXPECT_EQ(pair.server.plain, "from the phone");
+    EXPECT_EQ(pair.client.plain, much);
+    pair.server.transport->close(CloseReason::going_away, pair.server.out);
+    pair.run(piece);
+    EXPECT_EQ(pair.client.state, TransportState::ended);
+    EXPECT_EQ(pair.server.state, TransportState::ended);
+  }
+}
+
+TEST(WebSocketOverTls, TellsWhatIsWrongThroughTls) {
+  tls::TlsTestBed bed;
+  bed.server.alpn = {};
+  const StackedFactory factory(bed.load_server(), std::make_shared<WebSocketServer>(ServerOptions()));
+  TestPair pair(bed.load_client()->connect("broker.example"), factory.accept(bed.now()));
+  pair.run();
+  pair.client.say("GET / HTTP/1.1\r\n\r\n");
+  pair.run();
+  EXPECT_EQ(pair.server.failed, "not_found");
+  EXPECT_THAT(pair.client.plain, StartsWith("HTTP/1.1 404 "));
+  EXPECT_EQ(pair.client.state, TransportState::ended);
+}
+
+TEST(WebSocketOverTls, KnowsPlainHttpOnItsPort) {
+  tls::TlsTestBed bed;
+  TestEnd end;
+  end.transport =
+      StackedFactory(bed.load_server(), std::make_shared<WebSocketServer>(ServerOptions())).accept(bed.now());
+  end.take(kRequest);
+  EXPECT_EQ(end.failed, "not_tls");
+  EXPECT_THAT(end.out, StartsWith("HTTP/1.1 400 "));
 }
 
 TEST(WebSocketTransport, AClientIsToldWhatTheServerAnswered) {

@@ -46,7 +46,7 @@ Connect persistent_as(std::string name, Version version, std::string client_id) 
 
 }  // namespace
 
-// A PUBLISH that is not allowed reaches nobody; 5.0 hears so, 3.x cannot. [MQTT-3.3.5-2]
+// A PUBLISH that is not allowed reaches nobody; 5.0 hears so, 3.x cannot. [MQTT3-3.3.5-2]
 TEST(Access, PublishThatIsNotAllowedReachesNobody) {
   COURIER_ONLY();
   Broker broker(guarded());

@@ -4,11 +4,14 @@
 
 #include <signal.h>
 
+#include <algorithm>
+
 #include "harness/client.h"
 #include "net/proxy_header.h"
 #include "net/stacked_transport.h"
 #include "net/tls/tls_client.h"
 #include "net/tls/tls_test_authority.h"
+#include "net/websocket/frame.h"
 #include "net/websocket/websocket_transport.h"
 
 namespace courier::scenario {
@@ -230,6 +233,64 @@ TEST(WebSocket, OnlyItsPathItsPagesAndItsSubprotocolComeIn) {
   for (const char* reason : {"not_found", "origin_forbidden"}) {
     door.broker->expect_in_log("reason=" + std::string(reason));
   }
+}
+
+// Frames by hand, behind an upgrade by hand.
+class Raw {
+ public:
+  explicit Raw(uint16_t port) : client_(Client::open(port)) {
+    client_.send(
+        "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Protocol: chat, mqtt\r\n\r\n");
+  }
+  static std::string frame(net::websocket::Opcode opcode, std::string payload) {
+    std::string bytes;
+    net::websocket::append_frame_header(opcode, payload.size(), net::websocket::Mask{0x01020304}, bytes);
+    net::websocket::apply_mask(payload, net::websocket::Mask{0x01020304});
+    return bytes + payload;
+  }
+  void send(net::websocket::Opcode opcode, const std::string& payload) {
+    client_.send(frame(opcode, payload));
+  }
+  std::string all() { return client_.read_to_end(); }
+
+ private:
+  Client client_;
+};
+
+// [MQTT-6.0.0-2], [MQTT3-6.0.0-2]: packets and frames need not begin together. [MQTT-6.0.0-4],
+// [MQTT3-6.0.0-4]: the answer names the subprotocol mqtt, here among others.
+TEST(WebSocket, PacketsNeedNotAlignWithFrames) {
+  COURIER_ONLY();
+  Door door("protocol = \"ws\"\n");
+  const std::string packets = connect_packet({.version = v3_1_1, .client_id = "cut"}) + pingreq_packet() +
+                              pingreq_packet() + frame(0xE0, "");
+  for (const size_t piece : {size_t{1}, size_t{3}, packets.size()}) {
+    Raw raw(door.port());
+    for (size_t at = 0; at < packets.size(); at += piece) {
+      raw.send(net::websocket::Opcode::binary, packets.substr(at, piece));
+    }
+    const std::string answer = raw.all();
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 101")) << answer;
+    EXPECT_NE(answer.find("Sec-WebSocket-Protocol: mqtt\r\n"), std::string::npos) << answer;
+    EXPECT_NE(answer.find("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), std::string::npos) << answer;
+    // CONNACK and two PINGRESPs, in as many frames as there were Turns.
+    const std::string frames = answer.substr(answer.find("\r\n\r\n") + 4);
+    EXPECT_EQ(std::ranges::count(frames, '\xD0'), 2) << piece;
+    EXPECT_NE(frames.find(std::string("\x20\x02\x00\x00", 4)), std::string::npos);
+  }
+}
+
+// [MQTT-6.0.0-1], [MQTT3-6.0.0-1]: a text frame ends the connection, with the status that says why.
+TEST(WebSocket, TextFramesEndTheConnection) {
+  COURIER_ONLY();
+  Door door("protocol = \"ws\"\n");
+  Raw raw(door.port());
+  raw.send(net::websocket::Opcode::text, connect_packet({.version = v3_1_1, .client_id = "text"}));
+  const std::string answer = raw.all();
+  EXPECT_NE(answer.find(std::string("\x03\xEB", 2)), std::string::npos);  // 1003
+  door.broker->expect_in_log("reason=text_frame");
 }
 
 // A listener that could not work is refused at the start, with what to do about it.
