@@ -100,5 +100,77 @@ TEST_F(WebhookAuthenticatorTest, DeniesWithTheEndpointsReasonOrPassesOn) {
       << "nobody is asked about those";
 }
 
+class WebhookExchangeTest : public WebhookAuthenticatorTest {
+ protected:
+  // The step's answer, once the test gave the endpoint's.
+  std::shared_ptr<std::vector<Exchange::Step>> step(const std::shared_ptr<Exchange>& exchange,
+                                                    std::string data) {
+    auto steps = std::make_shared<std::vector<Exchange::Step>>();
+    exchange->step(std::move(data), [steps](Exchange::Step step) { steps->push_back(std::move(step)); });
+    return steps;
+  }
+  std::shared_ptr<Exchange> begin() {
+    return authenticator().begin("METHOD", credentials(mqtt::Version::v5));
+  }
+
+  static constexpr const char* kGoOn = R"({"result":"ok","modifiers":{"reason_code":24,
+    "properties":{"p_authentication_method":"METHOD","p_authentication_data":"Mg=="}}})";
+  static constexpr const char* kDone = R"({"result":"ok","modifiers":{"reason_code":0,
+    "properties":{"p_authentication_data":"Mw=="}}})";
+};
+
+TEST_F(WebhookExchangeTest, GoesOnUntilTheEndpointIsContentAndThenRegisters) {
+  open({hook(Hook::on_auth_m5), hook(Hook::auth_on_register_m5)});
+  const auto exchange = begin();
+  ASSERT_TRUE(exchange);
+  const auto first = step(exchange, "1");
+  EXPECT_EQ(asked()["properties"], jose::Json::parse(R"({"p_authentication_method":"METHOD",
+    "p_authentication_data":"MQ=="})"));
+  answer(kGoOn);
+  ASSERT_EQ(first->size(), 1u);
+  EXPECT_EQ(first->at(0).data, "2");
+  EXPECT_FALSE(first->at(0).decision);
+  const auto second = step(exchange, "2'");
+  answer(kDone);
+  EXPECT_TRUE(second->empty()) << "it is yet to be registered";
+  answer(R"({"result":"ok","modifiers":{"username":"grace"}})");
+  ASSERT_EQ(second->size(), 1u);
+  EXPECT_EQ(second->at(0).data, "3");
+  ASSERT_TRUE(second->at(0).decision);
+  EXPECT_EQ(second->at(0).decision->verdict, Verdict::allow);
+  EXPECT_EQ(second->at(0).decision->identity.username, "grace");
+}
+
+TEST_F(WebhookExchangeTest, IsDeniedByEitherHook) {
+  open({hook(Hook::on_auth_m5), hook(Hook::auth_on_register_m5)});
+  for (const char* bad : {kError, kNext, "rubbish"}) {
+    const auto authenticated = step(begin(), "1");
+    answer(bad);
+    ASSERT_EQ(authenticated->size(), 1u);
+    EXPECT_EQ(authenticated->at(0).decision->verdict, Verdict::deny) << bad;
+    const auto registered = step(begin(), "1");
+    answer(kDone);
+    answer(bad);
+    ASSERT_EQ(registered->size(), 1u);
+    EXPECT_EQ(registered->at(0).decision->verdict, Verdict::deny) << bad;
+    EXPECT_EQ(registered->at(0).data, "");
+    clock_.pass(10'000);
+  }
+}
+
+TEST_F(WebhookExchangeTest, WithoutARegisteringHookItsOwnWordIsEnough) {
+  open(Hook::on_auth_m5);
+  const auto done = step(begin(), "1");
+  answer(kDone);
+  ASSERT_EQ(done->size(), 1u);
+  EXPECT_EQ(done->at(0).decision->verdict, Verdict::allow);
+  EXPECT_EQ(done->at(0).decision->identity.username, "ada");
+}
+
+TEST_F(WebhookExchangeTest, WithoutItsHookItIsNoMethodOfThisOne) {
+  open(Hook::auth_on_register_m5);
+  EXPECT_EQ(begin(), nullptr);
+}
+
 }  // namespace
 }  // namespace courier::auth::webhook
