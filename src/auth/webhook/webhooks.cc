@@ -156,6 +156,12 @@ struct Webhooks::Flight {
   http::Sender::Id id = 0;
 };
 
+// Those whose question never left the queue.
+struct Webhooks::Late {
+  const Step* step = nullptr;
+  std::vector<Ticket> waiters;
+};
+
 struct Webhooks::Judged {
   End end = End::next;
   Reply reply;
@@ -396,13 +402,12 @@ void Webhooks::finished(const std::shared_ptr<Flight>& flight, Result<http::Resp
   remember(*flight, judged, now);
 
   std::vector<Ticket> waiters;
-  Flights late;
+  std::vector<Late> late;
   CircuitBreaker::State before{}, after{};
   {
     const std::lock_guard lock(mutex_);
     --endpoint.running;
-    waiters.swap(flight->waiters);
-    for (const Ticket& each : waiters) each->flight = nullptr;
+    waiters = land(*flight);
     if (flight->joinable) {
       const auto place = flights_.find(text_of(flight->whole));
       if (place != flights_.end() && place->second == flight) flights_.erase(place);
@@ -430,26 +435,27 @@ void Webhooks::finished(const std::shared_ptr<Flight>& flight, Result<http::Resp
               {{"hook", name(step.options.name)}, {"endpoint", endpoint.shown_url}, {"why", judged.why}});
   }
   tell(std::move(waiters), step, judged);
-  for (const auto& each : late) {
+  for (auto& [late_step, waiting] : late) {
     Judged failed;
     const bool left_alone = after == CircuitBreaker::State::open;
     failed.end = left_alone ? End::circuit_open : End::timeout;
     failed.why = left_alone ? "it is left alone for a moment, because it failed"
                             : "no connection to it became free in time";
-    each->step.count(failed.end);
-    std::vector<Ticket> waiting;
-    {
-      const std::lock_guard lock(mutex_);
-      waiting.swap(each->waiters);
-      for (const Ticket& one : waiting) one->flight = nullptr;
-    }
-    tell(std::move(waiting), each->step, failed);
+    late_step->count(failed.end);
+    tell(std::move(waiting), *late_step, failed);
   }
 }
 
+// From here on nothing that is asked or cancelled finds the flight by those that wait for it.
+std::vector<Webhooks::Ticket> Webhooks::land(Flight& flight) {
+  std::vector<Ticket> waiters = std::exchange(flight.waiters, {});
+  for (const Ticket& each : waiters) each->flight = nullptr;
+  return waiters;
+}
+
 // Gives free connections to those that wait; returns those for whom it is too late.
-Webhooks::Flights Webhooks::pump(Endpoint& endpoint, MonoNs now) {
-  Flights late;
+std::vector<Webhooks::Late> Webhooks::pump(Endpoint& endpoint, MonoNs now) {
+  std::vector<Late> late;
   const bool open = endpoint.breaker.state() == CircuitBreaker::State::open;
   while (!endpoint.queue.empty()) {
     const std::shared_ptr<Flight> next = endpoint.queue.front();
@@ -460,7 +466,7 @@ Webhooks::Flights Webhooks::pump(Endpoint& endpoint, MonoNs now) {
     if (too_late) {
       if (next->joinable) flights_.erase(text_of(next->whole));
       endpoint.breaker.abandoned(now);  // it may have been the one that was to try
-      late.push_back(next);
+      late.push_back({&next->step, land(*next)});
     } else {
       start(next, now);
     }

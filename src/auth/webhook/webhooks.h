@@ -99,7 +99,7 @@ class Webhooks {
   struct Step;
   struct Flight;
   struct Judged;
-  using Flights = std::vector<std::shared_ptr<Flight>>;
+  struct Late;
 
   Webhooks(const Options& options, Registry& registry, const Clock& clock,
            std::unique_ptr<http::Sender> sender);
@@ -115,7 +115,8 @@ class Webhooks {
   void finished(const std::shared_ptr<Flight>& flight, Result<http::Response> response);
   Judged judge(const Flight& flight, Result<http::Response> response) const;
   void remember(const Flight& flight, const Judged& judged, MonoNs now);
-  Flights pump(Endpoint& endpoint, MonoNs now);  // with mutex_ held
+  static std::vector<Ticket> land(Flight& flight);         // with mutex_ held
+  std::vector<Late> pump(Endpoint& endpoint, MonoNs now);  // with mutex_ held
   void tell(std::vector<Ticket> waiters, const Step& step, const Judged& judged);
 
   const Options options_;

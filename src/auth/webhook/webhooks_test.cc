@@ -370,6 +370,24 @@ TEST_F(WebhookCancel, DestructionTellsNobody) {
   EXPECT_TRUE(running.answers->empty() && queued.answers->empty());
 }
 
+TEST_F(WebhookCancel, WhoIsToldMayCancelOthersThatAreToBeToldNext) {
+  options_.connections_max = 1;
+  options_.circuit_failures = 1;
+  open(Hook::auth_on_publish);
+  ask(publishing("runs"));
+  Slot<PublishChanges> second;
+  bool cancelled = false, told = false;
+  webhooks_->ask(publishing("first"), [&](const PublishAnswer&) {
+    told = true;
+    cancelled = webhooks_->cancel(second.ticket);
+  });
+  second = ask(publishing("second"));
+  answer_status(500);  // the circuit opens, and fails both that wait
+  EXPECT_TRUE(told && cancelled);
+  EXPECT_TRUE(second.answers->empty());
+  EXPECT_EQ(registry_.value("courier_hook_requests_waiting"), 0);
+}
+
 using WebhookQueue = WebhookTestBed;
 
 TEST_F(WebhookQueue, SoManyRunAtOnceSoManyWaitAndOneMoreFails) {
