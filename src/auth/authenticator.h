@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "auth/grant.h"
+#include "auth/properties.h"
+#include "auth/session_terms.h"
 #include "base/clock.h"
 #include "base/name.h"
 #include "base/text.h"
@@ -32,6 +34,9 @@ struct Credentials {
   std::string listener;  // its name
   mqtt::Version version{};
   TlsSession tls;  // null without; with the certificate that was verified, if there is one
+  bool clean_start = true;        // "clean session" in 3.x
+  // Of a 5.0 CONNECT; null for none. Shared: credentials are copied along a chain.
+  std::shared_ptr<const Properties> properties;
 };
 
 struct Identity {
@@ -56,6 +61,7 @@ struct Decision {
   std::vector<Grant> grants;             // rules that came with the client
   std::optional<WallMs> expires_at;      // from then on it is no longer allowed: its token ended
   std::optional<std::string> client_id;  // the session it is to have, whatever its CONNECT says
+  SessionTerms terms;
 };
 
 // One exchange of enhanced authentication, from the client's first data to a decision: MQTT 5.0,

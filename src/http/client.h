@@ -28,7 +28,8 @@ struct Request {
   int64_t timeout_ms = 5'000;           // for all of it
   size_t body_bytes_max = 1024 * 1024;  // of the answer; its headers have 64 KB
   int redirects_max = 0;
-  std::string ca_file;  // whom to trust instead of the system's authorities, PEM
+  std::string ca_file;                     // whom to trust instead of the system's authorities, PEM
+  std::string certificate_file, key_file;  // what to show to a server that asks for it, PEM
 };
 
 struct Response {

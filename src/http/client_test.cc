@@ -140,5 +140,29 @@ TEST(HttpClient, TrustsOverTlsOnlyWhomItIsToldTo) {
   std::filesystem::remove(path);
 }
 
+TEST(HttpClient, ShowsItsCertificateToAServerThatAsksForOne) {
+  Server server([](const std::string&) { return answer("keys"); }, Server::Tls::mutual);
+  const auto folder = std::filesystem::temp_directory_path();
+  const auto certificate = folder / fmt::format("courier_client_{}.pem", ::getpid());
+  const auto key = folder / fmt::format("courier_client_{}.key", ::getpid());
+  std::ofstream(certificate) << server.certificate_pem();
+  std::ofstream(key) << server.key_pem();
+  EXPECT_FALSE(get({.url = server.url(), .ca_file = certificate.string()}));
+  const auto shown = get({.url = server.url(),
+                          .ca_file = certificate.string(),
+                          .certificate_file = certificate.string(),
+                          .key_file = key.string()});
+  ASSERT_TRUE(shown) << shown.error().message;
+  EXPECT_EQ(shown->body, "keys");
+  std::ofstream(certificate, std::ios::app) << server.key_pem();  // both in one file
+  EXPECT_TRUE(
+      get({.url = server.url(), .ca_file = certificate.string(), .certificate_file = certificate.string()}));
+  EXPECT_FALSE(get({.url = server.url(),
+                    .ca_file = certificate.string(),
+                    .certificate_file = (folder / "courier_no_such_file").string()}));
+  std::filesystem::remove(certificate);
+  std::filesystem::remove(key);
+}
+
 }  // namespace
 }  // namespace courier::http

@@ -40,7 +40,11 @@ class Server {
  public:
   // Gets the request as it came (head and body), on the server's thread; returns the bytes to send.
   using Handler = std::function<std::string(const std::string& request)>;
-  enum class Tls : bool { off, on };
+  enum class Tls : uint8_t {
+    off,
+    on,
+    mutual,  // the client must show the server's own certificate
+  };
 
   explicit Server(Handler handler, Tls tls = Tls::off) : handler_(std::move(handler)) {
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -53,7 +57,7 @@ class Server {
     CHECK(::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
     port_ = ::ntohs(address.sin_port);
     CHECK(::pipe2(stop_, O_CLOEXEC) == 0);
-    if (tls == Tls::on) set_up_tls();
+    if (tls != Tls::off) set_up_tls(tls);
     thread_ = std::thread([this] { run(); });
   }
   ~Server() {
@@ -76,9 +80,10 @@ class Server {
   }
   int requests() const { return requests_; }
   std::string certificate_pem() const { return certificate_pem_; }
+  std::string key_pem() const { return key_pem_; }
 
  private:
-  void set_up_tls() {
+  void set_up_tls(Tls tls) {
     EVP_PKEY* key = ::EVP_EC_gen("P-256");
     X509* certificate = ::X509_new();
     ::X509_set_version(certificate, 2);
@@ -103,6 +108,15 @@ class Server {
     const long size = ::BIO_get_mem_data(text, &data);
     certificate_pem_.assign(data, static_cast<size_t>(size));
     ::BIO_free(text);
+    text = ::BIO_new(::BIO_s_mem());
+    CHECK(::PEM_write_bio_PrivateKey(text, key, nullptr, nullptr, 0, nullptr, nullptr) == 1);
+    const long key_size = ::BIO_get_mem_data(text, &data);
+    key_pem_.assign(data, static_cast<size_t>(key_size));
+    ::BIO_free(text);
+    if (tls == Tls::mutual) {
+      ::SSL_CTX_set_verify(context_, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+      CHECK(::X509_STORE_add_cert(::SSL_CTX_get_cert_store(context_), certificate) == 1);
+    }
     ::X509_free(certificate);
     ::EVP_PKEY_free(key);
   }
@@ -164,7 +178,7 @@ class Server {
   int listener_ = -1, stop_[2] = {-1, -1};
   uint16_t port_ = 0;
   SSL_CTX* context_ = nullptr;
-  std::string certificate_pem_;
+  std::string certificate_pem_, key_pem_;
   std::atomic<int> requests_{0};
   std::thread thread_;
 };

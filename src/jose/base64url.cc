@@ -67,4 +67,22 @@ bool is_base64url(std::string_view text) {
                      [](char c) { return kValues[static_cast<uint8_t>(c)] != kNone; });
 }
 
+std::string base64(std::string_view bytes) {
+  std::string out = base64url(bytes);
+  std::replace(out.begin(), out.end(), '-', '+');
+  std::replace(out.begin(), out.end(), '_', '/');
+  out.append((4 - out.size() % 4) % 4, '=');
+  return out;
+}
+
+Result<std::string> decode_base64(std::string_view text) {
+  std::string digits(text);
+  if (text.size() % 4 == 0) {
+    for (int i = 0; i < 2 && digits.ends_with('='); ++i) digits.pop_back();
+  }
+  std::replace(digits.begin(), digits.end(), '+', '-');
+  std::replace(digits.begin(), digits.end(), '/', '_');
+  return decode_base64url(digits);
+}
+
 }  // namespace courier::jose

@@ -1,4 +1,5 @@
-// base64url without padding: RFC 7515, section 2 and appendix C; RFC 4648, section 5. Pure.
+// base64url without padding: RFC 7515, section 2 and appendix C; RFC 4648, section 5. And base64 as others
+// have it, section 4. Pure.
 #pragma once
 
 #include <string>
@@ -16,5 +17,12 @@ Result<std::string> decode_base64url(std::string_view text);
 
 // Whether every character is of the alphabet. True for "".
 bool is_base64url(std::string_view text);
+
+// With padding.
+std::string base64(std::string_view bytes);
+
+// With padding or without, and of either alphabet; else as strict as decode_base64url(). Error:
+// bad_base64url.
+Result<std::string> decode_base64(std::string_view text);
 
 }  // namespace courier::jose

@@ -34,5 +34,21 @@ TEST(Base64Url, RefusesEveryOtherSpellingOfTheSameBytes) {
   }
 }
 
+TEST(Base64, HasPaddingAndTheOtherAlphabet) {
+  EXPECT_EQ(base64(""), "");
+  EXPECT_EQ(base64("f"), "Zg==");
+  EXPECT_EQ(base64("fo"), "Zm8=");
+  EXPECT_EQ(base64("foo"), "Zm9v");
+  EXPECT_EQ(base64("\xfb\xff"), "+/8=");
+}
+
+TEST(Base64, DecodesWithPaddingAndWithout) {
+  for (const char* text : {"+/8=", "+/8", "-_8=", "-_8"}) EXPECT_EQ(decode_base64(text).value(), "\xfb\xff");
+  EXPECT_EQ(decode_base64("").value(), "");
+  for (const char* text : {"Zg=", "Zg===", "====", "Z=g=", "Zm 8", "Zm8\n", "=Zm8", "Zh=="}) {
+    EXPECT_FALSE(decode_base64(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace courier::jose

@@ -69,21 +69,32 @@ Result<Grant> rule_of(const Json& rule) {
   return grant;
 }
 
-// Each element of the list at `name`, if there is one, as `read` takes it.
+// Each element of a list, as `read` takes it. `where`: what the list is called in errors.
+template <typename Read>
+Result<void> each_in(const Json& list, const std::string& where, std::vector<Grant>& grants, Read read) {
+  if (!list.is_array()) return bad(fmt::format("{} is not a list", where));
+  for (size_t i = 0; i < list.size(); ++i) {
+    auto grant = read(list[i]);
+    if (!grant) return fail(grant.error().within(fmt::format("rule {} of {}", i + 1, where)));
+    if (grants.size() == kGrantsMax) return bad(fmt::format("there are more than {} rules", kGrantsMax));
+    grants.push_back(std::move(*grant));
+  }
+  return {};
+}
+
+// The list at `name`, if there is one.
 template <typename Read>
 Result<void> each_of(const Json& claims, const std::string& name, std::vector<Grant>& grants, bool& found,
                      Read read) {
   const Json* list = jose::find_claim(claims, name);
   if (list == nullptr) return {};
-  if (!list->is_array()) return bad(fmt::format("the claim \"{}\" is not a list", name));
   found = true;
-  for (size_t i = 0; i < list->size(); ++i) {
-    auto grant = read((*list)[i]);
-    if (!grant) return fail(grant.error().within(fmt::format("rule {} of the claim \"{}\"", i + 1, name)));
-    if (grants.size() == kGrantsMax) return bad(fmt::format("the token has more than {} rules", kGrantsMax));
-    grants.push_back(std::move(*grant));
-  }
-  return {};
+  return each_in(*list, fmt::format("the claim \"{}\"", name), grants, read);
+}
+
+// A list that is there but empty denies everything, as its author will have meant.
+void deny_all(std::vector<Grant>& grants) {
+  grants.push_back({.filter = "#", .publish = true, .subscribe = true, .deny = true});
 }
 
 }  // namespace
@@ -101,8 +112,14 @@ Result<std::vector<Grant>> grants_of(const Json& claims, const std::string& acl_
   if (auto read = each_of(claims, acl_claim, grants, found, rule_of); !read) return fail(read.error());
   if (auto read = each_of(claims, "publ", grants, found, one_way(true)); !read) return fail(read.error());
   if (auto read = each_of(claims, "subs", grants, found, one_way(false)); !read) return fail(read.error());
-  if (found && grants.empty())
-    grants.push_back({.filter = "#", .publish = true, .subscribe = true, .deny = true});
+  if (found && grants.empty()) deny_all(grants);
+  return grants;
+}
+
+Result<std::vector<Grant>> rules_of(const Json& list) {
+  std::vector<Grant> grants;
+  if (auto read = each_in(list, "\"acl\"", grants, rule_of); !read) return fail(read.error());
+  if (grants.empty()) deny_all(grants);
   return grants;
 }
 

@@ -24,4 +24,7 @@ namespace courier::auth::jwt {
 // `acl_claim`: the name of the first. Error: jose::errc::bad_claim, with the rule's number.
 Result<std::vector<Grant>> grants_of(const jose::Json& claims, const std::string& acl_claim);
 
+// The rules of one such list, wherever it stands: what a hook answers has them too. Error: the same.
+Result<std::vector<Grant>> rules_of(const jose::Json& list);
+
 }  // namespace courier::auth::jwt

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <chrono>
 #include <optional>
 
@@ -12,6 +11,7 @@
 
 #include "auth/jwt/limits.h"
 #include "base/log.h"
+#include "http/cache_control.h"
 #include "jose/errc.h"
 #include "jose/limits.h"
 
@@ -139,21 +139,9 @@ Result<int64_t> JwksFetcher::fetch() {
 
 int64_t JwksFetcher::refresh_ms_after(const std::string* cache_control, int64_t otherwise_ms) {
   if (cache_control == nullptr) return otherwise_ms;
-  std::string directives = *cache_control;
-  std::transform(directives.begin(), directives.end(), directives.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? c | 0x20 : c; });
-  constexpr std::string_view kMaxAge = "max-age=";
-  // The only directive whose name ends like that besides it is s-maxage, which is for caches that many share.
-  for (size_t at = directives.find(kMaxAge); at != std::string::npos; at = directives.find(kMaxAge, at + 1)) {
-    if (at > 0 && directives[at - 1] != ' ' && directives[at - 1] != ',') continue;
-    int64_t seconds = 0;
-    const char* begin = directives.data() + at + kMaxAge.size();
-    const auto [end, error] = std::from_chars(begin, directives.data() + directives.size(), seconds);
-    if (error == std::errc::result_out_of_range) return kRefreshMsMax;
-    if (error != std::errc() || seconds <= 0) return otherwise_ms;
-    return std::clamp(std::min(seconds, kRefreshMsMax) * 1000, kRefreshMsMin, kRefreshMsMax);
-  }
-  return otherwise_ms;
+  const auto seconds = http::max_age_seconds(*cache_control);
+  if (!seconds || *seconds == 0) return otherwise_ms;
+  return std::clamp(std::min(*seconds, kRefreshMsMax) * 1000, kRefreshMsMin, kRefreshMsMax);
 }
 
 }  // namespace courier::auth::jwt

@@ -1,6 +1,5 @@
 #include "auth/jwt/keys.h"
 
-#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -37,11 +36,9 @@ Result<jose::KeySet> parse_secret(const std::string& text, bool base64) {
   if (bytes.ends_with('\n')) bytes.pop_back();
   if (bytes.ends_with('\r')) bytes.pop_back();
   if (base64) {
-    // Most tools pad, and use the other alphabet; that is no reason to refuse a file of our own.
+    // Padding that is not quite right is no reason to refuse a file of our own.
     while (bytes.ends_with('=')) bytes.pop_back();
-    std::replace(bytes.begin(), bytes.end(), '+', '-');
-    std::replace(bytes.begin(), bytes.end(), '/', '_');
-    auto decoded = jose::decode_base64url(bytes);
+    auto decoded = jose::decode_base64(bytes);
     if (!decoded) return fail(decoded.error());
     bytes = std::move(*decoded);
   }

@@ -1,0 +1,176 @@
+#include "http/transfer.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "http/errc.h"
+
+namespace courier::http {
+namespace {
+
+constexpr size_t kHeaderBytesMax = 64 * 1024;
+
+size_t take_body(char* data, size_t, size_t size, void* into) {
+  auto& incoming = *static_cast<Incoming*>(into);
+  if (incoming.response.body.size() + size > incoming.body_bytes_max) {
+    incoming.too_large = true;
+    return 0;
+  }
+  incoming.response.body.append(data, size);
+  return size;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
+}
+
+size_t take_header(char* data, size_t, size_t size, void* into) {
+  auto& incoming = *static_cast<Incoming*>(into);
+  incoming.header_bytes += size;
+  if (incoming.header_bytes > kHeaderBytesMax) {
+    incoming.too_large = true;
+    return 0;
+  }
+  const std::string_view line(data, size);
+  if (line.starts_with("HTTP/")) {
+    incoming.response.headers.clear();  // those of the redirect before it
+    return size;
+  }
+  const size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return size;
+  std::string name(trimmed(line.substr(0, colon)));
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? c | 0x20 : c; });
+  incoming.response.headers.emplace_back(std::move(name), trimmed(line.substr(colon + 1)));
+  return size;
+}
+
+errc code_of(CURLcode code) {
+  switch (code) {
+    case CURLE_URL_MALFORMAT:
+      return errc::bad_url;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+      return errc::unreachable;
+    case CURLE_OPERATION_TIMEDOUT:
+      return errc::timeout;
+    case CURLE_TOO_MANY_REDIRECTS:
+      return errc::bad_redirect;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+      return errc::tls;
+    case CURLE_FILESIZE_EXCEEDED:
+      return errc::too_large;
+    case CURLE_OUT_OF_MEMORY:
+      return errc::no_memory;
+    default:  // libcurl has a hundred; "unsupported protocol" also says that what came is no HTTP
+      return errc::bad_response;
+  }
+}
+
+}  // namespace
+
+void start_libcurl() {
+  static std::once_flag once;
+  std::call_once(once, [] { ::curl_global_init(CURL_GLOBAL_DEFAULT); });
+}
+
+const std::string* Response::header(std::string_view name) const {
+  const auto found =
+      std::find_if(headers.begin(), headers.end(), [&](const auto& each) { return each.first == name; });
+  return found == headers.end() ? nullptr : &found->second;
+}
+
+std::string without_query(std::string_view url) {
+  return std::string(url.substr(0, std::min(url.find('?'), size_t{256})));
+}
+
+Transfer::Transfer(Request request) : request_(std::move(request)) {
+  incoming_.body_bytes_max = request_.body_bytes_max;
+}
+
+Transfer::~Transfer() {
+  ::curl_slist_free_all(headers_);
+}
+
+void Transfer::add_header(const std::string& line) {
+  if (curl_slist* longer = ::curl_slist_append(headers_, line.c_str())) headers_ = longer;
+}
+
+Result<void> Transfer::set_up(CURL* easy) {
+  const bool encrypted = request_.url.starts_with("https://");
+  if (!encrypted && !request_.url.starts_with("http://")) {
+    return fail(errc::bad_url, fmt::format("{}: it starts neither with https:// nor with http://",
+                                           without_query(request_.url)));
+  }
+  ::curl_easy_reset(easy);
+  for (const auto& [name, value] : request_.headers) add_header(name + ": " + value);
+  add_header("Expect:");  // no second round trip before a body
+
+  ::curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, reason_);
+  ::curl_easy_setopt(easy, CURLOPT_URL, request_.url.c_str());
+  ::curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  ::curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, encrypted ? "https" : "http");
+  ::curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, request_.redirects_max > 0 ? 1L : 0L);
+  ::curl_easy_setopt(easy, CURLOPT_MAXREDIRS, static_cast<long>(request_.redirects_max));
+  ::curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+  ::curl_easy_setopt(easy, CURLOPT_PROXY, "");
+  ::curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  ::curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(request_.timeout_ms));
+  ::curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.timeout_ms));
+  ::curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, kIdleSecondsMax);
+  ::curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+  ::curl_easy_setopt(easy, CURLOPT_WRITEDATA, &incoming_);
+  ::curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+  ::curl_easy_setopt(easy, CURLOPT_HEADERDATA, &incoming_);
+  ::curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_);
+  if (!request_.ca_file.empty()) {
+    ::curl_easy_setopt(easy, CURLOPT_CAINFO, request_.ca_file.c_str());
+    ::curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
+  }
+  if (!request_.certificate_file.empty()) {
+    ::curl_easy_setopt(easy, CURLOPT_SSLCERT, request_.certificate_file.c_str());
+    ::curl_easy_setopt(
+        easy, CURLOPT_SSLKEY,
+        request_.key_file.empty() ? request_.certificate_file.c_str() : request_.key_file.c_str());
+  }
+  if (!request_.body.empty() || request_.method == "POST") {
+    ::curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request_.body.data());
+    ::curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body.size()));
+  }
+  if (request_.method != "GET") ::curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
+  return {};
+}
+
+Result<Response> Transfer::finish(CURL* easy, CURLcode code) {
+  ::curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, nullptr);
+  if (incoming_.too_large) {
+    return fail(errc::too_large, fmt::format("{}: the answer is larger than {} bytes",
+                                             without_query(request_.url), request_.body_bytes_max));
+  }
+  long status = 0;
+  ::curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  if (code != CURLE_OK) {
+    const bool elsewhere = code == CURLE_UNSUPPORTED_PROTOCOL && status >= 300 && status < 400;
+    return fail(elsewhere ? errc::bad_redirect : code_of(code),
+                fmt::format("{}: {}", without_query(request_.url),
+                            elsewhere    ? "it redirects to another scheme"
+                            : reason_[0] ? std::string(reason_)
+                                         : std::string(::curl_easy_strerror(code))));
+  }
+  incoming_.response.status = static_cast<int>(status);
+  return std::move(incoming_.response);
+}
+
+Failure Transfer::cancelled() const {
+  return fail(errc::cancelled, fmt::format("{}: the request was cancelled", without_query(request_.url)));
+}
+
+}  // namespace courier::http
