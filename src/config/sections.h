@@ -70,5 +70,7 @@ inline constexpr int64_t kDay = 24 * kHour;
 Section listener_section();
 Section auth_section();
 Section jwt_section();
+Section hook_section();
+Section hooks_section();
 
 }  // namespace courier::config
