@@ -53,6 +53,7 @@ class Simulation {
     narrow_ = random_() % 4 == 0;
     if (narrow_) options.limits.output_bytes_max = 100 + random_() % 400;
     if (random_() % 8 == 0) options.limits.uncommitted_bytes_max = 200 + random_() % 2000;
+    options.hooks = seed % 4 == 1;
     options_ = options;
     return options;
   }

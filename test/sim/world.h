@@ -21,6 +21,7 @@
 #include "broker/node.h"
 #include "mqtt/decoder.h"
 #include "mqtt/encoder.h"
+#include "sim_hooks.h"
 #include "store/memory/memory_log.h"
 #include "store/memory/memory_store.h"
 
@@ -97,6 +98,7 @@ class World final : public broker::Post {
     uint64_t seed = 1;
     uint32_t shards = 2;
     broker::Limits limits;
+    bool hooks = false;  // SimHooks is asked
   };
   explicit World(Options options);
   // One whose disk holds this already.
@@ -143,6 +145,7 @@ class World final : public broker::Post {
 
   broker::Node& node() { return *node_; }
   bool running() const { return node_ != nullptr; }
+  SimHooks& hooks() { return hooks_; }
   store::MemoryLog& log() { return *log_; }
   store::MemoryStore& store() { return *store_; }
   Registry& metrics() { return *metrics_; }
@@ -166,6 +169,7 @@ class World final : public broker::Post {
   std::unique_ptr<Registry> metrics_;
   std::unique_ptr<store::MemoryLog> log_;
   std::unique_ptr<store::MemoryStore> store_;
+  SimHooks hooks_;
   std::unique_ptr<broker::Node> node_;
   std::vector<std::deque<broker::Mail>> mail_;
   std::deque<std::function<void()>> workers_;
