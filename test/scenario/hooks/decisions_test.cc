@@ -2,6 +2,8 @@
 // language.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "hooks/hooks_bed.h"
 #include "jose/base64url.h"
 
@@ -135,7 +137,7 @@ TEST(HookOfPublish, RefusesAndRewrites) {
     Client late({}, broker.port());
     late.subscribe("rewritten/topic", 1);
     EXPECT_TRUE(late.message("rewritten payload").retain);
-    Client cleaner({}, broker.port());
+    late.publish("rewritten/topic", "", 1, true);
   }
   broker.expect_in_log("publish refused");
   broker.expect_in_log("hook: ");
@@ -332,10 +334,31 @@ TEST(HooksAndRules, RulesComeFirst) {
   EXPECT_EQ(client.publish("deny/a", "x", 1).reason, 0x87) << "both must allow it";
   EXPECT_EQ(client.publish("ok/a", "both", 1).reason, 0);
   client.message("both");
-  const std::string why = broker.http_get("/v1/clients/phone-7/why?topic=ok/a");
-  EXPECT_NE(why.find("auth_on_publish_m5 at " + stub.url("/hook")), std::string::npos) << why;
-  EXPECT_EQ(broker.http_get("/v1/clients/phone-7/why?topic=other").find("auth_on_publish"),
-            std::string::npos);
+}
+
+// `courier why` and the REST API name who decides after the rules.
+TEST(HooksAndRules, WhyNamesWhoIsAsked) {
+  COURIER_ONLY();
+  constexpr char kToken[] = "a-token-of-the-test-only";
+  Stub stub;
+  ::setenv("COURIER_ADMIN__TOKENS", kToken, 1);
+  Broker broker(asking(stub, {"auth_on_register_m5", "auth_on_publish_m5"}));
+  ::unsetenv("COURIER_ADMIN__TOKENS");
+  const auto why = [&](const std::string& id, const std::string& query) {
+    Client http = Client::open(broker.admin_port());
+    http.send("GET /v1/clients/" + id + "/why?topic=a" + query +
+              " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer " + kToken +
+              "\r\n\r\n");
+    return http.read_to_end();
+  };
+  const std::string asked = "auth_on_publish_m5 at " + stub.url("/hook");
+  Client client({.client_id = "phone-7"}, broker.port());
+  EXPECT_NE(why("phone-7", "").find(asked), std::string::npos) << why("phone-7", "");
+  EXPECT_EQ(why("phone-7", "&action=subscribe").find("hooks"), std::string::npos);
+  Client three({.version = v3_1_1, .client_id = "phone-8"}, broker.port());
+  EXPECT_EQ(why("phone-8", "").find("hooks"), std::string::npos) << "nobody is asked about 3.x";
+  Client mute({.client_id = "mute-1", .username = "ada"}, broker.port());
+  EXPECT_NE(why("mute-1", "").find("\"forbidden\":true"), std::string::npos) << why("mute-1", "");
 }
 
 }  // namespace courier::scenario
