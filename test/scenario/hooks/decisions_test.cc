@@ -341,9 +341,9 @@ TEST(HooksAndRules, WhyNamesWhoIsAsked) {
   COURIER_ONLY();
   constexpr char kToken[] = "a-token-of-the-test-only";
   Stub stub;
-  ::setenv("COURIER_ADMIN__TOKENS", kToken, 1);
+  ::setenv("COURIER__ADMIN__TOKENS", kToken, 1);
   Broker broker(asking(stub, {"auth_on_register_m5", "auth_on_publish_m5"}));
-  ::unsetenv("COURIER_ADMIN__TOKENS");
+  ::unsetenv("COURIER__ADMIN__TOKENS");
   const auto why = [&](const std::string& id, const std::string& query) {
     Client http = Client::open(broker.admin_port());
     http.send("GET /v1/clients/" + id + "/why?topic=a" + query +
