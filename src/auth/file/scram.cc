@@ -163,7 +163,9 @@ Result<std::string> ScramServer::finish(std::string_view text) const {
   const size_t proof_at = text.rfind(",p=");
   if (proof_at == std::string_view::npos) return wrong("the last message has no proof");
   const std::string_view without_proof = text.substr(0, proof_at);
-  const auto proof = jose::decode_base64(text.substr(proof_at + 3));
+  const std::string_view proof_text = text.substr(proof_at + 3);
+  if (proof_text.size() % 4 != 0) return wrong("the proof is malformed");  // it was cut
+  const auto proof = jose::decode_base64(proof_text);
   std::string_view rest = without_proof;
   const auto binding = cut(rest, ',');
   if (!binding || *binding != "c=" + jose::base64(first_.gs2_header))

@@ -1,5 +1,5 @@
-// stub.py as a process of its own, for tests: a webhook service on a port of its choice, until this object ends.
-// STUB_PYTHON and STUB_SCRIPT say where they are.
+// stub.py as a process of its own, for tests: a webhook service on a port of its choice, until this object
+// ends. STUB_PYTHON and STUB_SCRIPT say where they are.
 #pragma once
 
 #include <fcntl.h>
