@@ -229,10 +229,14 @@ void Shard::wait_in_line(Connection& connection, const mqtt::Unsubscribe& packet
 // It said what it had to say and leaves; what it said before counts, QoS 0 as well.
 void Shard::wait_in_line(Connection& connection, const mqtt::Disconnect& packet) {
   Undecided::Request request;
-  request.what = Farewell{packet.reason, packet.session_expiry_seconds};
+  request.what = Farewell{packet.reason};
   request.answer = auth::PublishAnswer{.outcome = HookOutcome::ok};
   wait_in_line(connection, std::move(request));
-  undecided_of(connection).leaving = true;
+  Undecided& undecided = undecided_of(connection);
+  undecided.leaving = true;
+  undecided.drops_will = packet.reason == ReasonCode::success;  // [MQTT-3.14.4-3]
+  // Also if somebody takes its session over before its turn comes.
+  if (undecided.drops_will) connection.client->work.make().will_settled = connection.client->session.attach;
   connection.link->pause(Link::deciding);
 }
 
@@ -282,7 +286,6 @@ void Shard::work_off_line(Connection& connection) {
     void operator()(Farewell& what) const {
       mqtt::Disconnect packet;
       packet.reason = what.reason;
-      packet.session_expiry_seconds = what.session_expiry_seconds;
       self.handle(connection, packet);
     }
   };

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "broker/no_link.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
 
@@ -16,13 +17,13 @@ using mqtt::ReasonCode;
 namespace {
 log::Limit connection_ends{{.per_second = 200}};
 log::Limit violations{{.per_second = 20}};
+
+bool is_leaving(const Connection& connection) {
+  return (connection.hurdles & Connection::undecided) && connection.extra->undecided->leaving;
+}
 }  // namespace
 
 void Shard::handle(Connection& connection, const mqtt::Disconnect& packet) {
-  if (connection.hurdles & Connection::undecided) [[unlikely]] {
-    wait_in_line(connection, packet);
-    return;
-  }
   if (packet.session_expiry_seconds) {
     if (connection.expiry_seconds == 0 && *packet.session_expiry_seconds != 0) {  // section 3.14.2.2.2
       disconnect(connection, EndCause::protocol_violation, ReasonCode::protocol_error,
@@ -31,6 +32,10 @@ void Shard::handle(Connection& connection, const mqtt::Disconnect& packet) {
     }
     connection.expiry_seconds =
         std::min(*packet.session_expiry_seconds, out_.limits.session_expiry_seconds_max);
+  }
+  if (connection.hurdles & Connection::undecided) [[unlikely]] {
+    wait_in_line(connection, packet);
+    return;
   }
   // Only 0x00 takes the will back. [MQTT-3.14.4-3]
   const bool drops_will = packet.reason == ReasonCode::success;
@@ -50,6 +55,12 @@ void Shard::on_violation(Connection& connection, const mqtt::Violation& violatio
 }
 
 void Shard::on_end(Connection& connection, EndCause cause) {
+  if (cause == EndCause::client_closed && is_leaving(connection)) {
+    // It said goodbye, and what it said before still waits for hooks.
+    static thread_local NoLink nowhere;
+    connection.link = &nowhere;
+    return;
+  }
   if (cause == EndCause::keep_alive_timeout && connection.state == Connection::State::authenticating) {
     refuse_connect(connection, ReasonCode::not_authorized, "the client did not answer in time");
     return;
@@ -108,6 +119,7 @@ void Shard::forget(Connection& connection, EndCause cause, bool drops_will, std:
     owned = std::move(held->second);
     connections_.erase(held);
   }
+  drops_will = drops_will || (is_leaving(connection) && connection.extra->undecided->drops_will);
   Client* client = std::exchange(connection.client, nullptr);
   if (!client) return;  // taken over, or never attached
   client->connection = nullptr;

@@ -46,7 +46,6 @@ struct UndecidedUnsubscribe {
 };
 struct Farewell {  // DISCONNECT
   mqtt::ReasonCode reason{};
-  std::optional<uint32_t> session_expiry_seconds;
 };
 
 struct Undecided {
@@ -69,6 +68,7 @@ struct Undecided {
   uint64_t first = 0;          // the number of requests.front()
   size_t bytes = 0;            // of all
   bool leaving = false;        // the last is its DISCONNECT
+  bool drops_will = false;     // by that
   MonoNs throttled_until = 0;  // by an answer: not read before
 
   bool full() const { return requests.size() >= kRequestsMax || bytes >= kRequestBytesMax; }

@@ -148,17 +148,36 @@ TEST_F(NodeWithHooks, ADisconnectWaitsForWhatCameBeforeIt) {
   mqtt::Will will;
   will.topic = "will";
   will.payload = "will";
-  const auto client = connect("client", true, will);
+  for (const bool hangs_up : {false, true}) {
+    const auto client = connect("client", true, will);
+    client->send(publish("a", "said", Qos::at_most_once));
+    client->send(mqtt::Disconnect{});
+    go();
+    EXPECT_FALSE(client->closed());
+    if (hangs_up) client->reset();
+    world.settle();
+    EXPECT_TRUE(client->closed());
+    const auto got = take<mqtt::Publish>(watcher);
+    ASSERT_TRUE(got.has_value()) << hangs_up;
+    EXPECT_EQ(got->payload, "said");
+    EXPECT_FALSE(take<mqtt::Publish>(watcher).has_value()) << "the will is taken back";
+  }
+}
+
+TEST_F(NodeWithHooks, AWillIsTakenBackByADisconnectThatStillWaits) {
+  const auto watcher = connect("watcher");
+  subscribe(watcher, "will", Qos::at_most_once);
+  mqtt::Will will;
+  will.topic = "will";
+  will.payload = "will";
+  const auto client = connect("client", false, will);
   client->send(publish("a", "said", Qos::at_most_once));
   client->send(mqtt::Disconnect{});
   go();
-  EXPECT_FALSE(client->closed());
+  const auto again = connect("client", false);
+  EXPECT_TRUE(client->closed()) << "it was taken over";
   world.settle();
-  EXPECT_TRUE(client->closed());
-  const auto got = take<mqtt::Publish>(watcher);
-  ASSERT_TRUE(got.has_value());
-  EXPECT_EQ(got->payload, "said");
-  EXPECT_FALSE(take<mqtt::Publish>(watcher).has_value()) << "the will is taken back";
+  EXPECT_FALSE(take<mqtt::Publish>(watcher).has_value());
 }
 
 TEST_F(NodeWithHooks, AConnectWaitsForTheAnswerAboutItsWill) {

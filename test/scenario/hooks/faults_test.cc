@@ -142,11 +142,21 @@ TEST(HookFaults, WhatWasSaidBeforeTheGoodbyeCounts) {
   watcher.subscribe("#", 0);
   for (const Version version : {v3_1_1, v5}) {
     Client client({.version = version, .will = Will{.topic = "ok/will", .payload = "will"}}, broker.port());
-    client.send(publish_packet(version, {.topic = "after-200-/a", .payload = "said"}) +
-                disconnect_packet(version));
+    const std::string last_words =
+        publish_packet(version, {.topic = "after-200-/a", .payload = "said"}) + disconnect_packet(version);
+    client.send(last_words);
     client.drop();
     watcher.message("said");
     watcher.expect_nothing_but_marker(watcher);  // no will
+
+    // The same, and it hangs up without having read all: that resets the connection.
+    Client careless({.version = version}, broker.port());
+    careless.subscribe("ok/unread", 0);
+    watcher.publish("ok/unread", "unread", 1);
+    watcher.message("unread");
+    careless.send(last_words);
+    careless.drop();
+    watcher.message("said");
   }
 }
 
