@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,37 @@ namespace courier::auth {
 // Shared, because credentials travel from hand to hand and most have none.
 using TlsSession = std::shared_ptr<const net::TlsSession>;
 
+// Tells who works on a client's credentials for long that the client has gone: then nobody waits for a
+// decision. Any thread.
+class Hangup {
+ public:
+  // Calls `act` once that is so, at once if it is. It takes the place of what was given before.
+  void then(std::function<void()> act) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!gone_) {
+        act_.swap(act);
+        return;
+      }
+    }
+    act();
+  }
+  void gone() {
+    std::function<void()> act;
+    {
+      const std::lock_guard lock(mutex_);
+      gone_ = true;
+      act.swap(act_);
+    }
+    if (act) act();
+  }
+
+ private:
+  std::mutex mutex_;
+  bool gone_ = false;          // guarded by mutex_
+  std::function<void()> act_;  // guarded by mutex_
+};
+
 // What a client says of itself, and how it came. Owns its strings: it may travel to a worker.
 struct Credentials {
   std::string mountpoint;  // of the listener
@@ -37,6 +69,7 @@ struct Credentials {
   bool clean_start = true;  // "clean session" in 3.x
   // Of a 5.0 CONNECT; null for none. Shared: credentials are copied along a chain.
   std::shared_ptr<const Properties> properties;
+  std::shared_ptr<Hangup> hangup;  // null: nobody will say
 };
 
 struct Identity {
@@ -62,6 +95,7 @@ struct Decision {
   std::optional<WallMs> expires_at;      // from then on it is no longer allowed: its token ended
   std::optional<std::string> client_id;  // the session it is to have, whatever its CONNECT says
   SessionTerms terms;
+  std::vector<Properties::UserProperty> user_properties;  // for the CONNACK of a 5.0 client
 };
 
 // One exchange of enhanced authentication, from the client's first data to a decision: MQTT 5.0,
@@ -76,15 +110,16 @@ class Exchange {
   };
 
   virtual ~Exchange() = default;
-  // What the client says next. Calls `done` exactly once: at once, or later, on any thread; steps do not
-  // overlap. Called from shard threads: never blocks.
+  // What the client says next. Calls `done` exactly once: at once, or later, on any thread; or never, if the
+  // client hung up. Steps do not overlap. Called from shard threads: never blocks.
   virtual void step(std::string data, std::function<void(Step)> done) = 0;
 };
 
 class Authenticator {
  public:
   virtual ~Authenticator() = default;
-  // Calls `done` exactly once: at once, or later, on any thread. Called from shard threads: never blocks.
+  // Calls `done` exactly once: at once, or later, on any thread; or never, if the client hung up. Called from
+  // shard threads: never blocks.
   virtual void authenticate(Credentials credentials, std::function<void(Decision)> done) = 0;
 
   // The beginning of an exchange by this method, of a CONNECT or, when it is connected, of a

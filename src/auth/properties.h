@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,5 +25,10 @@ struct Properties {
 
   bool operator==(const Properties&) const = default;
 };
+
+// From and to a block of forwarded properties (mqtt/properties.h). What such a block may not have is left
+// out.
+Properties of_forwarded(std::string_view block);
+std::string forwarded_block(const Properties& properties);
 
 }  // namespace courier::auth

@@ -21,6 +21,11 @@ namespace {
 log::Limit access_lines{{.per_second = 5}};  // each is explained, which takes up to a millisecond
 constexpr size_t kSessionsLookedUp = 1000;
 
+// Whether rules came with it instead of questions.
+bool decided_by_rules(const Client& client) {
+  return client.connection && client.connection->extra && client.connection->extra->rules_decide;
+}
+
 }  // namespace
 
 auth::acl::Subject Shard::subject(const Connection& connection) const {
@@ -57,7 +62,16 @@ std::optional<Shard::Access> Shard::why(std::string_view mountpoint, std::string
           ? subject(*client->connection)
           : auth::acl::Subject{session.username, session.client_id, session.mountpoint, nullptr},
       action, topic);
-  if (action != Action::publish || !mqtt::is_topic_name(topic)) return access;
+  const bool publish = action == Action::publish;
+  if (client->connection) {
+    const uint8_t hurdles = client->connection->hurdles;
+    access.forbidden = hurdles & (publish ? Connection::no_publish : Connection::no_subscribe);
+  }
+  if (out_.hooks && access.explanation.allowed && !access.forbidden && !decided_by_rules(*client)) {
+    access.hooks = out_.hooks->who(publish ? auth::HookPoint::publish : auth::HookPoint::subscribe,
+                                   session.version == mqtt::Version::v5);
+  }
+  if (!publish || !mqtt::is_topic_name(topic)) return access;
   out_.directory.index().match(session.mountpoint, topic, session.id, routing::Shared::choose_member, match_);
   const auto add = [&](SessionId to, mqtt::Qos qos, bool shared) {
     ++access.receiver_count;

@@ -25,6 +25,7 @@
 #include "base/text.h"
 #include "broker/end_cause.h"
 #include "broker/link.h"
+#include "broker/undecided.h"
 #include "mqtt/packet.h"
 #include "session/session.h"
 
@@ -54,6 +55,15 @@ struct ConnectRequest {
   uint16_t topic_alias_maximum = 0;
   bool request_response_information = false;
   std::string authentication_data;  // of the exchange's last step, for the CONNACK
+  std::vector<auth::Properties::UserProperty> user_properties;  // for the CONNACK
+  std::shared_ptr<auth::Hangup> hangup;                         // null: nobody wants to know
+
+  ConnectRequest() = default;
+  ConnectRequest(const ConnectRequest&) = delete;
+  ConnectRequest& operator=(const ConnectRequest&) = delete;
+  ~ConnectRequest() {
+    if (hangup) hangup->gone();
+  }
 };
 
 // Topic aliases that we gave: the topics sent most recently keep theirs. [MQTT-3.3.2-12 and around]
@@ -101,6 +111,18 @@ class Connection {
   bool client_id_assigned = false;
   bool problem_information = true;
   bool blocked = false;  // output full; on_writable() goes on
+  // What its packets have in their way besides rules: nothing, for most.
+  enum Hurdle : uint8_t {
+    ask_publish = 1,  // a hook is to be asked about each
+    ask_subscribe = 2,
+    ask_unsubscribe = 4,
+    ask_deliver = 8,
+    undecided = 16,   // Extra::undecided has requests: what comes waits behind them
+    no_publish = 32,  // its authenticator does not let it
+    no_subscribe = 64,
+    no_unsubscribe = 128,
+  };
+  uint8_t hurdles = 0;
 
   // --- what the client allows ---
   uint16_t window = 0;  // most QoS ≥ 1 messages in flight to it: min(its Receive Maximum, inflight_max)
@@ -144,6 +166,8 @@ class Connection {
     std::string authentication_method;
     std::shared_ptr<auth::Exchange> exchange;
     bool stepping = false;                             // its answer is on the way
+    bool rules_decide = false;                         // hooks are not asked what it publishes and subscribes
+    std::unique_ptr<Undecided> undecided;              // null: no hook was ever asked
     std::shared_ptr<const auth::acl::RuleSet> grants;  // shared with all that brought the same; null: none
     std::shared_ptr<Tracer> tracer;                    // shared with whoever watches; it may stop at any time
   };

@@ -12,13 +12,6 @@ using session::Step;
 
 namespace {
 
-// What is left of the message expiry interval, in whole seconds, at least 1. [MQTT-3.3.2-6]
-uint32_t seconds_left(const mqtt::Message& message, WallMs now) {
-  if (message.expires_at == 0) return 0;
-  const int64_t left = (message.expires_at - now + 999) / 1000;
-  return static_cast<uint32_t>(std::clamp<int64_t>(left, 1, UINT32_MAX));
-}
-
 bool is_expired(const mqtt::Message& message, WallMs now) {
   return message.expires_at != 0 && message.expires_at <= now;
 }
@@ -33,6 +26,13 @@ void name_subscriptions(mqtt::Delivery& delivery, const session::Entry::Extras* 
 constexpr size_t kAliasBytes = 3;
 
 }  // namespace
+
+// What is left of the message expiry interval, in whole seconds, at least 1. [MQTT-3.3.2-6]
+uint32_t Shard::seconds_left(const mqtt::Message& message, WallMs now) {
+  if (message.expires_at == 0) return 0;
+  const int64_t left = (message.expires_at - now + 999) / 1000;
+  return static_cast<uint32_t>(std::clamp<int64_t>(left, 1, UINT32_MAX));
+}
 
 AliasesOut::Use AliasesOut::use(std::string_view topic, uint16_t maximum) {
   if (maximum == 0) return {};
@@ -54,27 +54,35 @@ AliasesOut::Use AliasesOut::use(std::string_view topic, uint16_t maximum) {
 
 void Shard::send_qos0(Connection& connection, const mqtt::MessagePtr& message, bool retain,
                       const session::Entry::Extras* extras) {
+  if (connection.hurdles & Connection::ask_deliver) [[unlikely]] {
+    ask_before_qos0(connection, message, retain, extras);
+    return;
+  }
+  write_qos0(connection, *message, retain, extras);
+}
+
+void Shard::write_qos0(Connection& connection, const mqtt::Message& message, bool retain,
+                       const session::Entry::Extras* extras) {
   const WallMs now = this->now();
   const auto dropped = [&](Counter& reason) {
     ++connection.dropped;
     reason.add();
   };
-  if (is_expired(*message, now)) return dropped(metrics_.dropped.expired);
+  if (is_expired(message, now)) return dropped(metrics_.dropped.expired);
   if (connection.link->unsent_bytes() > output_room()) return dropped(metrics_.dropped.output_full);
   mqtt::Delivery delivery;
   delivery.retain = retain;
-  delivery.message_expiry_seconds = seconds_left(*message, now);
+  delivery.message_expiry_seconds = seconds_left(message, now);
   name_subscriptions(delivery, extras);
-  const size_t size = mqtt::encoded_size(*message, delivery, connection.version);
+  const size_t size = mqtt::encoded_size(message, delivery, connection.version);
   if (size > connection.maximum_packet_size) return dropped(metrics_.dropped.too_large);  // [MQTT-3.1.2-25]
   if (connection.topic_alias_maximum > 0 && size + kAliasBytes <= connection.maximum_packet_size) {
-    const auto alias =
-        connection.extra.make().aliases_out.use(message->topic, connection.topic_alias_maximum);
+    const auto alias = connection.extra.make().aliases_out.use(message.topic, connection.topic_alias_maximum);
     delivery.topic_alias = alias.alias;
     delivery.topic_known_by_alias = alias.known;
   }
-  if (Tracer* tracer = connection.tracer()) (*tracer)(false, trace_line(*message, delivery));
-  mqtt::encode_delivery(connection.link->output(), *message, delivery, connection.version);
+  if (Tracer* tracer = connection.tracer()) (*tracer)(false, trace_line(message, delivery));
+  mqtt::encode_delivery(connection.link->output(), message, delivery, connection.version);
   ++connection.messages_out;
   metrics_.delivered[0]->add();
 }
@@ -99,8 +107,8 @@ void Shard::release_held(Connection& connection) {
   }
 }
 
-bool Shard::transmit(Connection& connection, uint64_t seq, session::Entry& entry) {
-  const mqtt::Message& message = *entry.message;
+bool Shard::transmit(Connection& connection, uint64_t seq, session::Entry& entry,
+                     const mqtt::Message& message) {
   mqtt::Delivery delivery;
   delivery.qos = entry.qos;
   delivery.dup = seq < connection.client->session.sent_before;  // [MQTT-3.3.1-1]
@@ -181,6 +189,13 @@ void Shard::pump(Connection& connection) {
       ++connection.cursor;
       continue;
     }
+    mqtt::MessagePtr changed;
+    if (connection.hurdles & Connection::ask_deliver) [[unlikely]] {
+      const auth::DeliverChanges* changes = decided_delivery(connection, seq, *entry);
+      ask_ahead(connection);
+      if (!changes) return;
+      changed = delivered_as(entry->message, *changes);
+    }
     if (entry->qos == Qos::exactly_once && entry->step == Step::queued) {
       if (!client.session.id.ephemeral()) {
         ask_to_send(connection);
@@ -188,7 +203,8 @@ void Shard::pump(Connection& connection) {
       }
       inbox.set_step(seq, Step::sent);
     }
-    if (!transmit(connection, seq, *entry)) drop(client, seq, *entry, record::DropReason::packet_too_large);
+    if (!transmit(connection, seq, *entry, changed ? *changed : *entry->message))
+      drop(client, seq, *entry, record::DropReason::packet_too_large);
     ++connection.cursor;
   }
 }

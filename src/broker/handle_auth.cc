@@ -102,6 +102,7 @@ Result<void> Shard::take(Connection& connection, const auth::Decision& decision)
   auto grants = out_.rules.grants().compile(decision.grants);
   if (!grants) return fail(std::move(grants).error());
   if (*grants || connection.extra) connection.extra.make().grants = *std::move(grants);
+  set_hurdles(connection, decision.terms);
   connection.authorized_until =
       decision.expires_at
           ? static_cast<uint32_t>(std::clamp<WallMs>(*decision.expires_at / 1000, 1, UINT32_MAX))

@@ -2,7 +2,8 @@
 //
 //  1. on_connect   legal? a client id? room?                                          (any shard)
 //  2. authenticator decides, perhaps on a worker; the answer comes back as AuthMail    (the same shard)
-//  3. decided      the session's shard follows from mountpoint and client id: move there
+//  3. decided      may it publish its will? (a hook is to be asked: ask_hooks.cc)
+//                  the session's shard follows from mountpoint and client id: move there
 //  4. attach       who has this name now? take over, or wait until its change is back
 //  5. ATTACH is appended (nothing at all for a clean session without a will)
 //  6. attached     it is back: CONNACK, then what the inbox holds
@@ -36,6 +37,25 @@ std::unique_ptr<session::Will> own(const mqtt::Will& will) {
   message->retain = will.retain;
   return std::make_unique<session::Will>(
       session::Will{std::move(held), will.delay_seconds, will.message_expiry_seconds.value_or(0)});
+}
+
+// For whoever decides by them; what a CONNECT does not say is absent.
+std::shared_ptr<const auth::Properties> properties_of(const mqtt::Connect& packet) {
+  auto out = std::make_shared<auth::Properties>();
+  out->session_expiry_seconds = packet.session_expiry_seconds;
+  out->receive_maximum = packet.receive_maximum;
+  out->maximum_packet_size = packet.maximum_packet_size;
+  out->topic_alias_maximum = packet.topic_alias_maximum;
+  // Their defaults are as good as not said.
+  if (packet.request_response_information) out->request_response_information = true;
+  if (!packet.request_problem_information) out->request_problem_information = false;
+  if (packet.authentication_method) out->authentication_method = std::string(*packet.authentication_method);
+  if (packet.authentication_data) out->authentication_data = std::string(*packet.authentication_data);
+  for (const auto& [name, value] : packet.user_properties) {
+    if (!out->user_properties) out->user_properties.emplace();
+    out->user_properties->emplace_back(name, value);
+  }
+  return out;
 }
 
 }  // namespace
@@ -96,9 +116,20 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
     request->topic_alias_maximum = packet.topic_alias_maximum.value_or(0);
     request->request_response_information = packet.request_response_information;
 
-    auth::Credentials credentials{
-        connection.peer.mountpoint,    connection.client_id.str(), request->username, request->password,
-        connection.peer.address.str(), connection.peer.listener,   packet.version,    std::move(tls)};
+    auth::Credentials credentials{connection.peer.mountpoint,
+                                  connection.client_id.str(),
+                                  request->username,
+                                  request->password,
+                                  connection.peer.address.str(),
+                                  connection.peer.listener,
+                                  packet.version,
+                                  std::move(tls),
+                                  packet.clean_start};
+    if (out_.hooks) {
+      if (v5 && out_.hooks->asks(auth::HookPoint::connect, true))
+        credentials.properties = properties_of(packet);
+      credentials.hangup = request->hangup = std::make_shared<auth::Hangup>();
+    }
     connection.request = std::move(request);
     if (packet.authentication_method) {
       begin_exchange(connection, credentials, *packet.authentication_method,
@@ -132,6 +163,11 @@ void Shard::decided(Connection& connection, auth::Decision decision) {
     refuse_connect(connection, ReasonCode::not_authorized, taken.error().message);
     return;
   }
+  connection.request->user_properties = std::move(decision.user_properties);
+  if (connection.request->will && (connection.hurdles & Connection::no_publish)) {
+    refuse_connect(connection, ReasonCode::not_authorized, "the client may not publish");
+    return;
+  }
   if (connection.request->will &&
       !may(connection, auth::acl::Action::publish, connection.request->will->message->topic).allowed) {
     say_refused(connection, auth::acl::Action::publish, connection.request->will->message->topic,
@@ -139,6 +175,14 @@ void Shard::decided(Connection& connection, auth::Decision decision) {
     refuse_connect(connection, ReasonCode::not_authorized, "the client may not publish its will");
     return;
   }
+  if (connection.request->will && (connection.hurdles & Connection::ask_publish)) {
+    ask_about_will(connection);
+    return;
+  }
+  go_to_its_shard(connection);
+}
+
+void Shard::go_to_its_shard(Connection& connection) {
   const uint16_t hash = record::session_hash(connection.identity.mountpoint, connection.client_id);
   const uint32_t shard = hash % shard_count_;
   if (shard == index_) {
@@ -325,6 +369,8 @@ void Shard::send_connack(Connection& connection, bool session_present) {
     connack.maximum_packet_size = out_.limits.packet_bytes_max;
     if (out_.limits.topic_alias_max > 0) connack.topic_alias_maximum = out_.limits.topic_alias_max;
     if (connection.client_id_assigned) connack.assigned_client_id = connection.client_id;
+    for (const auto& [name, value] : request.user_properties)
+      connack.user_properties.push_back({name, value});
     if (connection.extra && !connection.extra->authentication_method.empty()) {
       connack.authentication_method = connection.extra->authentication_method;
       if (!request.authentication_data.empty()) connack.authentication_data = request.authentication_data;

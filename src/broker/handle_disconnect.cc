@@ -19,6 +19,10 @@ log::Limit violations{{.per_second = 20}};
 }  // namespace
 
 void Shard::handle(Connection& connection, const mqtt::Disconnect& packet) {
+  if (connection.hurdles & Connection::undecided) [[unlikely]] {
+    wait_in_line(connection, packet);
+    return;
+  }
   if (packet.session_expiry_seconds) {
     if (connection.expiry_seconds == 0 && *packet.session_expiry_seconds != 0) {  // section 3.14.2.2.2
       disconnect(connection, EndCause::protocol_violation, ReasonCode::protocol_error,

@@ -3,6 +3,7 @@
 //  1. the topic (alias)
 //  2. our Receive Maximum; a QoS 2 duplicate is answered again and goes no further
 //  3. the topic's limits, the payload's format; may this client publish here?
+//     (a hook is to be asked: it waits in line for the answer, see ask_hooks.cc)
 //  4. can a promise be made now (log, memory, retained room, full inboxes)?
 //  5. straight to the receivers, when no promise needs the log; else a record, and the answer waits for it
 #include <algorithm>
@@ -21,7 +22,7 @@ using mqtt::ReasonCode;
 namespace {
 
 mqtt::MessagePtr own(const Connection& connection, std::string_view topic, const mqtt::Publish& packet,
-                     bool retain, WallMs now) {
+                     WallMs now) {
   auto message = mqtt::Message::make(topic, packet.payload, packet.forwarded_properties);
   mqtt::MessagePtr held(message);
   message->publisher = connection.client->session.id;
@@ -31,7 +32,18 @@ mqtt::MessagePtr own(const Connection& connection, std::string_view topic, const
     message->expires_at = now + std::max<int64_t>(1, int64_t{*packet.message_expiry_seconds} * 1000);
   }
   message->qos = packet.qos;
-  message->retain = retain;
+  message->retain = packet.retain;
+  return held;
+}
+
+// Those who are here get it; it is not kept.
+mqtt::MessagePtr not_retained(const mqtt::Message& from) {
+  auto message = mqtt::Message::make(from.topic, from.payload, from.properties);
+  mqtt::MessagePtr held(message);
+  message->publisher = from.publisher;
+  message->received_at = from.received_at;
+  message->expires_at = from.expires_at;
+  message->qos = from.qos;
   return held;
 }
 
@@ -90,52 +102,73 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
   }
 
   // 3.
-  if (topic.size() > out_.limits.topic_bytes_max || mqtt::level_count(topic) > out_.limits.topic_levels_max) {
-    refuse_publish(connection, packet, ReasonCode::topic_name_invalid,
-                   "the topic is longer or deeper than allowed");
-    return;
-  }
-  if (topic.front() == '$') {
-    // $SYS is the broker's own, and $share is no topic; other $ topics are reserved to servers.
-    // [MQTT-4.7.2-1]
-    refuse_publish(connection, packet, ReasonCode::topic_name_invalid,
-                   "topics that begin with $ are the broker's");
+  const auto refuse = [&](ReasonCode reason, std::string_view why) {
+    refuse_publish(connection, packet.packet_id, packet.qos, reason, why);
+  };
+  if (const std::string_view why = topic_fault(topic); !why.empty()) {
+    refuse(ReasonCode::topic_name_invalid, why);
     return;
   }
   if (connection.v5() && !mqtt::payload_format_valid(packet.forwarded_properties, packet.payload)) {
-    refuse_publish(connection, packet, ReasonCode::payload_format_invalid,
-                   "the payload is not UTF-8, as it says");
+    refuse(ReasonCode::payload_format_invalid, kPayloadNotUtf8);
     return;
   }
   const auth::acl::Answer allowed = may(connection, auth::acl::Action::publish, topic);
   received.label = allowed.label;
   if (!allowed.allowed) {
     say_refused(connection, auth::acl::Action::publish, topic, "publish refused");
-    refuse_publish(connection, packet, ReasonCode::not_authorized, "publishing to this topic is not allowed");
+    refuse(ReasonCode::not_authorized, "publishing to this topic is not allowed");
     return;
   }
-
-  // 4.
-  bool retain = packet.retain;
-  mqtt::MessagePtr message = own(connection, topic, packet, retain, now());
-  if (retain && !may_retain(connection.identity.mountpoint, *message)) {
-    if (connection.v5() && packet.qos != Qos::at_most_once) {
-      refuse_publish(connection, packet, ReasonCode::quota_exceeded, "no room for more retained messages");
+  mqtt::MessagePtr message = own(connection, topic, packet, now());
+  if (connection.hurdles & (Connection::ask_publish | Connection::undecided | Connection::no_publish))
+      [[unlikely]] {
+    if (connection.hurdles & Connection::no_publish) {
+      refuse(ReasonCode::not_authorized, "the client may not publish");
       return;
     }
-    retain = false;  // those who are here get it; it is not kept
-    metrics_.dropped.refused.add();
-    message = own(connection, topic, packet, retain, message->received_at);
+    wait_in_line(connection, std::move(message), packet.packet_id, packet.message_expiry_seconds);
+    return;
   }
-  const bool promises = packet.qos != Qos::at_most_once;
-  if ((promises || retain) && (!log_state_.accepting || over_memory())) {
+  publish(connection, std::move(message), packet.packet_id, packet.qos, connection.identity.mountpoint);
+}
+
+// Why nobody may publish there; "" if they may.
+std::string_view Shard::topic_fault(std::string_view topic) const {
+  if (topic.size() > out_.limits.topic_bytes_max || mqtt::level_count(topic) > out_.limits.topic_levels_max)
+    return "the topic is longer or deeper than allowed";
+  // $SYS is the broker's own, and $share is no topic; other $ topics are reserved to servers.
+  // [MQTT-4.7.2-1]
+  if (topic.front() == '$') return "topics that begin with $ are the broker's";
+  return {};
+}
+
+// Steps 4 and 5. `qos` is the handshake that its client is owed, `message->qos` what becomes of the message.
+void Shard::publish(Connection& connection, mqtt::MessagePtr message, PacketId id, Qos qos,
+                    std::string_view mountpoint) {
+  session::Session& session = connection.client->session;
+  const auto refuse = [&](ReasonCode reason, std::string_view why) {
+    refuse_publish(connection, id, qos, reason, why);
+  };
+
+  // 4.
+  if (message->retain && !may_retain(mountpoint, *message)) {
+    if (connection.v5() && qos != Qos::at_most_once) {
+      refuse(ReasonCode::quota_exceeded, "no room for more retained messages");
+      return;
+    }
+    metrics_.dropped.refused.add();
+    message = not_retained(*message);
+  }
+  const bool promises = qos != Qos::at_most_once;
+  if ((promises || message->retain) && (!log_state_.accepting || over_memory())) {
     if (!promises) {
       metrics_.dropped.refused.add();  // QoS 0: nobody is told, but it is counted
       return;
     }
     if (connection.v5()) {
-      refuse_publish(connection, packet, ReasonCode::quota_exceeded,
-                     log_state_.accepting ? "the broker's memory ceiling is reached" : log_state_.reason);
+      refuse(ReasonCode::quota_exceeded,
+             log_state_.accepting ? "the broker's memory ceiling is reached" : log_state_.reason);
       return;
     }
     // 3.x cannot be told. It is not read until there is room: a stalled log says so, memory is looked at.
@@ -146,44 +179,43 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
     }
   }
   if (promises && (out_.shared.full_inboxes.any() || out_.shared.full_groups.any()) && connection.v5() &&
-      receiver_is_full(connection, *message)) {
-    refuse_publish(connection, packet, ReasonCode::quota_exceeded, "a receiver's inbox is full");
+      receiver_is_full(mountpoint, *message)) {
+    refuse(ReasonCode::quota_exceeded, "a receiver's inbox is full");
     return;
   }
 
   // 5.
-  uint32_t& on_their_way = connection.logged[static_cast<size_t>(packet.qos)];
-  if (!retain && on_their_way == 0 && may_overtake_nothing(connection) &&
-      route_directly(connection, message)) {
-    if (packet.qos == Qos::exactly_once) {
-      session.taken.insert(packet.packet_id);
+  uint32_t& on_their_way = connection.logged[static_cast<size_t>(qos)];
+  if (!message->retain && on_their_way == 0 && may_overtake_nothing(connection) &&
+      route_directly(connection, message, qos, mountpoint)) {
+    if (qos == Qos::exactly_once) {
+      session.taken.insert(id);
       stir(*connection.client);
     }
     if (promises) {
-      answer_publisher(connection, packet.packet_id, packet.qos,
+      answer_publisher(connection, id, qos,
                        match_.empty() ? ReasonCode::no_matching_subscribers : ReasonCode::success);
     }
     return;
   }
   ++on_their_way;
-  record::Publish record{message, connection.identity.mountpoint.str(), {}};
+  record::Publish record{std::move(message), std::string(mountpoint), {}};
   if (!promises) {
     append(std::move(record), Uncount{connection.id});
     return;
   }
   const auto index = static_cast<uint32_t>(batch_.size());
-  if (packet.qos == Qos::exactly_once) {
-    connection.extra.make().taking.push_back(packet.packet_id.value);
+  if (qos == Qos::exactly_once) {
+    connection.extra.make().taking.push_back(id.value);
     append(std::move(record));
     if (!session.id.ephemeral()) {
-      append(record::Qos2In{{session.id, connection.attach}, packet.packet_id},
-             ToPublisher{connection.id, packet.packet_id, packet.qos, index});
+      append(record::Qos2In{{session.id, connection.attach}, id}, ToPublisher{connection.id, id, qos, index});
       return;
     }
-    batch_pending_.push_back(ToPublisher{connection.id, packet.packet_id, packet.qos, index});
+    batch_pending_.push_back(ToPublisher{connection.id, id, qos, index});
     return;
   }
-  append(std::move(record), ToPublisher{connection.id, packet.packet_id, packet.qos, index});
+  append(std::move(record), ToPublisher{connection.id, id, qos, index});
 }
 
 // Whether the retained messages have room for this one. Deleting is always possible, and replacing by what is
@@ -198,14 +230,14 @@ bool Shard::may_retain(std::string_view mountpoint, const mqtt::Message& message
   return before && (cost <= *before || bytes + (cost - *before) <= limits.retained_bytes_max);
 }
 
-void Shard::refuse_publish(Connection& connection, const mqtt::Publish& packet, ReasonCode reason,
+void Shard::refuse_publish(Connection& connection, PacketId id, Qos qos, ReasonCode reason,
                            std::string_view why) {
   ++connection.dropped;
   metrics_.dropped.refused.add();
-  if (packet.qos == Qos::at_most_once) {
+  if (qos == Qos::at_most_once) {
     return;  // QoS 0 has no answer
   }
-  answer_publisher(connection, packet.packet_id, packet.qos, reason, why);
+  answer_publisher(connection, id, qos, reason, why);
 }
 
 // Whether all that this connection, or its client's earlier one, published through the log is with its
@@ -220,12 +252,12 @@ bool Shard::may_overtake_nothing(Connection& connection) {
 }
 
 // Whether nothing that this message promises needs the log; if so it is on its way to the receivers.
-bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& message) {
+bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& message, Qos qos,
+                           std::string_view mountpoint) {
   const bool promises = message->qos != Qos::at_most_once;
-  if (promises && !connection.client->session.id.ephemeral() && message->qos == Qos::exactly_once)
-    return false;
-  out_.directory.index().match(connection.identity.mountpoint, message->topic, message->publisher,
-                               routing::Shared::choose_member, match_);
+  if (qos == Qos::exactly_once && !connection.client->session.id.ephemeral()) return false;
+  out_.directory.index().match(mountpoint, message->topic, message->publisher, routing::Shared::choose_member,
+                               match_);
   if (promises) {
     const auto stored = [](SessionId session) { return !session.ephemeral(); };
     for (const auto& receiver : match_.receivers()) {
@@ -266,9 +298,9 @@ bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& messa
   return true;
 }
 
-bool Shard::receiver_is_full(Connection& connection, const mqtt::Message& message) {
-  out_.directory.index().match(connection.identity.mountpoint, message.topic, message.publisher,
-                               routing::Shared::name_group, match_);
+bool Shard::receiver_is_full(std::string_view mountpoint, const mqtt::Message& message) {
+  out_.directory.index().match(mountpoint, message.topic, message.publisher, routing::Shared::name_group,
+                               match_);
   return std::ranges::any_of(match_.receivers(),
                              [&](const routing::Receiver& receiver) {
                                return receiver.qos != Qos::at_most_once &&

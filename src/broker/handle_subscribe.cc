@@ -1,7 +1,8 @@
 // SUBSCRIBE and UNSUBSCRIBE.
 //
-//  1. each filter by itself: legal, within limits, allowed?
-//  2. one record for those that are; the SUBACK waits until the index knows them
+//  1. each filter by itself: legal, allowed?
+//     (a hook is to be asked: it waits in line for the answer, see ask_hooks.cc)
+//  2. within limits? One record for those that are; the SUBACK waits until the index knows them
 #include <algorithm>
 #include <unordered_map>
 
@@ -26,15 +27,8 @@ bool has(const Client& client, std::string_view filter) {
 }  // namespace
 
 void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
-  Client& client = *connection.client;
   const Limits& limits = out_.limits;
   std::vector<ReasonCode> reasons;
-  record::Subscribe record;
-  // Those on their way count: a client need not wait for its SUBACKs.
-  const uint32_t before = client.session.subscription_count + connection.filters_pending;
-  uint32_t total = before;
-  // A filter that a packet names twice is subscribed to as it was named last. [MQTT-3.8.4-3]
-  std::unordered_map<std::string_view, size_t> named;
   for (const auto& entry : packet.entries) {
     const auto refuse = [&](ReasonCode reason) { reasons.push_back(reason); };
     std::string_view filter = entry.filter;
@@ -56,45 +50,89 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
     } else if (filter.size() > limits.topic_bytes_max ||
                mqtt::level_count(filter) > limits.topic_levels_max) {
       refuse(ReasonCode::topic_filter_invalid);
+    } else if (connection.hurdles & Connection::no_subscribe) {
+      refuse(ReasonCode::not_authorized);
     } else if (!may(connection, auth::acl::Action::subscribe, entry.filter).allowed) {
       say_refused(connection, auth::acl::Action::subscribe, entry.filter, "subscription refused");
       refuse(ReasonCode::not_authorized);
-    } else if ((total >= limits.subscriptions_per_client_max && !has(client, entry.filter) &&
-                !named.contains(entry.filter)) ||
-               over_memory() || !log_state_.accepting) {
-      refuse(ReasonCode::quota_exceeded);
     } else {
-      reasons.push_back(static_cast<ReasonCode>(entry.options.qos));  // [MQTT-3.9.3-1]
-      const auto [at, first] = named.try_emplace(entry.filter, record.entries.size());
-      if (!first) {
-        record.entries[at->second].options = entry.options;
-        continue;
-      }
-      record.entries.push_back({std::string(entry.filter), entry.options});
-      if (!has(client, entry.filter)) ++total;
+      reasons.push_back(ReasonCode::success);
     }
   }
+  if (connection.hurdles & (Connection::ask_subscribe | Connection::undecided)) [[unlikely]] {
+    wait_in_line(connection, packet, std::move(reasons));
+    return;
+  }
+  subscribe(connection, packet.packet_id, packet.entries, std::move(reasons),
+            packet.subscription_identifier.value_or(0), gate_.generation());
+}
+
+// Step 2. `reasons`: one for each filter, of which success says that it is legal and allowed; `rules`: the
+// generation of those that said so.
+void Shard::subscribe(Connection& connection, PacketId id, std::span<const mqtt::Subscribe::Entry> entries,
+                      std::vector<ReasonCode> reasons, uint32_t subscription_identifier, uint32_t rules) {
+  Client& client = *connection.client;
+  const Limits& limits = out_.limits;
+  record::Subscribe record;
+  // Those on their way count: a client need not wait for its SUBACKs.
+  const uint32_t before = client.session.subscription_count + connection.filters_pending;
+  uint32_t total = before;
+  // A filter that a packet names twice is subscribed to as it was named last. [MQTT-3.8.4-3]
+  std::unordered_map<std::string_view, size_t> named;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (reasons[i] != ReasonCode::success) continue;
+    const auto& entry = entries[i];
+    if ((total >= limits.subscriptions_per_client_max && !has(client, entry.filter) &&
+         !named.contains(entry.filter)) ||
+        over_memory() || !log_state_.accepting) {
+      reasons[i] = ReasonCode::quota_exceeded;
+      continue;
+    }
+    reasons[i] = static_cast<ReasonCode>(entry.options.qos);  // [MQTT-3.9.3-1]
+    const auto [at, first] = named.try_emplace(entry.filter, record.entries.size());
+    if (!first) {
+      record.entries[at->second].options = entry.options;
+      continue;
+    }
+    record.entries.push_back({std::string(entry.filter), entry.options});
+    if (!has(client, entry.filter)) ++total;
+  }
   if (record.entries.empty()) {
-    send(connection, mqtt::Suback{packet.packet_id, std::move(reasons), {}, {}});
+    send(connection, mqtt::Suback{id, std::move(reasons), {}, {}});
     return;
   }
   record.by = {client.session.id, connection.attach};
   record.mountpoint = connection.identity.mountpoint.str();
-  record.subscription_identifier = packet.subscription_identifier.value_or(0);
+  record.subscription_identifier = subscription_identifier;
   record.window = connection.window;
   client.subscribed = true;
   // A SUBSCRIBE of twenty bytes may bring a hundred thousand in retained messages.
   if (++connection.subacks_pending >= kSubscribesPendingMax) connection.link->pause(Link::subscribing);
   connection.filters_pending += total - before;
-  append(std::move(record),
-         ToSuback{connection.id, packet.packet_id, std::move(reasons), total - before, gate_.generation()});
+  append(std::move(record), ToSuback{connection.id, id, std::move(reasons), total - before, rules});
 }
 
 void Shard::handle(Connection& connection, const mqtt::Unsubscribe& packet) {
+  if (connection.hurdles & (Connection::ask_unsubscribe | Connection::undecided | Connection::no_unsubscribe))
+      [[unlikely]] {
+    if (connection.hurdles & Connection::no_unsubscribe) {
+      // 3.x gets its UNSUBACK, too, which cannot say that nothing has changed. [MQTT-3.10.4-4]
+      send(connection,
+           mqtt::Unsuback{
+               packet.packet_id, std::vector(packet.filters.size(), ReasonCode::not_authorized), {}, {}});
+      return;
+    }
+    wait_in_line(connection, packet);
+    return;
+  }
+  unsubscribe(connection, packet.packet_id, {packet.filters.begin(), packet.filters.end()});
+}
+
+void Shard::unsubscribe(Connection& connection, PacketId id, std::vector<std::string> filters) {
   record::Unsubscribe record{{connection.client->session.id, connection.attach},
                              connection.identity.mountpoint.str(),
-                             {packet.filters.begin(), packet.filters.end()}};
-  append(std::move(record), ToUnsuback{connection.id, packet.packet_id});
+                             std::move(filters)};
+  append(std::move(record), ToUnsuback{connection.id, id});
 }
 
 }  // namespace courier::broker

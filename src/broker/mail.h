@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "auth/authenticator.h"
+#include "auth/hooks.h"
 #include "base/ids.h"
 #include "record/directory.h"
 #include "store/ordered_log.h"
@@ -52,6 +53,15 @@ struct AuthMail {
   auth::Exchange::Step step;
 };
 
+// What hooks decided about a packet or a message of one connection: undecided.h.
+struct HookMail {
+  ConnectionId connection;
+  uint64_t number = 0;
+  using Answer =
+      std::variant<auth::PublishAnswer, auth::SubscribeAnswer, auth::UnsubscribeAnswer, auth::DeliverAnswer>;
+  std::unique_ptr<Answer> answer;  // apart: a mail stays small
+};
+
 // Rows of one session's inbox that were read from the store.
 struct LoadedMail {
   SessionId session;
@@ -88,7 +98,7 @@ struct TaskMail {
   std::function<void(Shard&)> run;
 };
 
-using Mail = std::variant<FeedMail, DirectMail, AuthMail, LoadedMail, BarrierMail, CheckpointedMail,
+using Mail = std::variant<FeedMail, DirectMail, AuthMail, HookMail, LoadedMail, BarrierMail, CheckpointedMail,
                           LogStateMail, RoomMail, TaskMail>;
 
 // Port: reaches a shard from any thread. Never blocks.

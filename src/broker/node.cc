@@ -58,7 +58,7 @@ class RowWriter final : public record::Directory::RowSink {
 
 Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, store::StateStore& store,
            const Clock& clock, Post& post, auth::Authenticator& authenticator, auth::acl::Rules& rules,
-           Registry& metrics)
+           Registry& metrics, auth::Hooks* hooks)
     : options_(std::move(options)),
       limits_(limits),
       log_(log),
@@ -83,8 +83,8 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
           "with QoS 1 and 2 are refused.")) {
   log_accepting_.set(1);
   shared_.checkpoint_parts = this;
-  const Surroundings surroundings{limits_, clock_,        log_,  store_, directory_,
-                                  post_,   authenticator, rules, shared_};
+  const Surroundings surroundings{limits_, clock_,        log_,  store_,  directory_,
+                                  post_,   authenticator, rules, shared_, hooks};
   for (uint32_t i = 0; i < options_.shard_count; ++i) {
     shards_.push_back(std::make_unique<Shard>(i, options_.shard_count, options_.seed + i, surroundings));
   }

@@ -47,7 +47,7 @@ class Node final : public store::LogReader, private CheckpointParts {
  public:
   Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, store::StateStore& store,
        const Clock& clock, Post& post, auth::Authenticator& authenticator, auth::acl::Rules& rules,
-       Registry& metrics);
+       Registry& metrics, auth::Hooks* hooks = nullptr);
   ~Node() override;
 
   // Reads the state, replays the log's tail, starts the log and tells it that the previous run is over.

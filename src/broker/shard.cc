@@ -136,6 +136,7 @@ void Shard::on_mail(Mail mail) {
       if (Connection* connection = self.find(answer.connection))
         self.stepped(*connection, std::move(answer.step));
     }
+    void operator()(HookMail& answer) const { self.answered(answer); }
     void operator()(LoadedMail& rows) const { self.loaded(rows); }
     void operator()(BarrierMail& barrier) const { self.write_dirty(barrier.checkpoint); }
     void operator()(CheckpointedMail& done) const { self.checkpointed(done.checkpoint); }
@@ -240,7 +241,7 @@ void Shard::end_turn() {
 }
 
 MonoNs Shard::next_due() const {
-  MonoNs due = std::min(acks_due_, trim_due_);
+  MonoNs due = std::min({acks_due_, trim_due_, throttle_ends_});
   if (!starved_.empty()) due = std::min(due, out_.clock.mono_ns() + kMemoryLookedAtNs);
   // On the wall clock, which may be set: looked at every hour at least.
   const auto at = [&](WallMs wall) {

@@ -59,6 +59,7 @@ struct Surroundings {
   auth::Authenticator& authenticator;
   auth::acl::Rules& rules;
   class Shared& shared;  // broker/shared.h
+  auth::Hooks* hooks;    // null: nobody is asked
 };
 
 // How a client's own filters are remembered.
@@ -144,6 +145,8 @@ class Shard {
     };
     std::vector<Receiver> receivers;
     uint64_t receiver_count = 0;
+    bool forbidden = false;          // whatever the rules say: its authenticator does not let it
+    std::vector<std::string> hooks;  // who decides after the rules, if they allow it
   };
   std::optional<Access> why(std::string_view mountpoint, std::string_view client_id, auth::acl::Action action,
                             std::string_view topic, size_t receivers_max);
@@ -202,6 +205,7 @@ class Shard {
 
   // --- handle_connect.cc ---
   void decided(Connection& connection, auth::Decision decision);
+  void go_to_its_shard(Connection& connection);
   void attach(Connection& connection);
   void attach_ephemeral(Connection& connection);
   void send_connack(Connection& connection, bool session_present);
@@ -243,12 +247,17 @@ class Shard {
 
   // --- handle_publish.cc ---
   void handle(Connection& connection, const mqtt::Publish& packet);
-  void refuse_publish(Connection& connection, const mqtt::Publish& packet, mqtt::ReasonCode reason,
+  std::string_view topic_fault(std::string_view topic) const;
+  static constexpr std::string_view kPayloadNotUtf8 = "the payload is not UTF-8, as it says";
+  void publish(Connection& connection, mqtt::MessagePtr message, PacketId id, mqtt::Qos qos,
+               std::string_view mountpoint);
+  void refuse_publish(Connection& connection, PacketId id, mqtt::Qos qos, mqtt::ReasonCode reason,
                       std::string_view why);
   bool may_retain(std::string_view mountpoint, const mqtt::Message& message) const;
   bool may_overtake_nothing(Connection& connection);
-  bool route_directly(Connection& connection, const mqtt::MessagePtr& message);
-  bool receiver_is_full(Connection& connection, const mqtt::Message& message);
+  bool route_directly(Connection& connection, const mqtt::MessagePtr& message, mqtt::Qos qos,
+                      std::string_view mountpoint);
+  bool receiver_is_full(std::string_view mountpoint, const mqtt::Message& message);
   void answer_publisher(Connection& connection, PacketId id, mqtt::Qos qos, mqtt::ReasonCode reason,
                         std::string_view why = {});
   void handle(Connection& connection, const mqtt::Pubrel& packet);
@@ -262,7 +271,46 @@ class Shard {
 
   // --- handle_subscribe.cc ---
   void handle(Connection& connection, const mqtt::Subscribe& packet);
+  void subscribe(Connection& connection, PacketId id, std::span<const mqtt::Subscribe::Entry> entries,
+                 std::vector<mqtt::ReasonCode> reasons, uint32_t subscription_identifier, uint32_t rules);
   void handle(Connection& connection, const mqtt::Unsubscribe& packet);
+  void unsubscribe(Connection& connection, PacketId id, std::vector<std::string> filters);
+
+  // --- ask_hooks.cc: what somebody else decides, and changes ---
+  void set_hurdles(Connection& connection, const auth::SessionTerms& terms);
+  auth::HookClient asked_client(const Connection& connection) const;
+  template <typename Answer>
+  std::function<void(Answer)> to_hook_mail(ConnectionId connection, uint64_t number) const;
+  Undecided::Request& wait_in_line(Connection& connection, Undecided::Request request);
+  void wait_in_line(Connection& connection, mqtt::MessagePtr message, PacketId id,
+                    std::optional<uint32_t> expiry_seconds);
+  void wait_in_line(Connection& connection, const mqtt::Subscribe& packet,
+                    std::vector<mqtt::ReasonCode> refused);
+  void wait_in_line(Connection& connection, const mqtt::Unsubscribe& packet);
+  void wait_in_line(Connection& connection, const mqtt::Disconnect& packet);
+  void answered(HookMail& mail);
+  void work_off_line(Connection& connection);
+  void go_on(Connection& connection, Undecided::Publish& request, auth::PublishAnswer& answer);
+  void go_on(Connection& connection, Undecided::Subscribe& request, auth::SubscribeAnswer& answer);
+  void read_again(Connection& connection);
+  void throttle(Connection& connection, uint32_t ms);
+  void end_throttles();
+  void say_hook_refused(const Connection& connection, std::string_view what, std::string_view topic,
+                        std::string_view why);
+  void ask_about_will(Connection& connection);
+  void will_answered(Connection& connection, auth::PublishAnswer& answer);
+  auth::HookQuestion ask_to_deliver(Connection& connection, const mqtt::Message& message, mqtt::Qos qos,
+                                    bool retain, const session::Entry::Extras* extras, uint64_t number);
+  void ask_before_qos0(Connection& connection, const mqtt::MessagePtr& message, bool retain,
+                       const session::Entry::Extras* extras);
+  void ask_qos0_ahead(Connection& connection);
+  // Null: it is not decided yet. Asks about it if nobody did.
+  const auth::DeliverChanges* decided_delivery(Connection& connection, uint64_t seq,
+                                               const session::Entry& entry);
+  void ask_about(Connection& connection, uint64_t seq, const session::Entry& entry,
+                 std::deque<Undecided::Asked>::iterator before);
+  void ask_ahead(Connection& connection);
+  void delivery_answered(Connection& connection, uint64_t number, auth::DeliverAnswer& answer);
 
   // --- handle_disconnect.cc ---
   void handle(Connection& connection, const mqtt::Disconnect& packet);
@@ -287,8 +335,12 @@ class Shard {
   // `extras`: null when there are none.
   void send_qos0(Connection& connection, const mqtt::MessagePtr& message, bool retain,
                  const session::Entry::Extras* extras);
-  // False: the connection's maximum packet size forbids it.
-  bool transmit(Connection& connection, uint64_t seq, session::Entry& entry);
+  static uint32_t seconds_left(const mqtt::Message& message, WallMs now);
+  void write_qos0(Connection& connection, const mqtt::Message& message, bool retain,
+                  const session::Entry::Extras* extras);
+  // False: the connection's maximum packet size forbids it. `message`: the entry's, or what a hook made of
+  // it.
+  bool transmit(Connection& connection, uint64_t seq, session::Entry& entry, const mqtt::Message& message);
   void ask_to_send(Connection& connection);
   void ask_for_retained(Connection& connection);
   void want_pump(Client& client);
@@ -420,6 +472,10 @@ class Shard {
     bool operator>(const Authorization& other) const { return until > other.until; }
   };
   std::vector<Authorization> authorizations_;  // a heap, the earliest in front
+
+  // Connections that are not read for a while because a hook said so.
+  std::vector<ConnectionId> throttled_;
+  MonoNs throttle_ends_ = INT64_MAX;  // of the first of them
 
   // Sequences of damaged rows whose DROPPED is on its way.
   std::unordered_map<SessionId, std::vector<uint64_t>> unread_;

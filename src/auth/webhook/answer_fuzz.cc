@@ -21,7 +21,7 @@ using namespace courier::auth::webhook;
 constexpr WallMs kNow = 1'700'000'000'000;
 
 Question question_of(Hook hook) {
-  const Client client{"m", "c", "u", is_m5(hook)};
+  const HookClient client{"m", "c", "u", is_m5(hook)};
   switch (hook) {
     case Hook::auth_on_register:
     case Hook::auth_on_register_m5:
@@ -108,13 +108,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   switch (reply->outcome) {
-    case Outcome::ok:
+    case HookOutcome::ok:
       std::visit(Check{is_m5(hook.name)}, reply->changes);
       break;
-    case Outcome::refused:
+    case HookOutcome::refused:
       CHECK(mqtt::is_error(reply->reason) && !reply->why.empty() && reply->why.size() <= kErrorBytesMax);
       break;
-    case Outcome::next:
+    case HookOutcome::next:
       break;
   }
   return 0;

@@ -167,10 +167,10 @@ struct Modifiers {
     if (from.client_id.has_value() != from.mountpoint.has_value())
       return bad_modifier("\"client_id\" and \"mountpoint\" only count together");
     if (from.allow_register == false) {
-      return Reply{Outcome::refused, ReasonCode::not_authorized, "allow_register is false", {}};
+      return Reply{HookOutcome::refused, ReasonCode::not_authorized, "allow_register is false", {}};
     }
     if (from.client_id) from.changes.place = {std::move(*from.client_id), std::move(*from.mountpoint)};
-    return Reply{Outcome::ok, {}, {}, std::move(from.changes)};
+    return Reply{HookOutcome::ok, {}, {}, std::move(from.changes)};
   }
 
   // --- auth_on_publish, on_deliver
@@ -234,14 +234,14 @@ struct Modifiers {
 
   static Result<Reply> settle(Auth from) {
     if (from.reason >= 0x80)
-      return Reply{Outcome::refused, static_cast<ReasonCode>(from.reason), "a reason code", {}};
+      return Reply{HookOutcome::refused, static_cast<ReasonCode>(from.reason), "a reason code", {}};
     from.changes.go_on = from.reason != 0;
-    return Reply{Outcome::ok, {}, {}, std::move(from.changes)};
+    return Reply{HookOutcome::ok, {}, {}, std::move(from.changes)};
   }
 
   template <typename Changes>
   static Result<Reply> settle(Changes from) {
-    return Reply{Outcome::ok, {}, {}, std::move(from)};
+    return Reply{HookOutcome::ok, {}, {}, std::move(from)};
   }
 
   // All modifiers of one answer, into `Into`.
@@ -333,7 +333,7 @@ Result<Reply> subscribe_reply(const Json& answer, const SubscribeQuestion& quest
   auto topics = topics_of(answer, question.client.m5);
   if (!topics) return fail(topics.error());
   SubscribeChanges changes;
-  if (*topics == nullptr) return Reply{Outcome::ok, {}, {}, std::move(changes)};
+  if (*topics == nullptr) return Reply{HookOutcome::ok, {}, {}, std::move(changes)};
   std::vector<SubscribeChanges::Topic> given;
   for (const Json& each : **topics) {
     auto topic = subscribed_topic(each, question.client.m5);
@@ -361,14 +361,14 @@ Result<Reply> subscribe_reply(const Json& answer, const SubscribeQuestion& quest
     given = std::move(matched);
   }
   changes.topics = std::move(given);
-  return Reply{Outcome::ok, {}, {}, std::move(changes)};
+  return Reply{HookOutcome::ok, {}, {}, std::move(changes)};
 }
 
 Result<Reply> unsubscribe_reply(const Json& answer, const UnsubscribeQuestion& question) {
   auto topics = topics_of(answer, question.client.m5);
   if (!topics) return fail(topics.error());
   UnsubscribeChanges changes;
-  if (*topics == nullptr) return Reply{Outcome::ok, {}, {}, std::move(changes)};
+  if (*topics == nullptr) return Reply{HookOutcome::ok, {}, {}, std::move(changes)};
   changes.filters.emplace();
   for (const Json& each : **topics) {
     auto filter = filter_of(each);
@@ -377,7 +377,7 @@ Result<Reply> unsubscribe_reply(const Json& answer, const UnsubscribeQuestion& q
   }
   if (changes.filters->size() != question.filters.size())
     return bad_modifier("\"topics\" does not have one topic for each that was asked about");
-  return Reply{Outcome::ok, {}, {}, std::move(changes)};
+  return Reply{HookOutcome::ok, {}, {}, std::move(changes)};
 }
 
 Result<Reply> ok_reply(const Json& answer, const Question& question, const HookOptions& hook, WallMs now) {
@@ -406,7 +406,7 @@ Result<Reply> read_reply(std::string_view body, const Question& question, const 
   if (!result->is_object())
     return fail(errc::not_json, R"(its "result" is neither "ok", nor "next", nor {"error": …})");
   const Json* error = jose::member(*result, "error");
-  Reply reply{Outcome::refused, ReasonCode::not_authorized, "unknown_error", {}};
+  Reply reply{HookOutcome::refused, ReasonCode::not_authorized, "unknown_error", {}};
   if (error != nullptr && error->is_string() && *error != "") {
     reply.why = error->get_ref<const std::string&>().substr(0, kErrorBytesMax);
     reply.reason = reason_of(reply.why);

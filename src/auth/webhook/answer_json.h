@@ -13,17 +13,21 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
-#include "auth/webhook/answer.h"
+#include "auth/hook_answer.h"
 #include "auth/webhook/options.h"
-#include "auth/webhook/question.h"
+#include "auth/webhook/question_json.h"
 #include "base/clock.h"
 #include "base/result.h"
 
 namespace courier::auth::webhook {
 
+using Changes = std::variant<RegisterChanges, PublishChanges, SubscribeChanges, UnsubscribeChanges,
+                             DeliverChanges, AuthChanges>;
+
 struct Reply {
-  Outcome outcome = Outcome::next;
+  HookOutcome outcome = HookOutcome::next;
   mqtt::ReasonCode reason = mqtt::ReasonCode::not_authorized;  // when refused
   std::string why;                                             // when refused: the endpoint's own word
   Changes changes;                                             // when ok: those of the question's hook

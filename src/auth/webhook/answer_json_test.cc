@@ -25,7 +25,7 @@ What changes(const Question& question, std::string_view body, HookOptions hook =
   auto reply = reply_to(question, body, std::move(hook));
   EXPECT_TRUE(reply) << reply.error().message;
   if (!reply) return {};
-  EXPECT_EQ(reply->outcome, Outcome::ok) << reply->why;
+  EXPECT_EQ(reply->outcome, HookOutcome::ok) << reply->why;
   return std::get<What>(std::move(reply->changes));
 }
 std::string with(std::string_view modifiers) {
@@ -59,12 +59,13 @@ AuthQuestion authenticating() {
 }
 
 TEST(WebhookAnswer, IsOkNextOrAnError) {
-  EXPECT_EQ(reply_to(registering(), R"({"result":"ok"})")->outcome, Outcome::ok);
-  EXPECT_EQ(reply_to(registering(), R"({"result":"ok","modifiers":{},"other":[1]})")->outcome, Outcome::ok);
-  EXPECT_EQ(reply_to(registering(), R"({"result":"ok","modifiers":[]})")->outcome, Outcome::ok);
-  EXPECT_EQ(reply_to(registering(), R"({"result":"next"})")->outcome, Outcome::next);
+  EXPECT_EQ(reply_to(registering(), R"({"result":"ok"})")->outcome, HookOutcome::ok);
+  EXPECT_EQ(reply_to(registering(), R"({"result":"ok","modifiers":{},"other":[1]})")->outcome,
+            HookOutcome::ok);
+  EXPECT_EQ(reply_to(registering(), R"({"result":"ok","modifiers":[]})")->outcome, HookOutcome::ok);
+  EXPECT_EQ(reply_to(registering(), R"({"result":"next"})")->outcome, HookOutcome::next);
   const auto refused = reply_to(registering(), R"({"result":{"error":"not_allowed"}})");
-  EXPECT_EQ(refused->outcome, Outcome::refused);
+  EXPECT_EQ(refused->outcome, HookOutcome::refused);
   EXPECT_EQ(refused->reason, ReasonCode::not_authorized);
   EXPECT_EQ(refused->why, "not_allowed");
   EXPECT_EQ(reply_to(registering(), R"({"result":{}})")->why, "unknown_error");
@@ -144,7 +145,7 @@ TEST(WebhookAnswer, ClientIdAndMountpointOnlyCountTogether) {
 }
 
 TEST(WebhookAnswer, NotToRegisterIsARefusal) {
-  EXPECT_EQ(reply_to(registering(), with(R"({"allow_register":false})"))->outcome, Outcome::refused);
+  EXPECT_EQ(reply_to(registering(), with(R"({"allow_register":false})"))->outcome, HookOutcome::refused);
 }
 
 TEST(WebhookAnswer, OneBadModifierFailsAllOfIt) {
@@ -319,7 +320,7 @@ TEST(WebhookAnswer, AnAuthenticationEndsOrGoesOn) {
   EXPECT_EQ(done.authentication_data, "AUTH_DATA1");
   EXPECT_TRUE(changes<AuthChanges>(authenticating(), with(R"({"reason_code":24})")).go_on);
   const auto refused = reply_to(authenticating(), with(R"({"reason_code":140})"));
-  EXPECT_EQ(refused->outcome, Outcome::refused);
+  EXPECT_EQ(refused->outcome, HookOutcome::refused);
   EXPECT_EQ(refused->reason, ReasonCode::bad_authentication_method);
   for (const char* bad : {R"({"reason_code":1})", R"({"reason_code":"0"})", R"({"reason_code":256})",
                           R"({"properties":{"p_authentication_data":"!"}})", R"({"topic":"a"})"})

@@ -37,6 +37,22 @@ std::optional<Hook> parse_hook(std::string_view text) {
   return std::nullopt;
 }
 
+Hook hook_at(HookPoint point, bool m5) {
+  switch (point) {
+    case HookPoint::connect:
+      return m5 ? Hook::auth_on_register_m5 : Hook::auth_on_register;
+    case HookPoint::publish:
+      return m5 ? Hook::auth_on_publish_m5 : Hook::auth_on_publish;
+    case HookPoint::subscribe:
+      return m5 ? Hook::auth_on_subscribe_m5 : Hook::auth_on_subscribe;
+    case HookPoint::unsubscribe:
+      return m5 ? Hook::on_unsubscribe_m5 : Hook::on_unsubscribe;
+    case HookPoint::deliver:
+      return m5 ? Hook::on_deliver_m5 : Hook::on_deliver;
+  }
+  return Hook::on_auth_m5;
+}
+
 bool is_m5(Hook hook) {
   return name(hook).ends_with("_m5");
 }

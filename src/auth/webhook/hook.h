@@ -8,6 +8,8 @@
 #include <optional>
 #include <string_view>
 
+#include "auth/hooks.h"
+
 namespace courier::auth::webhook {
 
 enum class Hook : uint8_t {
@@ -32,6 +34,7 @@ inline constexpr size_t kHookCount = kHooks.size();
 std::string_view name(Hook hook);
 std::optional<Hook> parse_hook(std::string_view name);
 
+Hook hook_at(HookPoint point, bool m5);
 bool is_m5(Hook hook);
 // Whether somebody must say ok: without it the client is refused. The others change what happens, or do not.
 bool must_be_allowed(Hook hook);

@@ -33,9 +33,4 @@ Result<Properties> read_properties(const jose::Json& json, std::span<const std::
 
 std::string_view name_of(mqtt::RetainHandling handling);  // "send_retain"
 
-// From and to a block of forwarded properties (mqtt/properties.h). What such a block may not have is left
-// out.
-Properties of_forwarded(std::string_view block);
-std::string forwarded_block(const Properties& properties);
-
 }  // namespace courier::auth::webhook

@@ -36,8 +36,8 @@ Hook hook_of(const Question& question) {
   return std::visit(Of{m5}, question);
 }
 
-const Client& client_of(const Question& question) {
-  return std::visit([](const auto& each) -> const Client& { return each.client; }, question);
+const HookClient& client_of(const Question& question) {
+  return std::visit([](const auto& each) -> const HookClient& { return each.client; }, question);
 }
 
 namespace {
@@ -58,12 +58,12 @@ struct Writer {
     if (value) return text(name, *value);
     json[name] = nullptr;
   }
-  void client(const Client& client) {
+  void client(const HookClient& client) {
     text("mountpoint", client.mountpoint);
     text("client_id", client.client_id);
     text_or_null("username", client.username);
   }
-  void properties(const Client& client, const Properties& properties) {
+  void properties(const HookClient& client, const Properties& properties) {
     if (!client.m5) return;
     auto written = json_of(properties);
     if (!written) {

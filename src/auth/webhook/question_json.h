@@ -17,13 +17,20 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 
+#include "auth/hook_question.h"
 #include "auth/webhook/options.h"
-#include "auth/webhook/question.h"
 #include "base/result.h"
 #include "jose/digest.h"
 
 namespace courier::auth::webhook {
+
+using Question = std::variant<RegisterQuestion, PublishQuestion, SubscribeQuestion, UnsubscribeQuestion,
+                              DeliverQuestion, AuthQuestion>;
+
+Hook hook_of(const Question& question);
+const HookClient& client_of(const Question& question);
 
 class Wording {
  public:

@@ -48,11 +48,11 @@ Decision denied(mqtt::ReasonCode reason, std::string why) {
 Decision decision_of(RegisterAnswer answer, Name mountpoint, std::optional<std::string> username) {
   Decision decision;
   switch (answer.outcome) {
-    case Outcome::next:
+    case HookOutcome::next:
       return decision;
-    case Outcome::refused:
+    case HookOutcome::refused:
       return denied(answer.reason, std::move(answer.why));
-    case Outcome::ok:
+    case HookOutcome::ok:
       break;
   }
   RegisterChanges& changes = answer.changes;
@@ -68,7 +68,14 @@ Decision decision_of(RegisterAnswer answer, Name mountpoint, std::optional<std::
   decision.grants = std::move(changes.grants);
   decision.expires_at = changes.expires_at;
   decision.terms = changes.terms;
+  if (changes.user_properties) decision.user_properties = std::move(*changes.user_properties);
   return decision;
+}
+
+// The question is cancelled when the client hangs up.
+void ends_with(const std::shared_ptr<Hangup>& hangup, Webhooks& webhooks, Hooks::Ticket ticket) {
+  if (!hangup) return;
+  hangup->then([&webhooks, ticket = std::move(ticket)] { webhooks.cancel(ticket); });
 }
 
 class HookExchange final : public Exchange, public std::enable_shared_from_this<HookExchange> {
@@ -81,10 +88,11 @@ class HookExchange final : public Exchange, public std::enable_shared_from_this<
     question.client = {credentials_.mountpoint, credentials_.client_id, credentials_.username, true};
     question.properties.authentication_method = method_;
     question.properties.authentication_data = std::move(data);
-    webhooks_.ask(std::move(question),
-                  [self = shared_from_this(), done = std::move(done)](AuthAnswer answer) mutable {
-                    self->go_on(std::move(answer), std::move(done));
-                  });
+    ends_with(credentials_.hangup, webhooks_,
+              webhooks_.ask(std::move(question),
+                            [self = shared_from_this(), done = std::move(done)](AuthAnswer answer) mutable {
+                              self->go_on(std::move(answer), std::move(done));
+                            }));
   }
 
  private:
@@ -96,20 +104,22 @@ class HookExchange final : public Exchange, public std::enable_shared_from_this<
     question.client.m5 = true;
     if (!webhooks_.asks(Hook::auth_on_register_m5)) {
       RegisterAnswer ok;
-      ok.outcome = Outcome::ok;
+      ok.outcome = HookOutcome::ok;
       return done(
           {std::move(data), decision_of(std::move(ok), credentials_.mountpoint, credentials_.username)});
     }
-    webhooks_.ask(std::move(question), [self = shared_from_this(), data = std::move(data),
-                                        done = std::move(done)](RegisterAnswer registered) mutable {
-      Decision decision =
-          registered.outcome == Outcome::next
-              ? denied(mqtt::ReasonCode::not_authorized, "no endpoint of auth_on_register_m5 said ok")
-              : decision_of(std::move(registered), self->credentials_.mountpoint,
-                            self->credentials_.username);
-      if (decision.verdict != Verdict::allow) data.clear();
-      done({std::move(data), std::move(decision)});
-    });
+    auto ticket =
+        webhooks_.ask(std::move(question), [self = shared_from_this(), data = std::move(data),
+                                            done = std::move(done)](RegisterAnswer registered) mutable {
+          Decision decision =
+              registered.outcome == HookOutcome::next
+                  ? denied(mqtt::ReasonCode::not_authorized, "no endpoint of auth_on_register_m5 said ok")
+                  : decision_of(std::move(registered), self->credentials_.mountpoint,
+                                self->credentials_.username);
+          if (decision.verdict != Verdict::allow) data.clear();
+          done({std::move(data), std::move(decision)});
+        });
+    ends_with(credentials_.hangup, webhooks_, std::move(ticket));
   }
 
   Webhooks& webhooks_;
@@ -122,11 +132,13 @@ class HookExchange final : public Exchange, public std::enable_shared_from_this<
 void WebhookAuthenticator::authenticate(Credentials credentials, std::function<void(Decision)> done) {
   Name mountpoint(credentials.mountpoint);
   auto username = credentials.username;
-  webhooks_.ask(register_question(std::move(credentials)),
-                [mountpoint = std::move(mountpoint), username = std::move(username),
-                 done = std::move(done)](RegisterAnswer answer) mutable {
-                  done(decision_of(std::move(answer), std::move(mountpoint), std::move(username)));
-                });
+  const auto hangup = credentials.hangup;
+  ends_with(hangup, webhooks_,
+            webhooks_.ask(register_question(std::move(credentials)),
+                          [mountpoint = std::move(mountpoint), username = std::move(username),
+                           done = std::move(done)](RegisterAnswer answer) mutable {
+                            done(decision_of(std::move(answer), std::move(mountpoint), std::move(username)));
+                          }));
 }
 
 std::shared_ptr<Exchange> WebhookAuthenticator::begin(std::string_view method,

@@ -12,7 +12,7 @@
 // this one in a chain. Once they are content auth_on_register_m5 is asked, if that is configured, and must
 // say ok: it has the modifiers. That is so for re-authentication too.
 //
-// Any thread; never blocks. `webhooks` must outlive it.
+// When the client hangs up its question is cancelled. Any thread; never blocks. `webhooks` must outlive it.
 #pragma once
 
 #include <functional>

@@ -51,7 +51,7 @@ class TestSender final : public http::Sender {
 };
 
 // Where question() builds its client: of 5.0 or before.
-inline Client test_client(bool m5, std::string client_id = "phone-7") {
+inline HookClient test_client(bool m5, std::string client_id = "phone-7") {
   return {"", std::move(client_id), "ada", m5};
 }
 
@@ -73,16 +73,17 @@ class WebhookTestBed : public testing::Test {
   // Asks; the answer is in the slot once it came, and must not come twice.
   template <typename What>
   struct Slot {
-    std::shared_ptr<std::vector<Answer<What>>> answers = std::make_shared<std::vector<Answer<What>>>();
+    std::shared_ptr<std::vector<HookAnswer<What>>> answers =
+        std::make_shared<std::vector<HookAnswer<What>>>();
     Webhooks::Ticket ticket;
     bool came() const { return answers->size() == 1; }
-    const Answer<What>& operator*() const { return answers->at(0); }
-    const Answer<What>* operator->() const { return &answers->at(0); }
+    const HookAnswer<What>& operator*() const { return answers->at(0); }
+    const HookAnswer<What>* operator->() const { return &answers->at(0); }
   };
   template <typename What, typename Asked>
   Slot<What> ask_as(Asked question) {
     Slot<What> slot;
-    slot.ticket = webhooks_->ask(std::move(question), [answers = slot.answers](Answer<What> answer) {
+    slot.ticket = webhooks_->ask(std::move(question), [answers = slot.answers](HookAnswer<What> answer) {
       answers->push_back(std::move(answer));
       EXPECT_EQ(answers->size(), 1u);
     });

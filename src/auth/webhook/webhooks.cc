@@ -131,7 +131,7 @@ struct Webhooks::Step {
 
 // One request, and who waits for it.
 struct Webhooks::Flight {
-  Flight(const Step& of, Ticket asker, const Wording& wording, MonoNs now)
+  Flight(const Step& of, Asked asker, const Wording& wording, MonoNs now)
       : step(of),
         first(std::move(asker)),
         body(wording.body()),
@@ -143,14 +143,14 @@ struct Webhooks::Flight {
   }
 
   const Step& step;
-  const Ticket first;  // its question is the one that is asked
+  const Asked first;  // its question is the one that is asked
   std::string body;
   const MonoNs deadline;
   jose::Digest lasting{}, whole{};
   bool joinable = false;
 
   // Guarded by mutex_.
-  std::vector<Ticket> waiters;
+  std::vector<Asked> waiters;
   MonoNs began = 0;  // 0: in the queue
   std::list<std::shared_ptr<Flight>>::iterator place;
   http::Sender::Id id = 0;
@@ -159,7 +159,7 @@ struct Webhooks::Flight {
 // Those whose question never left the queue.
 struct Webhooks::Late {
   const Step* step = nullptr;
-  std::vector<Ticket> waiters;
+  std::vector<Asked> waiters;
 };
 
 struct Webhooks::Judged {
@@ -228,13 +228,21 @@ Result<std::unique_ptr<Webhooks>> Webhooks::open(const Options& options, Registr
   return std::unique_ptr<Webhooks>(new Webhooks(options, registry, clock, std::move(sender)));
 }
 
-template <typename What, typename Asked>
-Webhooks::Ticket Webhooks::begin(Asked question, std::function<void(Answer<What>)> done) {
-  const Ticket asking = std::make_shared<Asking>();
+std::vector<std::string> Webhooks::who(HookPoint point, bool m5) const {
+  const Hook hook = hook_at(point, m5);
+  std::vector<std::string> out;
+  for (const auto& step : steps_[static_cast<size_t>(hook)])
+    out.push_back(fmt::format("{} at {}", name(hook), step->endpoint.shown_url));
+  return out;
+}
+
+template <typename What, typename Kind>
+Webhooks::Asked Webhooks::begin(Kind question, std::function<void(HookAnswer<What>)> done) {
+  const Asked asking = std::make_shared<Asking>();
   asking->question = std::move(question);
   asking->hook = hook_of(asking->question);
   asking->done = [done = std::move(done)](Reply reply, bool failed) {
-    Answer<What> answer{reply.outcome, reply.reason, std::move(reply.why), failed, {}};
+    HookAnswer<What> answer{reply.outcome, reply.reason, std::move(reply.why), failed, {}};
     if (What* changes = std::get_if<What>(&reply.changes)) answer.changes = std::move(*changes);
     done(std::move(answer));
   };
@@ -262,12 +270,12 @@ Webhooks::Ticket Webhooks::ask(AuthQuestion question, std::function<void(AuthAns
 }
 
 // Asks the endpoint whose turn it is, and goes on while answers are known.
-void Webhooks::advance(const Ticket& asking) {
+void Webhooks::advance(const Asked& asking) {
   const auto& steps = steps_[static_cast<size_t>(asking->hook)];
   if (asking->step == steps.size()) {
     Reply reply;
     if (!steps.empty() && must_be_allowed(asking->hook) && !others_may_decide(asking->hook)) {
-      reply.outcome = Outcome::refused;
+      reply.outcome = HookOutcome::refused;
       reply.why = "no endpoint said ok";
     }
     return conclude(asking, std::move(reply), false);
@@ -276,8 +284,8 @@ void Webhooks::advance(const Ticket& asking) {
   const auto wording = Wording::of(asking->question, step.options);
   if (!wording) {
     // Not a failure of the endpoint, which on_failure could let pass: clients could bring it about.
-    return conclude(asking, {Outcome::refused, mqtt::ReasonCode::not_authorized, wording.error().message, {}},
-                    false);
+    return conclude(
+        asking, {HookOutcome::refused, mqtt::ReasonCode::not_authorized, wording.error().message, {}}, false);
   }
   if (may_be_remembered(asking->hook) && answer_from_memory(asking, step, *wording)) return;
 
@@ -318,7 +326,7 @@ void Webhooks::advance(const Ticket& asking) {
   if (!why.empty()) conclude_failed(asking, step, why);
 }
 
-bool Webhooks::answer_from_memory(const Ticket& asking, const Step& step, const Wording& wording) {
+bool Webhooks::answer_from_memory(const Asked& asking, const Step& step, const Wording& wording) {
   const MonoNs now = clock_.mono_ns();
   auto reply = good_.find(wording.lasting(), 0, now);
   if (!reply) reply = refused_.find(wording.whole(), 0, now);
@@ -360,14 +368,14 @@ Webhooks::Judged Webhooks::judge(const Flight& flight, Result<http::Response> re
   if (response->status != 200) {
     judged.why = fmt::format("it answered with status {}, where only 200 counts", response->status);
     judged.end = is_our_failure(response->status) ? End::status : End::refused;
-    judged.reply = {Outcome::refused, mqtt::ReasonCode::not_authorized, judged.why, {}};
+    judged.reply = {HookOutcome::refused, mqtt::ReasonCode::not_authorized, judged.why, {}};
     return judged;
   }
   auto reply = read_reply(response->body, flight.first->question, flight.step.options, clock_.wall_ms());
   if (!reply) {
     judged.why = reply.error().message;
     judged.end = reply.error().code == errc::not_json ? End::not_json : End::bad_modifier;
-    judged.reply = {Outcome::refused,
+    judged.reply = {HookOutcome::refused,
                     mqtt::ReasonCode::not_authorized,
                     fmt::format("its answer is not valid: {}", judged.why),
                     {}};
@@ -378,13 +386,13 @@ Webhooks::Judged Webhooks::judge(const Flight& flight, Result<http::Response> re
   if (const std::string* text = response->header("cache-control"))
     judged.max_age_seconds = http::max_age_seconds(*text);
   switch (judged.reply.outcome) {
-    case Outcome::ok:
+    case HookOutcome::ok:
       judged.end = End::ok;
       break;
-    case Outcome::refused:
+    case HookOutcome::refused:
       judged.end = End::refused;
       break;
-    case Outcome::next:
+    case HookOutcome::next:
       judged.end = End::next;
       break;
   }
@@ -401,7 +409,7 @@ void Webhooks::finished(const std::shared_ptr<Flight>& flight, Result<http::Resp
     step.seconds.observe(static_cast<double>(now - flight->began) / kNsPerSecond);
   remember(*flight, judged, now);
 
-  std::vector<Ticket> waiters;
+  std::vector<Asked> waiters;
   std::vector<Late> late;
   CircuitBreaker::State before{}, after{};
   {
@@ -447,9 +455,9 @@ void Webhooks::finished(const std::shared_ptr<Flight>& flight, Result<http::Resp
 }
 
 // From here on nothing that is asked or cancelled finds the flight by those that wait for it.
-std::vector<Webhooks::Ticket> Webhooks::land(Flight& flight) {
-  std::vector<Ticket> waiters = std::exchange(flight.waiters, {});
-  for (const Ticket& each : waiters) each->flight = nullptr;
+std::vector<Webhooks::Asked> Webhooks::land(Flight& flight) {
+  std::vector<Asked> waiters = std::exchange(flight.waiters, {});
+  for (const Asked& each : waiters) each->flight = nullptr;
   return waiters;
 }
 
@@ -494,8 +502,8 @@ void Webhooks::remember(const Flight& flight, const Judged& judged, MonoNs now) 
   good_.put(flight.lasting, 0, now + kept_ms * kNsPerMs, std::make_shared<const Reply>(judged.reply));
 }
 
-void Webhooks::tell(std::vector<Ticket> waiters, const Step& step, const Judged& judged) {
-  for (const Ticket& asking : waiters) {
+void Webhooks::tell(std::vector<Asked> waiters, const Step& step, const Judged& judged) {
+  for (const Asked& asking : waiters) {
     if (judged.failed()) {
       conclude_failed(asking, step, judged.why);
     } else if (judged.end == End::next) {
@@ -507,28 +515,29 @@ void Webhooks::tell(std::vector<Ticket> waiters, const Step& step, const Judged&
   }
 }
 
-void Webhooks::conclude_failed(const Ticket& asking, const Step& step, const std::string& why) {
-  Reply reply{Outcome::refused,
+void Webhooks::conclude_failed(const Asked& asking, const Step& step, const std::string& why) {
+  Reply reply{HookOutcome::refused,
               failure_reason(asking->hook),
               fmt::format("the endpoint {} cannot be asked: {}", step.endpoint.shown_url, why),
               {}};
   if (step.options.on_failure == OnFailure::allow)
-    reply = {Outcome::ok, {}, {}, no_changes(asking->question)};
+    reply = {HookOutcome::ok, {}, {}, no_changes(asking->question)};
   conclude(asking, std::move(reply), true);
 }
 
-void Webhooks::conclude(const Ticket& asking, Reply reply, bool failed) {
+void Webhooks::conclude(const Asked& asking, Reply reply, bool failed) {
   std::function<void(Reply, bool)> done;
   {
     const std::lock_guard lock(mutex_);
     if (std::exchange(asking->ended, true)) return;
     done.swap(asking->done);
   }
-  if (!must_be_allowed(asking->hook) && reply.outcome == Outcome::refused) reply = Reply{};
+  if (!must_be_allowed(asking->hook) && reply.outcome == HookOutcome::refused) reply = Reply{};
   done(std::move(reply), failed);
 }
 
-bool Webhooks::cancel(const Ticket& asking) {
+bool Webhooks::cancel(const Ticket& ticket) {
+  const Asked asking = std::static_pointer_cast<Asking>(ticket);
   std::function<void(Reply, bool)> done;  // what it holds ends outside of the lock
   const std::lock_guard lock(mutex_);
   if (std::exchange(asking->ended, true)) return false;

@@ -40,12 +40,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "auth/hooks.h"
 #include "auth/jwt/token_cache.h"
-#include "auth/webhook/answer.h"
 #include "auth/webhook/answer_json.h"
 #include "auth/webhook/circuit_breaker.h"
 #include "auth/webhook/options.h"
-#include "auth/webhook/question.h"
 #include "auth/webhook/question_json.h"
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -54,33 +53,34 @@
 
 namespace courier::auth::webhook {
 
-class Webhooks {
+class Webhooks final : public Hooks {
  public:
-  struct Asking;  // one question on its way
-  using Ticket = std::shared_ptr<Asking>;
-
   // Registry and clock must outlive it. `sender`: null for one of its own. Errors: bad_options; those of
   // http::Requests::open().
   static Result<std::unique_ptr<Webhooks>> open(const Options& options, Registry& registry,
                                                 const Clock& clock = system_clock(),
                                                 std::unique_ptr<http::Sender> sender = nullptr);
-  ~Webhooks();
+  ~Webhooks() override;
   Webhooks(const Webhooks&) = delete;
   Webhooks& operator=(const Webhooks&) = delete;
 
   // Whether anybody is to be asked. If not, ask() says next at once.
   bool asks(Hook hook) const { return !steps_[static_cast<size_t>(hook)].empty(); }
+  bool asks(HookPoint point, bool m5) const override { return asks(hook_at(point, m5)); }
+  std::vector<std::string> who(HookPoint point, bool m5) const override;
 
   Ticket ask(RegisterQuestion question, std::function<void(RegisterAnswer)> done);
-  Ticket ask(PublishQuestion question, std::function<void(PublishAnswer)> done);
-  Ticket ask(SubscribeQuestion question, std::function<void(SubscribeAnswer)> done);
-  Ticket ask(UnsubscribeQuestion question, std::function<void(UnsubscribeAnswer)> done);
-  Ticket ask(DeliverQuestion question, std::function<void(DeliverAnswer)> done);
+  Ticket ask(PublishQuestion question, std::function<void(PublishAnswer)> done) override;
+  Ticket ask(SubscribeQuestion question, std::function<void(SubscribeAnswer)> done) override;
+  Ticket ask(UnsubscribeQuestion question, std::function<void(UnsubscribeAnswer)> done) override;
+  Ticket ask(DeliverQuestion question, std::function<void(DeliverAnswer)> done) override;
   Ticket ask(AuthQuestion question, std::function<void(AuthAnswer)> done);
 
-  bool cancel(const Ticket& ticket);
+  bool cancel(const Ticket& ticket) override;
 
  private:
+  struct Asking;  // one question on its way: what a Ticket points at
+  using Asked = std::shared_ptr<Asking>;
   // How a question to one endpoint can end, as metrics have it.
   enum class End : uint8_t {
     ok,
@@ -104,20 +104,20 @@ class Webhooks {
   Webhooks(const Options& options, Registry& registry, const Clock& clock,
            std::unique_ptr<http::Sender> sender);
 
-  template <typename What, typename Asked>
-  Ticket begin(Asked question, std::function<void(Answer<What>)> done);
-  void advance(const Ticket& asking);
-  void conclude(const Ticket& asking, Reply reply, bool failed);
-  void conclude_failed(const Ticket& asking, const Step& step, const std::string& why);
+  template <typename What, typename Kind>
+  Asked begin(Kind question, std::function<void(HookAnswer<What>)> done);
+  void advance(const Asked& asking);
+  void conclude(const Asked& asking, Reply reply, bool failed);
+  void conclude_failed(const Asked& asking, const Step& step, const std::string& why);
 
-  bool answer_from_memory(const Ticket& asking, const Step& step, const Wording& wording);
+  bool answer_from_memory(const Asked& asking, const Step& step, const Wording& wording);
   void start(const std::shared_ptr<Flight>& flight, MonoNs now);  // with mutex_ held
   void finished(const std::shared_ptr<Flight>& flight, Result<http::Response> response);
   Judged judge(const Flight& flight, Result<http::Response> response) const;
   void remember(const Flight& flight, const Judged& judged, MonoNs now);
-  static std::vector<Ticket> land(Flight& flight);         // with mutex_ held
+  static std::vector<Asked> land(Flight& flight);          // with mutex_ held
   std::vector<Late> pump(Endpoint& endpoint, MonoNs now);  // with mutex_ held
-  void tell(std::vector<Ticket> waiters, const Step& step, const Judged& judged);
+  void tell(std::vector<Asked> waiters, const Step& step, const Judged& judged);
 
   const Options options_;
   const Clock& clock_;

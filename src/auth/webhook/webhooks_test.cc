@@ -43,7 +43,7 @@ TEST_F(WebhookChain, AnErrorEndsItToo) {
   const auto slot = ask(publishing());
   answer(kError);
   ASSERT_TRUE(slot.came());
-  EXPECT_EQ(slot->outcome, Outcome::refused);
+  EXPECT_EQ(slot->outcome, HookOutcome::refused);
   EXPECT_EQ(slot->reason, ReasonCode::not_authorized);
   EXPECT_EQ(slot->why, "not_allowed");
   EXPECT_FALSE(slot->failed);
@@ -66,16 +66,16 @@ TEST_F(WebhookChain, WithoutAnOkAnAuthHookRefusesExceptThatOtherAuthenticatorsMa
         hook(Hook::on_auth_m5)});
   const auto registered = ask(registering());
   answer(kNext);
-  EXPECT_EQ(registered->outcome, Outcome::next);
+  EXPECT_EQ(registered->outcome, HookOutcome::next);
   const auto published = ask(publishing());
   answer(kNext);
-  EXPECT_EQ(published->outcome, Outcome::refused);
+  EXPECT_EQ(published->outcome, HookOutcome::refused);
   const auto subscribed = ask(SubscribeQuestion{.client = test_client(false), .topics = {{"a", {}}}});
   answer(kNext);
-  EXPECT_EQ(subscribed->outcome, Outcome::refused);
+  EXPECT_EQ(subscribed->outcome, HookOutcome::refused);
   const auto authenticated = ask(AuthQuestion{.client = test_client(true)});
   answer(kNext);
-  EXPECT_EQ(authenticated->outcome, Outcome::refused);
+  EXPECT_EQ(authenticated->outcome, HookOutcome::refused);
 }
 
 TEST_F(WebhookChain, AHookThatNobodyConfiguredSaysNextAtOnce) {
@@ -84,7 +84,7 @@ TEST_F(WebhookChain, AHookThatNobodyConfiguredSaysNextAtOnce) {
   EXPECT_FALSE(webhooks_->asks(Hook::auth_on_register_m5));
   const auto slot = ask(publishing());
   ASSERT_TRUE(slot.came());
-  EXPECT_EQ(slot->outcome, Outcome::next);
+  EXPECT_EQ(slot->outcome, HookOutcome::next);
 }
 
 TEST_F(WebhookChain, DeliveringAndUnsubscribingGoOnUnmodifiedWhateverHappens) {
@@ -99,12 +99,12 @@ TEST_F(WebhookChain, DeliveringAndUnsubscribingGoOnUnmodifiedWhateverHappens) {
     const auto delivered = deliver();
     answers_it();
     ASSERT_TRUE(delivered.came());
-    EXPECT_EQ(delivered->outcome, Outcome::next);
+    EXPECT_EQ(delivered->outcome, HookOutcome::next);
     EXPECT_FALSE(delivered->changes.topic || delivered->changes.payload);
     const auto unsubscribed = unsubscribe();
     answers_it();
     ASSERT_TRUE(unsubscribed.came());
-    EXPECT_EQ(unsubscribed->outcome, Outcome::next);
+    EXPECT_EQ(unsubscribed->outcome, HookOutcome::next);
     EXPECT_FALSE(unsubscribed->changes.filters);
   };
   expect_unmodified([&] { answer(kError); });
@@ -126,13 +126,13 @@ TEST_F(WebhookFailure, IsRefusedOrLetThroughAsTheHookSays) {
     const auto closed = ask(registering());
     answers_it();
     ASSERT_TRUE(closed.came());
-    EXPECT_EQ(closed->outcome, Outcome::refused);
+    EXPECT_EQ(closed->outcome, HookOutcome::refused);
     EXPECT_EQ(closed->reason, technical ? ReasonCode::server_unavailable : ReasonCode::not_authorized);
     EXPECT_EQ(closed->failed, technical);
     const auto opened = ask(publishing());
     answers_it();
     ASSERT_TRUE(opened.came());
-    EXPECT_EQ(opened->outcome, technical ? Outcome::ok : Outcome::refused);
+    EXPECT_EQ(opened->outcome, technical ? HookOutcome::ok : HookOutcome::refused);
     EXPECT_EQ(opened->failed, technical);
     clock_.pass(10'000);  // nothing is remembered, no circuit stays open
   };
@@ -158,7 +158,7 @@ TEST_F(WebhookFailure, WhatJsonCannotHoldIsRefusedWithoutAsking) {
   question.password = "\xFF\xFE";
   const auto slot = ask(std::move(question));
   ASSERT_TRUE(slot.came());
-  EXPECT_EQ(slot->outcome, Outcome::refused);
+  EXPECT_EQ(slot->outcome, HookOutcome::refused);
   EXPECT_THAT(slot->why, HasSubstr("\"password\" is not UTF-8"));
   EXPECT_EQ(waiting(), 0u);
 }
@@ -231,7 +231,7 @@ TEST_F(WebhookMemory, ARefusalCountsForAMomentTwiceThatAtMost) {
   clock_.pass(999);
   const auto again = ask(registering());
   ASSERT_TRUE(again.came());
-  EXPECT_EQ(again->outcome, Outcome::refused);
+  EXPECT_EQ(again->outcome, HookOutcome::refused);
   clock_.pass(1'002);
   EXPECT_FALSE(ask(registering()).came());
 }

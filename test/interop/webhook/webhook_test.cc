@@ -81,14 +81,14 @@ class WebhookService : public testing::Test {
   }
 
   template <typename What, typename Asked>
-  std::future<Answer<What>> begin(Asked question) {
-    auto promise = std::make_shared<std::promise<Answer<What>>>();
+  std::future<HookAnswer<What>> begin(Asked question) {
+    auto promise = std::make_shared<std::promise<HookAnswer<What>>>();
     auto future = promise->get_future();
     ticket_ = webhooks_->ask(std::move(question),
-                             [promise](Answer<What> answer) { promise->set_value(std::move(answer)); });
+                             [promise](HookAnswer<What> answer) { promise->set_value(std::move(answer)); });
     return future;
   }
-  static Client client(bool m5, std::string id = "c") { return {"", std::move(id), {}, m5}; }
+  static HookClient client(bool m5, std::string id = "c") { return {"", std::move(id), {}, m5}; }
 
   RegisterAnswer registering(bool m5, std::string id) { return begin_registering(m5, std::move(id)).get(); }
   std::future<RegisterAnswer> begin_registering(bool m5, std::string id) {
@@ -134,14 +134,14 @@ TEST_F(WebhookService, DecidesByEachHookInBothVersions) {
   for (const bool m5 : {false, true}) {
     EXPECT_TRUE(registering(m5, "ok").ok());
     EXPECT_EQ(registering(m5, "deny").why, "not_allowed");
-    EXPECT_EQ(registering(m5, "next").outcome, Outcome::next);
+    EXPECT_EQ(registering(m5, "next").outcome, HookOutcome::next);
     EXPECT_EQ(registering(m5, "change").changes.terms.message_bytes_max, 65535u);
     EXPECT_FALSE(registering(m5, "invalid").ok());
 
     EXPECT_TRUE(publishing(m5, "ok").ok());
-    EXPECT_EQ(publishing(m5, "deny").outcome, Outcome::refused);
-    EXPECT_EQ(publishing(m5, "next").outcome, Outcome::refused) << "nobody said ok";
-    EXPECT_EQ(publishing(m5, "invalid").outcome, Outcome::refused);
+    EXPECT_EQ(publishing(m5, "deny").outcome, HookOutcome::refused);
+    EXPECT_EQ(publishing(m5, "next").outcome, HookOutcome::refused) << "nobody said ok";
+    EXPECT_EQ(publishing(m5, "invalid").outcome, HookOutcome::refused);
     const auto published = publishing(m5, "change").changes;
     EXPECT_EQ(published.topic, "rewritten/topic");
     EXPECT_EQ(published.payload, "rewritten payload");
@@ -149,8 +149,8 @@ TEST_F(WebhookService, DecidesByEachHookInBothVersions) {
     EXPECT_EQ(published.retain, true);
 
     EXPECT_TRUE(subscribing(m5, "ok").ok());
-    EXPECT_EQ(subscribing(m5, "deny").outcome, Outcome::refused);
-    EXPECT_EQ(subscribing(m5, "invalid").outcome, Outcome::refused);
+    EXPECT_EQ(subscribing(m5, "deny").outcome, HookOutcome::refused);
+    EXPECT_EQ(subscribing(m5, "invalid").outcome, HookOutcome::refused);
     const auto subscribed = subscribing(m5, "change").changes;
     ASSERT_TRUE(subscribed.topics);
     EXPECT_EQ(subscribed.topics->at(0).filter, "rewritten/topic");
@@ -159,22 +159,22 @@ TEST_F(WebhookService, DecidesByEachHookInBothVersions) {
 
     EXPECT_TRUE(unsubscribing(m5, "ok").ok());
     EXPECT_THAT(*unsubscribing(m5, "change").changes.filters, testing::ElementsAre("rewritten/topic"));
-    EXPECT_EQ(unsubscribing(m5, "deny").outcome, Outcome::next);
+    EXPECT_EQ(unsubscribing(m5, "deny").outcome, HookOutcome::next);
     EXPECT_EQ(delivering(m5, "change").changes.payload, "rewritten payload");
-    EXPECT_EQ(delivering(m5, "deny").outcome, Outcome::next);
-    EXPECT_EQ(delivering(m5, "invalid").outcome, Outcome::next);
+    EXPECT_EQ(delivering(m5, "deny").outcome, HookOutcome::next);
+    EXPECT_EQ(delivering(m5, "invalid").outcome, HookOutcome::next);
   }
   const auto authenticated = authenticating("change");
   EXPECT_TRUE(authenticated.ok());
   EXPECT_EQ(authenticated.changes.authentication_data, "AUTH_DATA1");
-  EXPECT_EQ(authenticating("deny").outcome, Outcome::refused);
+  EXPECT_EQ(authenticating("deny").outcome, HookOutcome::refused);
   for (const Hook hook : kHooks) EXPECT_GT(stub_.requests(hook), 0) << name(hook);
 }
 
 TEST_F(WebhookService, RefusesWhatItCannotMakeAnythingOf) {
   const auto failed = [&](const char* id) {
     const auto answer = registering(false, id);
-    EXPECT_EQ(answer.outcome, Outcome::refused) << id;
+    EXPECT_EQ(answer.outcome, HookOutcome::refused) << id;
     EXPECT_TRUE(answer.failed) << id;
     EXPECT_EQ(answer.reason, ReasonCode::server_unavailable) << id;
     return answer.why;
@@ -215,7 +215,7 @@ TEST_F(WebhookService, ATimeoutAndACancellationEndASlowOne) {
   open(50);
   const auto answer = registering(false, "slow-1");
   EXPECT_TRUE(answer.failed);
-  EXPECT_EQ(answer.outcome, Outcome::refused);
+  EXPECT_EQ(answer.outcome, HookOutcome::refused);
   open(600'000);
   auto cancelled = begin_registering(false, "slow-2");
   EXPECT_TRUE(webhooks_->cancel(ticket_));

@@ -1,10 +1,9 @@
-// What endpoints decided, as values. Whatever they did not change is absent.
+// What hooks decided, as values. Whatever they did not change is absent.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "auth/grant.h"
@@ -14,13 +13,13 @@
 #include "mqtt/packet.h"
 #include "mqtt/protocol.h"
 
-namespace courier::auth::webhook {
+namespace courier::auth {
 
-// How the chain of a hook's endpoints ended.
-enum class Outcome : uint8_t {
+// How a question ended.
+enum class HookOutcome : uint8_t {
   ok,       // go on, with the changes
   refused,  // `reason` and `why` say how
-  next,     // nobody decided: nobody is configured, or all said next. Of a hook that must allow: refuse,
+  next,     // nobody decided: nobody is configured, or nobody wanted to. Of a hook that must allow: refuse,
             // unless something else than hooks may decide
 };
 
@@ -70,25 +69,22 @@ struct AuthChanges {
   std::optional<std::string> authentication_method, authentication_data;
 };
 
-using Changes = std::variant<RegisterChanges, PublishChanges, SubscribeChanges, UnsubscribeChanges,
-                             DeliverChanges, AuthChanges>;
-
 template <typename What>
-struct Answer {
-  Outcome outcome = Outcome::next;
+struct HookAnswer {
+  HookOutcome outcome = HookOutcome::next;
   mqtt::ReasonCode reason = mqtt::ReasonCode::not_authorized;  // when refused
   std::string why;                                             // a sentence for the log, when refused
-  bool failed = false;  // an endpoint failed; the hook's on_failure made the outcome
+  bool failed = false;  // nobody could be asked; the configuration made the outcome
   What changes;         // when ok
 
-  bool ok() const { return outcome == Outcome::ok; }
+  bool ok() const { return outcome == HookOutcome::ok; }
 };
-using RegisterAnswer = Answer<RegisterChanges>;
-using PublishAnswer = Answer<PublishChanges>;
-using SubscribeAnswer = Answer<SubscribeChanges>;
+using RegisterAnswer = HookAnswer<RegisterChanges>;
+using PublishAnswer = HookAnswer<PublishChanges>;
+using SubscribeAnswer = HookAnswer<SubscribeChanges>;
 // Of these two the outcome is always ok or next, and next means the same: as it was.
-using UnsubscribeAnswer = Answer<UnsubscribeChanges>;
-using DeliverAnswer = Answer<DeliverChanges>;
-using AuthAnswer = Answer<AuthChanges>;
+using UnsubscribeAnswer = HookAnswer<UnsubscribeChanges>;
+using DeliverAnswer = HookAnswer<DeliverChanges>;
+using AuthAnswer = HookAnswer<AuthChanges>;
 
-}  // namespace courier::auth::webhook
+}  // namespace courier::auth
