@@ -144,6 +144,7 @@ class Connection {
     std::string authentication_method;
     std::shared_ptr<auth::Exchange> exchange;
     bool stepping = false;                             // its answer is on the way
+    uint64_t suspects_end = 0;                         // Shard::suspect_inbox(): below this; 0: none
     std::shared_ptr<const auth::acl::RuleSet> grants;  // shared with all that brought the same; null: none
     std::shared_ptr<Tracer> tracer;                    // shared with whoever watches; it may stop at any time
   };

@@ -276,6 +276,7 @@ void Shard::attached(const ToConnack& pending) {
     client->connection = connection;
     send_connack(*connection, pending.session_present);
     // The rules may have changed while it was away.
+    if (pending.session_present) suspect_inbox(*connection);
     if (pending.session_present && client->session.subscription_count > 0) look_up(client->session.id);
     want_pump(*client);
   } else if (!find(change->second.waiting)) {

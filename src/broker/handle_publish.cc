@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
 #include "mqtt/properties.h"
@@ -20,8 +21,10 @@ using mqtt::ReasonCode;
 
 namespace {
 
+log::Limit refused_publishes{{.per_second = 10}};
+
 mqtt::MessagePtr own(const Connection& connection, std::string_view topic, const mqtt::Publish& packet,
-                     bool retain, WallMs now) {
+                     bool retain, WallMs now, auth::acl::LabelId label) {
   auto message = mqtt::Message::make(topic, packet.payload, packet.forwarded_properties);
   mqtt::MessagePtr held(message);
   message->publisher = connection.client->session.id;
@@ -32,6 +35,7 @@ mqtt::MessagePtr own(const Connection& connection, std::string_view topic, const
   }
   message->qos = packet.qos;
   message->retain = retain;
+  message->label = label;
   return held;
 }
 
@@ -43,7 +47,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
     ShardMetrics& metrics;
     Qos qos;
     auth::acl::LabelId label = auth::acl::kNoLabel;
-    ~Received() { metrics.received(label, qos).add(); }
+    ~Received() { metrics.received[static_cast<size_t>(qos)][label].add(); }
   } received{metrics_, packet.qos};
   ++connection.messages_in;
 
@@ -91,19 +95,19 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
 
   // 3.
   if (topic.size() > out_.limits.topic_bytes_max || mqtt::level_count(topic) > out_.limits.topic_levels_max) {
-    refuse_publish(connection, packet, ReasonCode::topic_name_invalid,
+    refuse_publish(connection, topic, packet, ReasonCode::topic_name_invalid,
                    "the topic is longer or deeper than allowed");
     return;
   }
   if (topic.front() == '$') {
     // $SYS is the broker's own, and $share is no topic; other $ topics are reserved to servers.
     // [MQTT-4.7.2-1]
-    refuse_publish(connection, packet, ReasonCode::topic_name_invalid,
+    refuse_publish(connection, topic, packet, ReasonCode::topic_name_invalid,
                    "topics that begin with $ are the broker's");
     return;
   }
   if (connection.v5() && !mqtt::payload_format_valid(packet.forwarded_properties, packet.payload)) {
-    refuse_publish(connection, packet, ReasonCode::payload_format_invalid,
+    refuse_publish(connection, topic, packet, ReasonCode::payload_format_invalid,
                    "the payload is not UTF-8, as it says");
     return;
   }
@@ -111,31 +115,34 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
   received.label = allowed.label;
   if (!allowed.allowed) {
     say_refused(connection, auth::acl::Action::publish, topic, "publish refused");
-    refuse_publish(connection, packet, ReasonCode::not_authorized, "publishing to this topic is not allowed");
+    refuse_publish(connection, topic, packet, ReasonCode::not_authorized,
+                   "publishing to this topic is not allowed", allowed.label);
     return;
   }
 
   // 4.
   bool retain = packet.retain;
-  mqtt::MessagePtr message = own(connection, topic, packet, retain, now());
+  mqtt::MessagePtr message = own(connection, topic, packet, retain, now(), allowed.label);
   if (retain && !may_retain(connection.identity.mountpoint, *message)) {
     if (connection.v5() && packet.qos != Qos::at_most_once) {
-      refuse_publish(connection, packet, ReasonCode::quota_exceeded, "no room for more retained messages");
+      refuse_publish(connection, topic, packet, ReasonCode::quota_exceeded,
+                     "no room for more retained messages", allowed.label);
       return;
     }
     retain = false;  // those who are here get it; it is not kept
-    metrics_.dropped.refused.add();
-    message = own(connection, topic, packet, retain, message->received_at);
+    metrics_.dropped.refused[message->label].add();
+    message = own(connection, topic, packet, retain, message->received_at, allowed.label);
   }
   const bool promises = packet.qos != Qos::at_most_once;
   if ((promises || retain) && (!log_state_.accepting || over_memory())) {
     if (!promises) {
-      metrics_.dropped.refused.add();  // QoS 0: nobody is told, but it is counted
+      metrics_.dropped.refused[message->label].add();  // QoS 0: nobody is told, but it is counted
       return;
     }
     if (connection.v5()) {
-      refuse_publish(connection, packet, ReasonCode::quota_exceeded,
-                     log_state_.accepting ? "the broker's memory ceiling is reached" : log_state_.reason);
+      refuse_publish(connection, topic, packet, ReasonCode::quota_exceeded,
+                     log_state_.accepting ? "the broker's memory ceiling is reached" : log_state_.reason,
+                     allowed.label);
       return;
     }
     // 3.x cannot be told. It is not read until there is room: a stalled log says so, memory is looked at.
@@ -147,7 +154,8 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
   }
   if (promises && (out_.shared.full_inboxes.any() || out_.shared.full_groups.any()) && connection.v5() &&
       receiver_is_full(connection, *message)) {
-    refuse_publish(connection, packet, ReasonCode::quota_exceeded, "a receiver's inbox is full");
+    refuse_publish(connection, topic, packet, ReasonCode::quota_exceeded, "a receiver's inbox is full",
+                   allowed.label);
     return;
   }
 
@@ -198,10 +206,19 @@ bool Shard::may_retain(std::string_view mountpoint, const mqtt::Message& message
   return before && (cost <= *before || bytes + (cost - *before) <= limits.retained_bytes_max);
 }
 
-void Shard::refuse_publish(Connection& connection, const mqtt::Publish& packet, ReasonCode reason,
-                           std::string_view why) {
+void Shard::refuse_publish(Connection& connection, std::string_view topic, const mqtt::Publish& packet,
+                           ReasonCode reason, std::string_view why, auth::acl::LabelId label) {
   ++connection.dropped;
-  metrics_.dropped.refused.add();
+  metrics_.dropped.refused[label].add();
+  if (reason != ReasonCode::not_authorized) {  // which was said, with its rule
+    log::info(refused_publishes, "publish refused",
+              {{"client_id", connection.client_id},
+               {"username", connection.identity.username},
+               {"peer", connection.peer.address},
+               {"topic", topic},
+               {"reason", mqtt::name(reason)},
+               {"why", why}});
+  }
   if (packet.qos == Qos::at_most_once) {
     return;  // QoS 0 has no answer
   }

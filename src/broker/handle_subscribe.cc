@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/log.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
 #include "mqtt/topic.h"
@@ -15,6 +16,8 @@ using mqtt::Qos;
 using mqtt::ReasonCode;
 
 namespace {
+
+log::Limit refused_filters{{.per_second = 10}};
 
 // SUBSCRIBEs of one connection on their way through the log; beyond, it is not read until there are fewer.
 constexpr uint32_t kSubscribesPendingMax = 16;
@@ -36,12 +39,21 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
   // A filter that a packet names twice is subscribed to as it was named last. [MQTT-3.8.4-3]
   std::unordered_map<std::string_view, size_t> named;
   for (const auto& entry : packet.entries) {
-    const auto refuse = [&](ReasonCode reason) { reasons.push_back(reason); };
+    const auto refuse = [&](ReasonCode reason, std::string_view why) {
+      reasons.push_back(reason);
+      log::info(refused_filters, "subscription refused",
+                {{"client_id", connection.client_id},
+                 {"username", connection.identity.username},
+                 {"peer", connection.peer.address},
+                 {"filter", entry.filter},
+                 {"reason", mqtt::name(reason)},
+                 {"why", why}});
+    };
     std::string_view filter = entry.filter;
     if (mqtt::is_shared(filter)) {
       const auto shared = mqtt::parse_shared(filter);
       if (!shared) {  // [MQTT-4.8.2-1], [MQTT-4.8.2-2]
-        refuse(ReasonCode::topic_filter_invalid);
+        refuse(ReasonCode::topic_filter_invalid, "$share needs a group's name and a filter");
         continue;
       }
       if (entry.options.no_local) {  // [MQTT-3.8.3-4]
@@ -52,17 +64,17 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
       filter = shared->filter;
     }
     if (!mqtt::is_topic_filter(filter)) {
-      refuse(ReasonCode::topic_filter_invalid);
+      refuse(ReasonCode::topic_filter_invalid, "this is no topic filter");
     } else if (filter.size() > limits.topic_bytes_max ||
                mqtt::level_count(filter) > limits.topic_levels_max) {
-      refuse(ReasonCode::topic_filter_invalid);
+      refuse(ReasonCode::topic_filter_invalid, "the filter is longer or deeper than allowed");
     } else if (!may(connection, auth::acl::Action::subscribe, entry.filter).allowed) {
       say_refused(connection, auth::acl::Action::subscribe, entry.filter, "subscription refused");
-      refuse(ReasonCode::not_authorized);
+      reasons.push_back(ReasonCode::not_authorized);
     } else if ((total >= limits.subscriptions_per_client_max && !has(client, entry.filter) &&
                 !named.contains(entry.filter)) ||
                over_memory() || !log_state_.accepting) {
-      refuse(ReasonCode::quota_exceeded);
+      refuse(ReasonCode::quota_exceeded, "no room for more subscriptions");
     } else {
       reasons.push_back(static_cast<ReasonCode>(entry.options.qos));  // [MQTT-3.9.3-1]
       const auto [at, first] = named.try_emplace(entry.filter, record.entries.size());
@@ -87,7 +99,7 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
   if (++connection.subacks_pending >= kSubscribesPendingMax) connection.link->pause(Link::subscribing);
   connection.filters_pending += total - before;
   append(std::move(record),
-         ToSuback{connection.id, packet.packet_id, std::move(reasons), total - before, gate_.generation()});
+         ToSuback{connection.id, packet.packet_id, std::move(reasons), total - before, rights(connection)});
 }
 
 void Shard::handle(Connection& connection, const mqtt::Unsubscribe& packet) {

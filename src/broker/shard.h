@@ -159,6 +159,12 @@ class Shard {
   Unfinished unfinished() const;
 
  private:
+  // Which rules speak of a connection: the generations of those in force, and of its own.
+  struct Rights {
+    uint32_t rules = 0, grants = 0;
+    bool operator==(const Rights&) const = default;
+  };
+
   // --- what waits for its batch ---
   struct ToConnack {
     ConnectionId connection;
@@ -180,7 +186,7 @@ class Shard {
     PacketId packet_id;
     std::vector<mqtt::ReasonCode> reasons;
     uint32_t added = 0;  // filters that were not there
-    uint32_t rules = 0;  // the generation of those that allowed it
+    Rights rights;       // that allowed it
   };
   struct ToUnsuback {  // the reasons come with the fold: Connection::unsubscribed
     ConnectionId connection;
@@ -225,6 +231,12 @@ class Shard {
   bool without_rules(const Connection& connection) {
     return gate_.open() && (!connection.extra || !connection.extra->grants);
   }
+  Rights rights(const Connection& connection);
+  // What waits in its inbox may have come by a subscription that is not allowed any more.
+  void suspect_inbox(Connection& connection);
+  // Whether it may still be sent; asked of suspects only, and each was allowed when it came.
+  bool still_allowed(Connection& connection, uint64_t seq, const session::Entry& entry);
+  void take_away(Client& client, uint64_t seq, session::Entry& entry);
   auth::acl::Answer ask(Connection& connection, auth::acl::Action action, std::string_view topic);
   void say_refused(const Connection& connection, auth::acl::Action action, std::string_view topic,
                    std::string_view what);
@@ -243,8 +255,9 @@ class Shard {
 
   // --- handle_publish.cc ---
   void handle(Connection& connection, const mqtt::Publish& packet);
-  void refuse_publish(Connection& connection, const mqtt::Publish& packet, mqtt::ReasonCode reason,
-                      std::string_view why);
+  void refuse_publish(Connection& connection, std::string_view topic, const mqtt::Publish& packet,
+                      mqtt::ReasonCode reason, std::string_view why,
+                      auth::acl::LabelId label = auth::acl::kNoLabel);
   bool may_retain(std::string_view mountpoint, const mqtt::Message& message) const;
   bool may_overtake_nothing(Connection& connection);
   bool route_directly(Connection& connection, const mqtt::MessagePtr& message);
@@ -289,6 +302,11 @@ class Shard {
                  const session::Entry::Extras* extras);
   // False: the connection's maximum packet size forbids it.
   bool transmit(Connection& connection, uint64_t seq, session::Entry& entry);
+  void count_delivered(const mqtt::Message& message, mqtt::Qos qos) {
+    metrics_.delivered[static_cast<size_t>(qos)]->add();
+    if (message.label == auth::acl::kNoLabel) return;
+    metrics_.delivery_seconds[message.label].observe(static_cast<double>(now() - message.received_at) * 1e-3);
+  }
   void ask_to_send(Connection& connection);
   void ask_for_retained(Connection& connection);
   void want_pump(Client& client);
@@ -319,6 +337,7 @@ class Shard {
   void gave_up_unread(const record::Dropped& dropped);
   record::InboxRef ref_of(uint64_t seq, const session::Entry& entry) const;
   void finish_ephemeral(Client& client, const record::InboxRef& ref);
+  ByLabel<Counter>& drop_counter(record::DropReason reason);
   void drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason);
   void expire(Client& client, uint64_t seq, session::Entry& entry);
   template <typename Record>
