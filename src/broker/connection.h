@@ -168,6 +168,7 @@ class Connection {
     bool stepping = false;                             // its answer is on the way
     bool rules_decide = false;                         // hooks are not asked what it publishes and subscribes
     std::unique_ptr<Undecided> undecided;              // null: no hook was ever asked
+    uint64_t suspects_end = 0;                         // Shard::suspect_inbox(): below this; 0: none
     std::shared_ptr<const auth::acl::RuleSet> grants;  // shared with all that brought the same; null: none
     std::shared_ptr<Tracer> tracer;                    // shared with whoever watches; it may stop at any time
   };

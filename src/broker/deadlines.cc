@@ -121,7 +121,7 @@ void Shard::publish_will(Client& client) {
   message->retain = will.message->retain;
   if (message->retain && !may_retain(session.mountpoint, *message)) {
     message->retain = false;  // those who are here get it; it is not kept
-    metrics_.dropped.refused.add();
+    metrics_.dropped.refused[message->label].add();
   }
   message->publisher = session.id;
   message->received_at = out_.clock.wall_ms();

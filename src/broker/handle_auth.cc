@@ -94,6 +94,7 @@ void Shard::reauthenticated(Connection& connection, auth::Decision decision, std
   packet.authentication_method = connection.extra->authentication_method;
   if (!data.empty()) packet.authentication_data = data;
   send(connection, packet);
+  suspect_inbox(connection);
   if (connection.client->session.subscription_count > 0) look_up(connection.client->session.id);
 }
 

@@ -320,6 +320,7 @@ void Shard::attached(const ToConnack& pending) {
     client->connection = connection;
     send_connack(*connection, pending.session_present);
     // The rules may have changed while it was away.
+    if (pending.session_present) suspect_inbox(*connection);
     if (pending.session_present && client->session.subscription_count > 0) look_up(client->session.id);
     want_pump(*client);
   } else if (!find(change->second.waiting)) {
@@ -394,7 +395,11 @@ void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::strin
              {"why", why}});
   mqtt::Connack connack;
   connack.reason = reason;
-  if (connection.problem_information && !why.empty()) connack.reason_string = why;  // [MQTT-3.1.2-29]
+  // Who guesses hears nothing of it: not whether there is such a user.
+  const bool guesses = reason == ReasonCode::bad_user_name_or_password;
+  if (connection.problem_information && !why.empty() && !guesses) {
+    connack.reason_string = why;  // [MQTT-3.1.2-29]
+  }
   send(connection, connack);
   Link* link = connection.link;
   connections_.erase(connection.id);

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
 #include "mqtt/properties.h"
@@ -21,8 +22,10 @@ using mqtt::ReasonCode;
 
 namespace {
 
+log::Limit refused_publishes{{.per_second = 10}};
+
 mqtt::MessagePtr own(const Connection& connection, std::string_view topic, const mqtt::Publish& packet,
-                     WallMs now) {
+                     WallMs now, auth::acl::LabelId label) {
   auto message = mqtt::Message::make(topic, packet.payload, packet.forwarded_properties);
   mqtt::MessagePtr held(message);
   message->publisher = connection.client->session.id;
@@ -33,6 +36,7 @@ mqtt::MessagePtr own(const Connection& connection, std::string_view topic, const
   }
   message->qos = packet.qos;
   message->retain = packet.retain;
+  message->label = label;
   return held;
 }
 
@@ -44,6 +48,7 @@ mqtt::MessagePtr not_retained(const mqtt::Message& from) {
   message->received_at = from.received_at;
   message->expires_at = from.expires_at;
   message->qos = from.qos;
+  message->label = from.label;
   return held;
 }
 
@@ -55,7 +60,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
     ShardMetrics& metrics;
     Qos qos;
     auth::acl::LabelId label = auth::acl::kNoLabel;
-    ~Received() { metrics.received(label, qos).add(); }
+    ~Received() { metrics.received[static_cast<size_t>(qos)][label].add(); }
   } received{metrics_, packet.qos};
   ++connection.messages_in;
 
@@ -103,7 +108,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
 
   // 3.
   const auto refuse = [&](ReasonCode reason, std::string_view why) {
-    refuse_publish(connection, packet.packet_id, packet.qos, reason, why);
+    refuse_publish(connection, topic, packet.packet_id, packet.qos, reason, why, received.label);
   };
   if (const std::string_view why = topic_fault(topic); !why.empty()) {
     refuse(ReasonCode::topic_name_invalid, why);
@@ -120,7 +125,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
     refuse(ReasonCode::not_authorized, "publishing to this topic is not allowed");
     return;
   }
-  mqtt::MessagePtr message = own(connection, topic, packet, now());
+  mqtt::MessagePtr message = own(connection, topic, packet, now(), allowed.label);
   if (connection.hurdles & (Connection::ask_publish | Connection::undecided | Connection::no_publish))
       [[unlikely]] {
     if (connection.hurdles & Connection::no_publish) {
@@ -148,7 +153,7 @@ void Shard::publish(Connection& connection, mqtt::MessagePtr message, PacketId i
                     std::string_view mountpoint) {
   session::Session& session = connection.client->session;
   const auto refuse = [&](ReasonCode reason, std::string_view why) {
-    refuse_publish(connection, id, qos, reason, why);
+    refuse_publish(connection, message->topic, id, qos, reason, why, message->label);
   };
 
   // 4.
@@ -157,13 +162,13 @@ void Shard::publish(Connection& connection, mqtt::MessagePtr message, PacketId i
       refuse(ReasonCode::quota_exceeded, "no room for more retained messages");
       return;
     }
-    metrics_.dropped.refused.add();
+    metrics_.dropped.refused[message->label].add();
     message = not_retained(*message);
   }
   const bool promises = qos != Qos::at_most_once;
   if ((promises || message->retain) && (!log_state_.accepting || over_memory())) {
     if (!promises) {
-      metrics_.dropped.refused.add();  // QoS 0: nobody is told, but it is counted
+      metrics_.dropped.refused[message->label].add();  // QoS 0: nobody is told, but it is counted
       return;
     }
     if (connection.v5()) {
@@ -230,10 +235,19 @@ bool Shard::may_retain(std::string_view mountpoint, const mqtt::Message& message
   return before && (cost <= *before || bytes + (cost - *before) <= limits.retained_bytes_max);
 }
 
-void Shard::refuse_publish(Connection& connection, PacketId id, Qos qos, ReasonCode reason,
-                           std::string_view why) {
+void Shard::refuse_publish(Connection& connection, std::string_view topic, PacketId id, Qos qos,
+                           ReasonCode reason, std::string_view why, auth::acl::LabelId label) {
   ++connection.dropped;
-  metrics_.dropped.refused.add();
+  metrics_.dropped.refused[label].add();
+  if (reason != ReasonCode::not_authorized) {  // which was said, with its rule
+    log::info(refused_publishes, "publish refused",
+              {{"client_id", connection.client_id},
+               {"username", connection.identity.username},
+               {"peer", connection.peer.address},
+               {"topic", topic},
+               {"reason", mqtt::name(reason)},
+               {"why", why}});
+  }
   if (qos == Qos::at_most_once) {
     return;  // QoS 0 has no answer
   }

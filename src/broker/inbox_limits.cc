@@ -202,7 +202,7 @@ void Shard::give_up_unread(Client& client, const LoadedMail::Unreadable& row) {
   const session::Inbox& inbox = client.session.inbox;
   log::error(damage, "a stored message is damaged and its inbox is full: it is given up unread",
              {{"client_id", client.session.client_id}, {"sequence", row.seq}, {"error", row.why}});
-  metrics_.dropped.unreadable.add();
+  metrics_.dropped.unreadable[auth::acl::kNoLabel].add();
   if (client.connection) ++client.connection->dropped;
   // Its size is an estimate. A message that others name too is not touched by it.
   const record::InboxRef ref{row.seq,
@@ -300,9 +300,22 @@ void Shard::enforce_limits(Client& client) {
   client.work.make().evict_cursor = seq;
 }
 
+ByLabel<Counter>& Shard::drop_counter(record::DropReason reason) {
+  switch (reason) {
+    case record::DropReason::packet_too_large:
+      return metrics_.dropped.too_large;
+    case record::DropReason::administrative:
+      return metrics_.dropped.not_allowed;
+    case record::DropReason::inbox_full_messages:
+    case record::DropReason::inbox_full_bytes:
+    case record::DropReason::group_full:
+      break;
+  }
+  return metrics_.dropped.inbox_full;
+}
+
 void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason) {
-  (reason == record::DropReason::packet_too_large ? metrics_.dropped.too_large : metrics_.dropped.inbox_full)
-      .add();
+  drop_counter(reason)[entry.message->label].add();
   if (client.connection) ++client.connection->dropped;
   log::info(drops, "message dropped",
             {{"client_id", client.session.client_id},
@@ -320,7 +333,7 @@ void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::Dr
 }
 
 void Shard::expire(Client& client, uint64_t seq, session::Entry& entry) {
-  metrics_.dropped.expired.add();
+  metrics_.dropped.expired[entry.message->label].add();
   const record::InboxRef ref = ref_of(seq, entry);
   entry.leaving = true;
   if (client.session.id.ephemeral()) {

@@ -72,9 +72,9 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
       directory_(options_.seed, options_.shard_count),
       started_at_(clock.mono_ns()),
       items_(options_.shard_count),
-      group_ended_drops_(dropped_because(metrics, "group_ended")),
-      group_full_drops_(dropped_because(metrics, "inbox_full")),
-      group_expired_drops_(dropped_because(metrics, "expired")),
+      group_ended_drops_(dropped_because(metrics, rules.labels(), "group_ended")),
+      group_full_drops_(dropped_because(metrics, rules.labels(), "inbox_full")),
+      group_expired_drops_(dropped_because(metrics, rules.labels(), "expired")),
       batch_records_(metrics.histogram("courier_commit_batch_events", "Records of one shard's batch.", {},
                                        Histogram::Unit::plain)),
       log_accepting_(metrics.gauge(
@@ -249,7 +249,7 @@ void Node::on_committed(std::span<store::CommittedBatch> batches) {
         {items_[batch.origin].size(), batch.ticket, batch.first, std::move(unmatched)});
   }
   post_items(std::move(back));
-  group_ended_drops_.add(directory_.take_group_drops().size());
+  for (const auto& drop : directory_.take_group_drops()) group_ended_drops_[drop.message->label].add();
   limit_groups();
   if (log_.tail_bytes() > options_.log_bytes_max / 2) begin_checkpoint();
 }

@@ -106,8 +106,8 @@ class Node final : public store::LogReader, private CheckpointParts {
   void publish_sys();      // feed thread
   // --- group_limits.cc; feed thread ---
   void limit_groups();
-  void limit_group(const routing::SharedGroup& group, std::vector<record::Record>& records) const;
-  void expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records) const;
+  void limit_group(const routing::SharedGroup& group, std::vector<record::Record>& records);
+  void expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records);
 
   const NodeOptions options_;
   const Limits limits_;
@@ -137,7 +137,7 @@ class Node final : public store::LogReader, private CheckpointParts {
   std::set<record::GroupId> crowded_;                   // past their limits when last looked at
   bool group_expiry_due_ = false;
   uint64_t burst_ = 0;  // number of the latest post_items()
-  Counter &group_ended_drops_, &group_full_drops_, &group_expired_drops_;
+  ByLabel<Counter> group_ended_drops_, group_full_drops_, group_expired_drops_;
   Histogram& batch_records_;
   Gauge& log_accepting_;
 

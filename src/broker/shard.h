@@ -183,7 +183,7 @@ class Shard {
     PacketId packet_id;
     std::vector<mqtt::ReasonCode> reasons;
     uint32_t added = 0;  // filters that were not there
-    uint32_t rules = 0;  // the generation of those that allowed it
+    Rights rights;       // that allowed it
   };
   struct ToUnsuback {  // the reasons come with the fold: Connection::unsubscribed
     ConnectionId connection;
@@ -229,6 +229,12 @@ class Shard {
   bool without_rules(const Connection& connection) {
     return gate_.open() && (!connection.extra || !connection.extra->grants);
   }
+  Rights rights(const Connection& connection);
+  // What waits in its inbox may have come by a subscription that is not allowed any more.
+  void suspect_inbox(Connection& connection);
+  // Whether it may still be sent; asked of suspects only, and each was allowed when it came.
+  bool still_allowed(Connection& connection, uint64_t seq, const session::Entry& entry);
+  void take_away(Client& client, uint64_t seq, session::Entry& entry);
   auth::acl::Answer ask(Connection& connection, auth::acl::Action action, std::string_view topic);
   void say_refused(const Connection& connection, auth::acl::Action action, std::string_view topic,
                    std::string_view what);
@@ -251,8 +257,8 @@ class Shard {
   static constexpr std::string_view kPayloadNotUtf8 = "the payload is not UTF-8, as it says";
   void publish(Connection& connection, mqtt::MessagePtr message, PacketId id, mqtt::Qos qos,
                std::string_view mountpoint);
-  void refuse_publish(Connection& connection, PacketId id, mqtt::Qos qos, mqtt::ReasonCode reason,
-                      std::string_view why);
+  void refuse_publish(Connection& connection, std::string_view topic, PacketId id, mqtt::Qos qos,
+                      mqtt::ReasonCode reason, std::string_view why, auth::acl::LabelId label);
   bool may_retain(std::string_view mountpoint, const mqtt::Message& message) const;
   bool may_overtake_nothing(Connection& connection);
   bool route_directly(Connection& connection, const mqtt::MessagePtr& message, mqtt::Qos qos,
@@ -272,7 +278,7 @@ class Shard {
   // --- handle_subscribe.cc ---
   void handle(Connection& connection, const mqtt::Subscribe& packet);
   void subscribe(Connection& connection, PacketId id, std::span<const mqtt::Subscribe::Entry> entries,
-                 std::vector<mqtt::ReasonCode> reasons, uint32_t subscription_identifier, uint32_t rules);
+                 std::vector<mqtt::ReasonCode> reasons, uint32_t subscription_identifier, Rights allowed_by);
   void handle(Connection& connection, const mqtt::Unsubscribe& packet);
   void unsubscribe(Connection& connection, PacketId id, std::vector<std::string> filters);
 
@@ -341,6 +347,11 @@ class Shard {
   // False: the connection's maximum packet size forbids it. `message`: the entry's, or what a hook made of
   // it.
   bool transmit(Connection& connection, uint64_t seq, session::Entry& entry, const mqtt::Message& message);
+  void count_delivered(const mqtt::Message& message, mqtt::Qos qos) {
+    metrics_.delivered[static_cast<size_t>(qos)]->add();
+    if (message.label == auth::acl::kNoLabel) return;
+    metrics_.delivery_seconds[message.label].observe(static_cast<double>(now() - message.received_at) * 1e-3);
+  }
   void ask_to_send(Connection& connection);
   void ask_for_retained(Connection& connection);
   void want_pump(Client& client);
@@ -371,6 +382,7 @@ class Shard {
   void gave_up_unread(const record::Dropped& dropped);
   record::InboxRef ref_of(uint64_t seq, const session::Entry& entry) const;
   void finish_ephemeral(Client& client, const record::InboxRef& ref);
+  ByLabel<Counter>& drop_counter(record::DropReason reason);
   void drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason);
   void expire(Client& client, uint64_t seq, session::Entry& entry);
   template <typename Record>

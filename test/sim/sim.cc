@@ -156,7 +156,9 @@ class Simulation {
   uint64_t expired() { return dropped("expired") + dropped("group_ended"); }
   uint64_t dropped(const std::string& reason) {
     return static_cast<uint64_t>(
-        world_.metrics().value("courier_messages_dropped_total", {{"reason", reason}}).value_or(0));
+        world_.metrics()
+            .value("courier_messages_dropped_total", {{"reason", reason}, {"label", ""}})
+            .value_or(0));
   }
 
   // Whatever was stored when, and however much of the log was replayed for it: the state is one.

@@ -116,7 +116,8 @@ Result<broker::StartReport> World::start() {
   node_options.seed = options_.seed;
   node_options.sys_interval_ms = 0;
   node_ = std::make_unique<broker::Node>(node_options, options_.limits, *log_, *store_, clock_, *this,
-                                         everybody_, *rules_, *metrics_);
+                                         options_.authenticator ? *options_.authenticator : everybody_,
+                                         *rules_, *metrics_);
   return node_->start();
 }
 

@@ -97,6 +97,8 @@ class World final : public broker::Post {
     uint64_t seed = 1;
     uint32_t shards = 2;
     broker::Limits limits;
+    std::string rules_file = {};                   // access rules; empty: everything is allowed
+    auth::Authenticator* authenticator = nullptr;  // null: everybody, under the name they give
   };
   explicit World(Options options);
   // One whose disk holds this already.
@@ -146,6 +148,7 @@ class World final : public broker::Post {
   store::MemoryLog& log() { return *log_; }
   store::MemoryStore& store() { return *store_; }
   Registry& metrics() { return *metrics_; }
+  auth::acl::Rules& rules() { return *rules_; }
   SimClock& clock() { return clock_; }
   const broker::Limits& limits() const { return options_.limits; }
 
@@ -161,7 +164,7 @@ class World final : public broker::Post {
   Options options_;
   SimClock clock_;
   AllowEverybody everybody_;
-  std::unique_ptr<auth::acl::Rules> rules_ = *auth::acl::Rules::open({});
+  std::unique_ptr<auth::acl::Rules> rules_ = *auth::acl::Rules::open(options_.rules_file);
   std::unique_ptr<store::MemoryDisk> disk_;
   std::unique_ptr<Registry> metrics_;
   std::unique_ptr<store::MemoryLog> log_;
