@@ -2,7 +2,7 @@
 //
 //  1. the topic (alias)
 //  2. our Receive Maximum; a QoS 2 duplicate is answered again and goes no further
-//  3. the topic's limits, the payload's format; may this client publish here?
+//  3. the topic's limits, the payload's format; may this client publish here? so much?
 //  4. can a promise be made now (log, memory, retained room, full inboxes)?
 //  5. straight to the receivers, when no promise needs the log; else a record, and the answer waits for it
 #include <algorithm>
@@ -109,6 +109,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
   }
   const auth::acl::Answer allowed = may(connection, auth::acl::Action::publish, topic);
   received.label = allowed.label;
+  if (connection.limited && !within_rates(connection, packet, topic, allowed.label)) return;
   if (!allowed.allowed) {
     say_refused(connection, auth::acl::Action::publish, topic, "publish refused");
     refuse_publish(connection, packet, ReasonCode::not_authorized, "publishing to this topic is not allowed");
@@ -118,9 +119,13 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
   // 4.
   bool retain = packet.retain;
   mqtt::MessagePtr message = own(connection, topic, packet, retain, now());
-  if (retain && !may_retain(connection.identity.mountpoint, *message)) {
+  const quota::Limit* full =
+      retain && connection.limited ? retain_limit(connection, *message, allowed.label) : nullptr;
+  if (retain && (full || !may_retain(connection.identity.mountpoint, *message))) {
     if (connection.v5() && packet.qos != Qos::at_most_once) {
-      refuse_publish(connection, packet, ReasonCode::quota_exceeded, "no room for more retained messages");
+      refuse_publish(connection, packet, ReasonCode::quota_exceeded,
+                     full ? explain(full->rule, quota::What::retained_messages_max)
+                          : "no room for more retained messages");
       return;
     }
     retain = false;  // those who are here get it; it is not kept

@@ -63,6 +63,9 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
                 !named.contains(entry.filter)) ||
                over_memory() || !log_state_.accepting) {
       refuse(ReasonCode::quota_exceeded);
+    } else if (connection.limited && !has(client, entry.filter) && !named.contains(entry.filter) &&
+               subscription_limit(connection, total + 1)) {
+      refuse(ReasonCode::quota_exceeded);
     } else {
       reasons.push_back(static_cast<ReasonCode>(entry.options.qos));  // [MQTT-3.9.3-1]
       const auto [at, first] = named.try_emplace(entry.filter, record.entries.size());

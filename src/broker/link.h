@@ -21,7 +21,14 @@ class Link {
   // Bytes that the peer's socket did not take yet, output() included.
   virtual size_t unsent_bytes() const = 0;
   // While paused nothing is read or decoded. Pauses nest by reason: it reads again when no bit is left.
-  enum Pause : uint8_t { connecting = 1, uncommitted = 2, log_stalled = 4, memory = 8, subscribing = 16 };
+  enum Pause : uint8_t {
+    connecting = 1,
+    uncommitted = 2,
+    log_stalled = 4,
+    memory = 8,
+    subscribing = 16,
+    limited = 32,
+  };
   virtual void pause(Pause reason) = 0;
   virtual void resume(Pause reason) = 0;
   // The connection ends with keep_alive_timeout after 1.5 times this without a packet; 0 = never.
