@@ -3,6 +3,7 @@
 //
 //   take()      takes what was used already, into debt if need be, and says for how long to take no more
 //   try_take()  takes only what is there
+//   wait_for()  what take() would say, and nothing is taken: to ask several before taking of all
 //
 // Thread-safe: one bucket may be shared by all shards. A clock that differs a little between threads moves
 // the rate by as little.
@@ -46,6 +47,14 @@ class TokenBucket {
     } while (!full_at_.compare_exchange_weak(full, after, std::memory_order_relaxed));
     return true;
   }
+
+  MonoNs wait_for(uint64_t tokens, MonoNs now) const {
+    const MonoNs after = std::max(full_at_.load(std::memory_order_relaxed), now) + cost_of(tokens);
+    return std::max<MonoNs>(0, std::min(after - now, depth_ + static_cast<MonoNs>(kNsMax)) - depth_);
+  }
+
+  // How long a full one lasts to be filled.
+  MonoNs depth_ns() const { return depth_; }
 
   // Whether it is as if it had never been used; who keeps many of them may drop this one.
   bool full(MonoNs now) const { return full_at_.load(std::memory_order_relaxed) <= now; }

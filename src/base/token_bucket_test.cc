@@ -35,6 +35,16 @@ TEST(TokenBucket, ADebtIsWaitedForAndThenPaid) {
   EXPECT_TRUE(bucket.try_take(1, kNow + kSecond / 2 + kSecond / 1000));
 }
 
+TEST(TokenBucket, SaysWhatTakingWouldAndTakesNothing) {
+  TokenBucket bucket(1000, 100);
+  EXPECT_EQ(bucket.wait_for(100, kNow), 0);
+  EXPECT_EQ(bucket.wait_for(600, kNow), kSecond / 2);
+  EXPECT_TRUE(bucket.full(kNow));
+  EXPECT_EQ(bucket.take(600, kNow), kSecond / 2);
+  EXPECT_EQ(bucket.wait_for(100, kNow), kSecond / 2 + kSecond / 10);
+  EXPECT_EQ(bucket.wait_for(UINT64_MAX / 2, kNow), bucket.take(UINT64_MAX / 2, kNow));
+}
+
 TEST(TokenBucket, RefillsUpToItsBurstAndNoFurther) {
   TokenBucket bucket(10, 5);
   EXPECT_TRUE(bucket.try_take(5, kNow));

@@ -164,6 +164,7 @@ void Shard::decided(Connection& connection, auth::Decision decision) {
     return;
   }
   connection.request->user_properties = std::move(decision.user_properties);
+  take_terms(connection, decision.terms);
   if (connection.request->will && (connection.hurdles & Connection::no_publish)) {
     refuse_connect(connection, ReasonCode::not_authorized, "the client may not publish");
     return;
@@ -211,17 +212,19 @@ bool Shard::may_have(const Connection& connection, std::string_view owner) const
 }
 
 void Shard::attach(Connection& connection) {
+  if (!may_come(connection)) return;
   static constexpr std::string_view kNotTheOwner = "the client id's session belongs to another user";
   const std::string key = name_key(connection.identity.mountpoint, connection.client_id);
   if (const auto tracer = tracers_.find(key); tracer != tracers_.end())
     connection.extra.make().tracer = tracer->second;
   if (const auto change = changing_.find(key); change != changing_.end()) {
-    for (const ConnectionId other : {change->second.waiting, change->second.attaching}) {
-      const Connection* rival = find(other);
+    Connection* const rivals[] = {find(change->second.waiting), find(change->second.attaching)};
+    for (const Connection* rival : rivals) {
       if (!rival || may_have(connection, rival->identity.username)) continue;
       refuse_connect(connection, ReasonCode::client_identifier_not_valid, kNotTheOwner);
       return;
     }
+    if (!counted(connection, rivals)) return;
     // Whoever waits or attaches now has lost to this one. [MQTT-3.1.4-3]
     const ConnectionId losers[] = {std::exchange(change->second.waiting, connection.id),
                                    change->second.attaching};
@@ -246,10 +249,13 @@ void Shard::attach(Connection& connection) {
     return;
   }
 
-  const bool taken_over = client && client->connection;
+  Connection* const displaced = client ? client->connection : nullptr;
+  if (!counted(connection, {&displaced, 1})) return;
+
+  const bool taken_over = displaced != nullptr;
   if (taken_over) {
     // Its end is not recorded: the ATTACH that follows says so by itself.
-    Connection& old = *client->connection;
+    Connection& old = *displaced;
     owe_again(*client, old.cursor);
     client->connection = nullptr;
     old.client = nullptr;
@@ -281,7 +287,7 @@ void Shard::attach(Connection& connection) {
   attach.username = connection.identity.username;
   attach.version = request.version;
   attach.expiry_seconds = request.expiry_seconds;
-  attach.window = std::min(request.receive_maximum, out_.limits.inflight_max);
+  attach.window = std::min(request.receive_maximum, inflight_max(connection));
   if (request.will) {
     attach.will = {request.will->message, request.will->delay_seconds, request.will->message_expiry_seconds};
   }
@@ -350,7 +356,10 @@ void Shard::send_connack(Connection& connection, bool session_present) {
   connection.state = Connection::State::active;
   connection.order_after = batch_.empty() ? next_ticket_ - 1 : next_ticket_;
   connection.connected_at = out_.clock.wall_ms();
-  connection.window = std::min(request.receive_maximum, out_.limits.inflight_max);
+  connection.window = std::min(request.receive_maximum, inflight_max(connection));
+  if (connection.limited) {
+    connection.extra->allowance->window_before = std::min(request.receive_maximum, out_.limits.inflight_max);
+  }
   connection.topic_alias_maximum = std::min(request.topic_alias_maximum, out_.limits.topic_alias_max);
   connection.expiry_seconds = request.expiry_seconds;
   connection.cursor = connection.client->session.inbox.first();

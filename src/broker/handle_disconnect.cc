@@ -31,6 +31,9 @@ void Shard::handle(Connection& connection, const mqtt::Disconnect& packet) {
     }
     connection.expiry_seconds =
         std::min(*packet.session_expiry_seconds, out_.limits.session_expiry_seconds_max);
+    if (const auto& most = connection.extra->terms.session_expiry_seconds) {
+      connection.expiry_seconds = std::min(connection.expiry_seconds, *most);
+    }
   }
   // Only 0x00 takes the will back. [MQTT-3.14.4-3]
   const bool drops_will = packet.reason == ReasonCode::success;

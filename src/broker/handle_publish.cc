@@ -2,7 +2,7 @@
 //
 //  1. the topic (alias)
 //  2. our Receive Maximum; a QoS 2 duplicate is answered again and goes no further
-//  3. the topic's limits, the payload's format; may this client publish here?
+//  3. the topic's limits, the payload's format; may this client publish here? so much?
 //     (a hook is to be asked: it waits in line for the answer, see ask_hooks.cc)
 //  4. can a promise be made now (log, memory, retained room, full inboxes)?
 //  5. straight to the receivers, when no promise needs the log; else a record, and the answer waits for it
@@ -120,6 +120,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
   }
   const auth::acl::Answer allowed = may(connection, auth::acl::Action::publish, topic);
   received.label = allowed.label;
+  if (connection.limited && !within_rates(connection, packet, topic, allowed.label)) return;
   if (!allowed.allowed) {
     say_refused(connection, auth::acl::Action::publish, topic, "publish refused");
     refuse(ReasonCode::not_authorized, "publishing to this topic is not allowed");
@@ -157,9 +158,12 @@ void Shard::publish(Connection& connection, mqtt::MessagePtr message, PacketId i
   };
 
   // 4.
-  if (message->retain && !may_retain(mountpoint, *message)) {
+  const quota::Limit* full =
+      message->retain && connection.limited ? retain_limit(connection, *message) : nullptr;
+  if (message->retain && (full || !may_retain(mountpoint, *message))) {
     if (connection.v5() && qos != Qos::at_most_once) {
-      refuse(ReasonCode::quota_exceeded, "no room for more retained messages");
+      refuse(ReasonCode::quota_exceeded, full ? explain(full->rule, quota::What::retained_messages_max)
+                                              : "no room for more retained messages");
       return;
     }
     metrics_.dropped.refused[message->label].add();

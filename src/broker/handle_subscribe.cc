@@ -27,6 +27,18 @@ constexpr uint32_t kSubscribesPendingMax = 16;
 bool has(const Client& client, std::string_view filter) {
   return client.filters.contains(filter_hash(filter));
 }
+
+void say_refused_filter(const Connection& connection, std::string_view filter, ReasonCode reason,
+                        std::string_view why) {
+  log::info(refused_filters, "subscription refused",
+            {{"client_id", connection.client_id},
+             {"username", connection.identity.username},
+             {"peer", connection.peer.address},
+             {"filter", filter},
+             {"reason", mqtt::name(reason)},
+             {"why", why}});
+}
+
 }  // namespace
 
 void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
@@ -35,13 +47,7 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
   for (const auto& entry : packet.entries) {
     const auto refuse = [&](ReasonCode reason, std::string_view why) {
       reasons.push_back(reason);
-      log::info(refused_filters, "subscription refused",
-                {{"client_id", connection.client_id},
-                 {"username", connection.identity.username},
-                 {"peer", connection.peer.address},
-                 {"filter", entry.filter},
-                 {"reason", mqtt::name(reason)},
-                 {"why", why}});
+      say_refused_filter(connection, entry.filter, reason, why);
     };
     std::string_view filter = entry.filter;
     if (mqtt::is_shared(filter)) {
@@ -93,10 +99,13 @@ void Shard::subscribe(Connection& connection, PacketId id, std::span<const mqtt:
   for (size_t i = 0; i < entries.size(); ++i) {
     if (reasons[i] != ReasonCode::success) continue;
     const auto& entry = entries[i];
-    if ((total >= limits.subscriptions_per_client_max && !has(client, entry.filter) &&
-         !named.contains(entry.filter)) ||
-        over_memory() || !log_state_.accepting) {
+    const bool more = !has(client, entry.filter) && !named.contains(entry.filter);
+    const bool no_room =
+        (more && total >= limits.subscriptions_per_client_max) || over_memory() || !log_state_.accepting;
+    if (no_room || (more && connection.limited && subscription_limit(connection, total + 1))) {
       reasons[i] = ReasonCode::quota_exceeded;
+      if (no_room)
+        say_refused_filter(connection, entry.filter, reasons[i], "no room for more subscriptions");
       continue;
     }
     reasons[i] = static_cast<ReasonCode>(entry.options.qos);  // [MQTT-3.9.3-1]

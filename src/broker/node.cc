@@ -68,6 +68,7 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
       rules_(rules),
       rules_told_(rules.generation()),
       metrics_(metrics),
+      quota_(metrics, rules.labels()),
       shared_(metrics, limits_, options_.shard_count),
       directory_(options_.seed, options_.shard_count),
       started_at_(clock.mono_ns()),
@@ -83,8 +84,8 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
           "with QoS 1 and 2 are refused.")) {
   log_accepting_.set(1);
   shared_.checkpoint_parts = this;
-  const Surroundings surroundings{limits_, clock_,        log_,  store_,  directory_,
-                                  post_,   authenticator, rules, shared_, hooks};
+  const Surroundings surroundings{limits_,       clock_, log_,   store_,  directory_, post_,
+                                  authenticator, rules,  quota_, shared_, hooks};
   for (uint32_t i = 0; i < options_.shard_count; ++i) {
     shards_.push_back(std::make_unique<Shard>(i, options_.shard_count, options_.seed + i, surroundings));
   }
@@ -302,6 +303,13 @@ void Node::housekeeping() {
     rules_told_ = generation;
     for (uint32_t i = 0; i < options_.shard_count; ++i) {
       post_.post(i, TaskMail{[](Shard& shard) { shard.rules_changed(); }});
+    }
+  }
+  quota_.tidy(now);
+  if (const uint32_t generation = quota_.generation(); generation != quota_told_) {
+    quota_told_ = generation;
+    for (uint32_t i = 0; i < options_.shard_count; ++i) {
+      post_.post(i, TaskMail{[](Shard& shard) { shard.limits_changed(); }});
     }
   }
   bool sys = false;

@@ -25,6 +25,7 @@
 #include "base/metrics.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
+#include "quota/rules.h"
 #include "record/directory.h"
 
 namespace courier::broker {
@@ -59,6 +60,8 @@ class Node final : public store::LogReader, private CheckpointParts {
 
   Shard& shard(uint32_t index) { return *shards_[index]; }
   uint32_t shard_count() const { return options_.shard_count; }
+  // The limits in force. Others may be put there at any time; housekeeping() sees to those who are connected.
+  quota::Rules& quota() { return quota_; }
   // No new connections from now on.
   void drain() { shared_.draining = true; }
   bool draining() const { return shared_.draining; }
@@ -118,6 +121,8 @@ class Node final : public store::LogReader, private CheckpointParts {
   auth::acl::Rules& rules_;
   uint32_t rules_told_;  // their generation that shards know of
   Registry& metrics_;
+  quota::Rules quota_;
+  uint32_t quota_told_ = quota_.generation();  // likewise
   Shared shared_;
   record::Directory directory_;
   std::vector<std::unique_ptr<Shard>> shards_;

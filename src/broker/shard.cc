@@ -31,6 +31,7 @@ Shard::Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings s
       out_(surroundings),
       metrics_(surroundings.shared.metrics, surroundings.rules.labels()),
       gate_(surroundings.rules),
+      quota_(surroundings.quota),
       random_(seed),
       clients_(seed),
       direct_(shard_count) {}
@@ -238,10 +239,12 @@ void Shard::end_turn() {
   metrics_.sessions_connected.set(static_cast<int64_t>(connected));
   metrics_.sessions_offline.set(static_cast<int64_t>(clients_.size() - connected));
   turn_now_ = 0;
+  turn_mono_ = 0;
 }
 
 MonoNs Shard::next_due() const {
   MonoNs due = std::min({acks_due_, trim_due_, throttle_ends_});
+  if (!delays_.empty()) due = std::min(due, delays_.front().until);
   if (!starved_.empty()) due = std::min(due, out_.clock.mono_ns() + kMemoryLookedAtNs);
   // On the wall clock, which may be set: looked at every hour at least.
   const auto at = [&](WallMs wall) {

@@ -42,6 +42,8 @@
 #include "broker/shard_metrics.h"
 #include "mqtt/decoder.h"
 #include "mqtt/encoder.h"
+#include "quota/allowance.h"
+#include "quota/rules.h"
 #include "record/directory.h"
 #include "store/ordered_log.h"
 #include "store/state_store.h"
@@ -58,6 +60,7 @@ struct Surroundings {
   Post& post;
   auth::Authenticator& authenticator;
   auth::acl::Rules& rules;
+  quota::Rules& quota;
   class Shared& shared;  // broker/shared.h
   auth::Hooks* hooks;    // null: nobody is asked
 };
@@ -119,6 +122,8 @@ class Shard {
   // --- control; on the shard's thread (TaskMail) ---
   // Others are in force: whoever is connected loses the subscriptions that they do not allow.
   void rules_changed();
+  // Other limits are in force: whoever is connected is matched anew, some in each Turn.
+  void limits_changed();
   uint32_t index() const { return index_; }
   size_t connection_count() const { return connections_.size(); }
   size_t client_count() const { return clients_.size(); }
@@ -241,6 +246,29 @@ class Shard {
   void look_up(SessionId session);
   void look_up_some();
   void look_at(const std::vector<SubscribedTo>& found);
+
+  // --- allowance.cc: how much is allowed ---
+  quota::Subject quota_subject(const Connection& connection) const;
+  // False: refused, or delayed; then attach() is called again.
+  bool may_come(Connection& connection);
+  // Counts it; those that it takes the place of lend their places. False: refused.
+  bool counted(Connection& connection, std::span<Connection* const> displaced);
+  // False: the message goes no further.
+  bool within_rates(Connection& connection, const mqtt::Publish& packet, std::string_view topic,
+                    auth::acl::LabelId label);
+  const quota::Limit* subscription_limit(Connection& connection, uint64_t count);
+  const quota::Limit* retain_limit(Connection& connection, const mqtt::Message& message);
+  uint16_t inflight_max(const Connection& connection) const;
+  void delay(Connection& connection, const quota::Allowance::Answer& answer);
+  void wait(Connection& connection, MonoNs pause);
+  void say_limited(Connection& connection, const quota::Limit& limit, quota::What what,
+                   quota::Outcome outcome, MonoNs pause);
+  void end_delays();
+  quota::LimitPtr personal_limit(const Connection& connection);
+  void match_anew(Connection& connection);
+  void match_some(std::vector<ConnectionId> connections);
+  // The terms of a decision, as far as they are about the session.
+  void take_terms(Connection& connection, const auth::SessionTerms& terms);
 
   // --- handle_auth.cc: enhanced authentication ---
   void begin_exchange(Connection& connection, const auth::Credentials& credentials, std::string_view method,
@@ -420,6 +448,11 @@ class Shard {
     if (turn_now_ == 0) turn_now_ = out_.clock.wall_ms();
     return turn_now_;
   }
+  // Likewise the other clock.
+  MonoNs mono_now() {
+    if (turn_mono_ == 0) turn_mono_ = out_.clock.mono_ns();
+    return turn_mono_;
+  }
   void send(Connection& connection, const mqtt::Packet& packet);
   uint64_t output_room() const;
   Connection* find(ConnectionId id);
@@ -431,6 +464,7 @@ class Shard {
   Surroundings out_;
   ShardMetrics metrics_;
   auth::acl::Gate gate_;
+  quota::View quota_;
   std::mt19937_64 random_;
   bool acting_ = false;
   store::LogState log_state_;
@@ -441,7 +475,8 @@ class Shard {
   std::unordered_map<std::string, NameChange> changing_;                  // key: name_key()
   std::unordered_map<std::string, std::shared_ptr<Tracer>> tracers_;
 
-  WallMs turn_now_ = 0;  // now(); 0: not read yet
+  WallMs turn_now_ = 0;   // now(); 0: not read yet
+  MonoNs turn_mono_ = 0;  // mono_now(); likewise
 
   // The batch of this Turn.
   std::vector<record::Record> batch_;
@@ -488,6 +523,13 @@ class Shard {
   // Connections that are not read for a while because a hook said so.
   std::vector<ConnectionId> throttled_;
   MonoNs throttle_ends_ = INT64_MAX;  // of the first of them
+  // Who is not read, or not let in yet, because of a limit; what counts is Allowance::delayed_until.
+  struct Delay {
+    MonoNs until = 0;
+    ConnectionId connection;
+    bool operator>(const Delay& other) const { return until > other.until; }
+  };
+  std::vector<Delay> delays_;  // a heap, the earliest in front
 
   // Sequences of damaged rows whose DROPPED is on its way.
   std::unordered_map<SessionId, std::vector<uint64_t>> unread_;
