@@ -59,6 +59,23 @@ TEST(TokenBucket, ADebtHasAnEnd) {
   for (int i = 0; i < 1000; ++i) EXPECT_LE(bucket.take(UINT64_MAX, kNow), 3600 * kSecond);
 }
 
+TEST(TokenBucket, TakesWhatIsThereSoonAndSaysHowSoon) {
+  TokenBucket bucket(10, 1);
+  EXPECT_EQ(bucket.take_within(1, kNow, kSecond / 4), 0);
+  EXPECT_EQ(bucket.take_within(1, kNow, kSecond / 4), kSecond / 10);
+  EXPECT_EQ(bucket.take_within(1, kNow, kSecond / 4), kSecond / 5);
+  EXPECT_EQ(bucket.take_within(1, kNow, kSecond / 4), std::nullopt);
+  EXPECT_EQ(bucket.take_within(1, kNow + kSecond / 10, kSecond / 4), kSecond / 5);  // that one took nothing
+}
+
+TEST(TokenRate, KeepsManyBucketsApart) {
+  const TokenRate rate(10, 1);
+  TokenRate::State one{0}, other{0};
+  EXPECT_EQ(rate.take(one, 1, kNow), 0);
+  EXPECT_EQ(rate.take(one, 1, kNow), kSecond / 10);
+  EXPECT_EQ(rate.take_within(other, 1, kNow, 0), 0);
+}
+
 TEST(TokenBucket, ThreadsTogetherTakeWhatIsThereAndNoMore) {
   TokenBucket bucket(1000, 10'000);
   std::atomic<uint64_t> taken{0};
