@@ -299,7 +299,10 @@ void Daemon::reload() {
   }
   const std::vector<std::string> waiting = config::changes_that_need_a_restart(settings_, *wanted);
   // Other listeners need a restart; until then those that are here go on as they are.
-  const bool same_listeners = std::ranges::find(waiting, "listener") == waiting.end();
+  const bool same_listeners =
+      std::ranges::none_of(waiting, [](const std::string& key) { return key.starts_with("listener"); }) &&
+      std::ranges::equal(settings_.listeners, wanted->listeners, {}, &config::Listener::name,
+                         &config::Listener::name);
   auto doors = transports_.load(same_listeners ? wanted->listeners : std::vector<config::Listener>(),
                                 system_clock().wall_ms());
   if (!doors) {

@@ -21,27 +21,30 @@ using namespace courier::config;
 // The settings as a file that names every key.
 std::string written(const Settings& settings) {
   std::string out;
-  const auto append = [&out](const Section& section, const void* owner) {
-    if (!section.name.empty()) out += header(section) + "\n";
-    for (const Key& key : section.keys) out += std::string(key.name) + " = " + toml_value(key, owner) + "\n";
-  };
   for (const Section& section : schema()) {
-    if (!section.repeated) append(section, &settings);
-    if (section.repeated) {
-      for (const Listener& listener : settings.listeners) append(section, &listener);
+    for (size_t i = 0; i < owners(section, settings); ++i) {
+      if (!section.name.empty()) out += header(section) + "\n";
+      for (const Key& key : section.keys) {
+        out += std::string(key.name) + " = " + toml_value(key, owner(section, settings, i)) + "\n";
+      }
     }
   }
   return out;
 }
 
 void check_accepted(const Settings& settings) {
-  CHECK(!settings.listeners.empty() && settings.listeners.size() <= kListenersMax);
-  std::set<std::string> names;
-  for (const Listener& listener : settings.listeners) {
-    CHECK(!listener.bind.empty() && !listener.name.empty());
-    CHECK(names.insert(listener.name).second);
+  CHECK(!settings.listeners.empty());
+  for (const Listener& listener : settings.listeners) CHECK(!listener.bind.empty());
+  for (const Section& section : schema()) {
+    if (!section.repeated) continue;
+    CHECK(owners(section, settings) <= section.rows.max);
+    std::set<std::string> names;
+    for (size_t i = 0; i < owners(section, settings); ++i) {
+      const std::string& name = row_name(section, const_cast<void*>(owner(section, settings, i)));
+      CHECK(!name.empty() && names.insert(name).second);
+    }
   }
-  CHECK(settings.auth.allow_anonymous || !settings.auth.password_file.empty());
+  CHECK(std::ranges::any_of(kAuthenticators, [&](auto name) { return is_configured(settings.auth, name); }));
   const auto again = parse(written(settings), "written");
   CHECK(again.has_value());
   CHECK(*again == settings);

@@ -63,16 +63,18 @@ class Loader {
  private:
   void read_entry(const FileEntry& entry);
   void read_path(const std::vector<std::string>& path, const Value& value, const Origin& origin);
-  void set(const Section& section, std::string_view key, void* owner, const Value& value,
+  // `index` counts the rows of a repeated section, and is 0 elsewhere.
+  void set(const Section& section, std::string_view key, size_t index, const Value& value,
            const Origin& origin);
+  void name_rows(const Section& section);
   void check_listeners();
   void check_order();
   template <typename OriginOf>
   void check_tls(const Listener& one, const OriginOf& origin);
   void check_limits();
-  Listener* listener_at(std::string_view name_or_index, const Origin& origin);
+  std::optional<size_t> row_at(const Section& section, std::string_view name_or_index, const Origin& origin);
   Origin at_line(uint32_t line) const;
-  // Where a key was last set; a listener's are "listener.0.bind", and "listener.0" is where it begins.
+  // Where a key was last set; a row's are "listener.0.bind", and "listener.0" is where it begins.
   Origin origin_of(const std::string& key) const;
   bool may_hold_a_secret(uint32_t line) const;
   void problem(const Origin& origin, std::string_view what);
@@ -90,14 +92,26 @@ class Loader {
 
 // --- messages ---
 
-// All secrets are in [admin]. A line there may be a misspelt one, or the middle of a list of them; elsewhere
-// it may be `admin = { tokens = … }` or the like.
+// A line in a section with secrets may be a misspelt one, or the middle of a list of them; elsewhere it may
+// be `admin = { tokens = … }` or the like.
 bool Loader::may_hold_a_secret(uint32_t line) const {
-  if (lines_[line - 1].find("token") != std::string::npos) return true;
+  const auto names_section = [](std::string_view text) {
+    return std::ranges::any_of(schema(), [&](const Section& section) {
+      return !section.name.empty() && text.find(section.name) != std::string_view::npos &&
+             std::ranges::any_of(section.keys, &Key::secret);
+    });
+  };
+  for (const Section& section : schema()) {
+    for (const Key& key : section.keys) {
+      std::string_view stem = key.name;
+      if (stem.ends_with('s')) stem.remove_suffix(1);  // one token of tokens
+      if (key.secret && lines_[line - 1].find(stem) != std::string::npos) return true;
+    }
+  }
   for (uint32_t i = line; i > 0; --i) {
     const std::string& text = lines_[i - 1];
     const size_t start = text.find_first_not_of(" \t");
-    if (start != std::string::npos && text[start] == '[') return text.find("admin") != std::string::npos;
+    if (start != std::string::npos && text[start] == '[') return names_section(text);
   }
   return false;
 }
@@ -163,13 +177,17 @@ std::string unknown_section(std::string_view name) {
                      near ? fmt::format("; did you mean \"{}\"?", *near) : std::string());
 }
 
+std::string too_many(const Section& section) {
+  return fmt::format("more than {} {}s", section.rows.max, section.name);
+}
+
 std::string section_label(const Section& section) {
   return section.name.empty() ? "at the top" : "in " + header(section);
 }
 
 // --- sources ---
 
-void Loader::set(const Section& section, std::string_view key_name, void* owner, const Value& value,
+void Loader::set(const Section& section, std::string_view key_name, size_t index, const Value& value,
                  const Origin& origin) {
   const Key* key = section.find(key_name);
   if (!key) {
@@ -178,12 +196,11 @@ void Loader::set(const Section& section, std::string_view key_name, void* owner,
     return;
   }
   if (section.repeated) {
-    const auto index = static_cast<const Listener*>(owner) - settings_.listeners.data();
     origins_[fmt::format("{}.{}.{}", section.name, index, key->name)] = origin;
   } else {
     origins_[full_name(section, *key)] = origin;
   }
-  const auto why = assign(*key, owner, value);
+  const auto why = assign(*key, owner(section, settings_, index), value);
   if (!why) return;
   broken_.insert(full_name(section, *key));
   problem(origin, fmt::format("{}: {}", full_name(section, *key), *why));
@@ -199,26 +216,24 @@ void Loader::read_entry(const FileEntry& entry) {
       problem(origin, fmt::format("\"{0}\" may stand several times: write [[{0}]]", entry.section));
     } else if (!section->repeated && entry.index >= 0) {
       problem(origin, fmt::format("\"{0}\" stands once: write [{0}]", entry.section));
-    } else if (entry.index >= static_cast<int>(kListenersMax)) {
-      if (entry.index == static_cast<int>(kListenersMax)) {
-        problem(origin, fmt::format("more than {} listeners", kListenersMax));
-      }
     } else if (section->repeated) {
-      settings_.listeners.resize(std::max(settings_.listeners.size(), static_cast<size_t>(entry.index) + 1));
-      origins_[fmt::format("listener.{}", entry.index)] = origin;
+      const auto index = static_cast<size_t>(entry.index);
+      if (index == section->rows.max) problem(origin, too_many(*section));
+      if (index >= section->rows.max) return;
+      while (section->rows.size(settings_) <= index) section->rows.add(settings_);
+      origins_[fmt::format("{}.{}", section->name, index)] = origin;
     }
     return;
   }
   // The section's own entry has already said what is wrong with it.
-  if (!section || section->repeated != (entry.index >= 0) || entry.index >= static_cast<int>(kListenersMax))
-    return;
-  void* owner = &settings_;
-  if (section->repeated) owner = &settings_.listeners[static_cast<size_t>(entry.index)];
+  if (!section || section->repeated != (entry.index >= 0)) return;
+  const size_t index = section->repeated ? static_cast<size_t>(entry.index) : 0;
+  if (index >= section->rows.max) return;
   if (const Section* meant = find_section(entry.key); meant && section->name.empty()) {
     problem(origin, fmt::format("\"{}\" is a section: write {}", entry.key, header(*meant)));
     return;
   }
-  set(*section, entry.key, owner, entry.value, origin);
+  set(*section, entry.key, index, entry.value, origin);
 }
 
 void Loader::read_file(std::string_view text) {
@@ -233,7 +248,7 @@ void Loader::read_file(std::string_view text) {
     return;
   }
   const auto& entries = std::get<std::vector<FileEntry>>(read);
-  // Listeners first have to be there; a dotted key may come on the same line as its table.
+  // Rows first have to be there; a dotted key may come on the same line as its table.
   for (const FileEntry& entry : entries) {
     if (entry.key.empty()) read_entry(entry);
   }
@@ -242,35 +257,40 @@ void Loader::read_file(std::string_view text) {
   }
 }
 
-Listener* Loader::listener_at(std::string_view name_or_index, const Origin& origin) {
-  auto& listeners = settings_.listeners;
+std::optional<size_t> Loader::row_at(const Section& section, std::string_view name_or_index,
+                                     const Origin& origin) {
+  const size_t count = section.rows.size(settings_);
   if (const auto index = as_index(name_or_index)) {
-    if (*index < listeners.size()) return &listeners[*index];
-    if (*index > listeners.size() || *index >= kListenersMax) {
-      problem(origin, fmt::format("there is no listener {}; the next one is {}", *index, listeners.size()));
-      return nullptr;
+    if (*index < count) return index;
+    if (*index > count || *index >= section.rows.max) {
+      problem(origin, fmt::format("there is no {0} {1}; the next one is {2}", section.name, *index, count));
+      return std::nullopt;
     }
-    return &listeners.emplace_back();
+    section.rows.add(settings_);
+    return index;
   }
-  for (Listener& one : listeners) {
-    if (one.name == name_or_index) return &one;
+  for (size_t i = 0; i < count; ++i) {
+    if (row_name(section, owner(section, settings_, i)) == name_or_index) return i;
   }
-  const Key* name = find_section("listener")->find("name");
-  Listener made;
-  if (const auto why = assign(*name, &made, std::string(name_or_index))) {
-    problem(origin, fmt::format("listener \"{}\": {}", name_or_index, *why));
-    return nullptr;
+  if (count >= section.rows.max) {
+    problem(origin, too_many(section));
+    return std::nullopt;
   }
-  if (listeners.size() >= kListenersMax) {
-    problem(origin, fmt::format("more than {} listeners", kListenersMax));
-    return nullptr;
+  Settings made;
+  section.rows.add(made);
+  const std::string name(name_or_index);
+  if (const auto why = assign(*section.find("name"), section.rows.at(made, 0), name)) {
+    problem(origin, fmt::format("{} \"{}\": {}", section.name, name, *why));
+    return std::nullopt;
   }
-  return &listeners.emplace_back(std::move(made));
+  section.rows.add(settings_);
+  row_name(section, section.rows.at(settings_, count)) = name;
+  return count;
 }
 
 void Loader::read_path(const std::vector<std::string>& path, const Value& value, const Origin& origin) {
   if (path.size() == 1) {
-    set(*find_section(""), path[0], &settings_, value, origin);
+    set(*find_section(""), path[0], 0, value, origin);
     return;
   }
   const Section* section = find_section(path[0]);
@@ -280,7 +300,7 @@ void Loader::read_path(const std::vector<std::string>& path, const Value& value,
   }
   if (path.size() == 3 && !section->repeated) {
     if (const Section* below = find_section(path[0] + "." + path[1])) {
-      set(*below, path[2], &settings_, value, origin);
+      set(*below, path[2], 0, value, origin);
       return;
     }
   }
@@ -289,16 +309,13 @@ void Loader::read_path(const std::vector<std::string>& path, const Value& value,
                                       : fmt::format("write {}.KEY", section->name));
     return;
   }
-  void* owner = &settings_;
-  if (section->repeated) {
-    if (!section->find(path[2])) {  // do not add a listener for a key that does not exist
-      set(*section, path[2], nullptr, value, origin);
-      return;
-    }
-    owner = listener_at(path[1], origin);
-    if (!owner) return;
+  size_t index = 0;
+  if (section->repeated && section->find(path[2])) {  // do not add a row for a key that does not exist
+    const auto row = row_at(*section, path[1], origin);
+    if (!row) return;
+    index = *row;
   }
-  set(*section, path.back(), owner, value, origin);
+  set(*section, path.back(), index, value, origin);
 }
 
 // Bare text, except that a list may be written as TOML writes it: ["a", "b"].
@@ -315,7 +332,7 @@ Value bare_value(const std::string& text) {
 }
 
 void Loader::read_environment(const Environment& variables) {
-  // A map is sorted, so listeners are added in the order of their indexes (up to ten; beyond, use a file).
+  // A map is sorted, so rows are added in the order of their indexes (up to ten; beyond, use a file).
   for (const auto& [name, text] : variables) {
     if (!name.starts_with(kPrefix)) continue;
     std::vector<std::string> path = split(std::string_view(name).substr(kPrefix.size()), "__");
@@ -371,6 +388,17 @@ void Loader::check_tls(const Listener& one, const OriginOf& origin) {
   }
 }
 
+void Loader::name_rows(const Section& section) {
+  std::set<std::string> names;
+  for (size_t i = 0; i < owners(section, settings_); ++i) {
+    std::string& name = row_name(section, owner(section, settings_, i));
+    if (name.empty()) name = fmt::format("{}-{}", section.name, i);
+    if (names.insert(name).second) continue;
+    problem(origin_of(fmt::format("{}.{}.name", section.name, i)),
+            fmt::format("two {}s have the name \"{}\"", section.name, name));
+  }
+}
+
 void Loader::check_listeners() {
   auto& listeners = settings_.listeners;
   if (listeners.empty()) {
@@ -379,11 +407,10 @@ void Loader::check_listeners() {
     one.bind = "0.0.0.0:1883";
     listeners.push_back(std::move(one));
   }
-  std::map<std::string, size_t> names, binds;
+  std::map<std::string, size_t> binds;
   for (size_t i = 0; i < listeners.size(); ++i) {
     Listener& one = listeners[i];
     const auto origin = [&](const char* key) { return origin_of(fmt::format("listener.{}{}", i, key)); };
-    if (one.name.empty()) one.name = fmt::format("listener-{}", i);
     if (one.proxy_protocol != ProxyProtocol::off && one.proxy_trusted.empty()) {
       problem(
           origin(".proxy_trusted"),
@@ -391,9 +418,6 @@ void Loader::check_listeners() {
                       one.name));
     }
     check_tls(one, origin);
-    if (!names.emplace(one.name, i).second) {
-      problem(origin(".name"), fmt::format("two listeners have the name \"{}\"", one.name));
-    }
     if (one.bind.empty()) {
       if (!broken_.contains("listener.bind")) {
         problem(origin(""),
@@ -456,6 +480,9 @@ void Loader::check_order() {
 
 void Loader::finish() {
   if (!readable_) return;  // the file's settings are missing, and every rule would complain about that
+  for (const Section& section : schema()) {
+    if (section.repeated) name_rows(section);
+  }
   check_listeners();
   check_limits();
   const Auth& auth = settings_.auth;

@@ -1,9 +1,10 @@
 // Settings from a file, the environment and the command line, checked against the schema.
 //
 // Later sources win: defaults, the TOML file, environment variables COURIER__SECTION__KEY, overrides
-// section.key=value. A listener is named by its index (listener.0.bind) or its name (listener.mobile.bind);
-// one that is not there yet is added. Every problem of every source is reported at once, each with its place,
-// the line itself and, for an unknown key, the nearest known one. Secrets are not repeated.
+// section.key=value. A row of a repeated section is named by its index (listener.0.bind) or its name
+// (listener.mobile.bind); one that is not there yet is added. Every problem of every source is reported at
+// once, each with its place, the line itself and, for an unknown key, the nearest known one. Secrets are not
+// repeated.
 #pragma once
 
 #include <map>
@@ -23,7 +24,6 @@ using Environment = std::map<std::string, std::string>;
 Environment environment();
 
 inline constexpr size_t kFileBytesMax = 4 * 1024 * 1024;
-inline constexpr size_t kListenersMax = 64;
 inline constexpr size_t kProblemsMax = 50;  // shown; the rest is only counted
 
 // Without a path there is no file. Errors: unreadable, invalid.

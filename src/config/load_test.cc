@@ -311,7 +311,7 @@ TEST(Load, AListenerMayBeAUnixSocketOrHaveAScope) {
 
 TEST(Load, TooManyListenersAreRefused) {
   std::string text;
-  for (size_t i = 0; i <= kListenersMax + 5; ++i) text += "[[listener]]\nbind = \"0.0.0.0:0\"\n";
+  for (size_t i = 0; i <= 64 + 5; ++i) text += "[[listener]]\nbind = \"0.0.0.0:0\"\n";
   EXPECT_THAT(bad(text), HasSubstr("more than 64 listeners"));
 }
 

@@ -77,11 +77,9 @@ void append_sample_key(std::string& out, const Section& section, const Key& key)
     append_wrapped(out, "# ", fmt::format("For example: {}", example_value(key)));
   }
   // A listener is nothing without its address, so that of the sample is set.
-  if (section.repeated && (key.required || key.name == "name")) {
-    out += fmt::format("{} = {}\n\n", key.name, example_value(key));
-  } else {
-    out += fmt::format("#{} = {}\n\n", key.name, toml_default(section, key));
-  }
+  const bool by_example = section.repeated && (key.required || key.name == "name");
+  out += fmt::format("{}{} = {}\n\n", by_example && section.rows.in_sample ? "" : "#", key.name,
+                     by_example ? example_value(key) : toml_default(section, key));
 }
 
 // A cell of a Markdown table.
@@ -120,7 +118,7 @@ std::string sample_toml() {
   for (const Section& section : schema()) {
     if (!section.name.empty()) {
       append_wrapped(out, "# ", section.help);
-      out += header(section) + "\n\n";
+      out += (section.repeated && !section.rows.in_sample ? "#" : "") + header(section) + "\n\n";
     }
     for (const Key& key : section.keys) append_sample_key(out, section, key);
   }
@@ -142,8 +140,11 @@ std::string manual_markdown() {
       "2. the file,\n"
       "3. environment variables: `COURIER__SECTION__KEY`, as `COURIER__ADMIN__BIND=127.0.0.1:9464` or\n"
       "   `COURIER__LISTENER__0__BIND=0.0.0.0:1883`; a key at the top of the file is `COURIER__DATA_DIR`,\n"
-      "4. overrides: `--set section.key=value`; a listener is named by its index or its name, as\n"
-      "   `--set listener.0.bind=…` or `--set listener.mobile.bind=…`, and added if it is not there.\n"
+      "4. overrides: `--set section.key=value`; of a section that may stand several times, one is named by "
+      "its "
+      "index or\n"
+      "   its name, as `--set listener.0.bind=…` or `--set listener.mobile.bind=…`, and added if it is not "
+      "there.\n"
       "\n"
       "Outside of the file, texts need no quotation marks and lists are written `a,b`. An unknown key, a "
       "value of\n"

@@ -53,13 +53,18 @@ TEST(Reference, TheSampleSaysNothingButDefaultsAndOneListener) {
 }
 
 TEST(Reference, EveryLineThatTheSampleCommentsOutHoldsTheDefault) {
-  std::string text = std::regex_replace(sample_toml(), std::regex("\n#(\\w+ = )"), "\n$1");
+  std::string text = std::regex_replace(sample_toml(), std::regex("\n#(\\w+ = |\\[\\[)"), "\n$1");
   ASSERT_NE(text, sample_toml());
   const auto settings = parse(text, "sample", {"auth.allow_anonymous=true"});
   ASSERT_TRUE(settings) << settings.error().message;
-  EXPECT_EQ(*settings, expected_from_sample());
   for (const Section& section : schema()) {
     for (const Key& key : section.keys) {
+      SCOPED_TRACE(full_name(section, key));
+      const bool by_example = section.repeated && (key.required || key.name == "name");
+      ASSERT_EQ(owners(section, *settings), 1u);
+      if (!by_example && full_name(section, key) != "auth.allow_anonymous") {
+        EXPECT_EQ(toml_value(key, owner(section, *settings, 0)), toml_default(section, key));
+      }
       EXPECT_NE(text.find("\n" + std::string(key.name) + " = "), std::string::npos) << key.name;
     }
   }
@@ -73,9 +78,7 @@ TEST(Schema, EveryKeyHasHelpThatIsASentenceAndADefaultInItsRange) {
       EXPECT_EQ(key.help.back(), '.');
       EXPECT_LE(key.min, key.max);
       if (const auto* number = std::get_if<NumberMember>(&key.member)) {
-        const Settings settings;
-        const Listener listener;
-        const int64_t value = number->get(section.repeated ? static_cast<const void*>(&listener) : &settings);
+        const int64_t value = number->get(fresh(section));
         EXPECT_TRUE((value >= key.min && value <= key.max) || (value == 0 && !key.zero_means.empty()));
       }
     }
@@ -88,10 +91,10 @@ TEST(Schema, SettingTheLargestValueReadsBackSoNoMemberIsTooNarrow) {
       const auto* number = std::get_if<NumberMember>(&key.member);
       if (!number || key.kind == Kind::boolean || key.kind == Kind::choice) continue;
       Settings settings;
-      Listener listener;
-      void* owner = section.repeated ? static_cast<void*>(&listener) : &settings;
-      number->set(owner, key.max);
-      EXPECT_EQ(number->get(owner), key.max) << full_name(section, key);
+      if (section.repeated) section.rows.add(settings);
+      void* set = owner(section, settings, 0);
+      number->set(set, key.max);
+      EXPECT_EQ(number->get(set), key.max) << full_name(section, key);
     }
   }
 }
@@ -105,6 +108,29 @@ TEST(Schema, NamesWhatNeedsARestart) {
   wanted.listeners.emplace_back();
   EXPECT_EQ(changes_that_need_a_restart(running, wanted),
             (std::vector<std::string>{"data_dir", "listener", "limits.inflight_max"}));
+}
+
+TEST(Schema, RowsAreComparedByTheirNames) {
+  Settings running;
+  running.listeners.resize(2);
+  running.listeners[0].name = "a";
+  running.listeners[1].name = "b";
+  Settings wanted = running;
+  std::swap(wanted.listeners[0], wanted.listeners[1]);
+  EXPECT_TRUE(changes_that_need_a_restart(running, wanted).empty());
+  wanted.listeners[0].bind = "0.0.0.0:1";
+  wanted.listeners[0].tls_certificates = {"reloadable"};
+  EXPECT_EQ(changes_that_need_a_restart(running, wanted), (std::vector<std::string>{"listener.b.bind"}));
+  wanted.listeners[1].name = "c";
+  EXPECT_EQ(changes_that_need_a_restart(running, wanted),
+            (std::vector<std::string>{"listener.b.bind", "listener"}));
+}
+
+TEST(Schema, EveryRepeatedSectionHasRowsWithAName) {
+  for (const Section& section : schema()) {
+    EXPECT_EQ(section.repeated, section.rows.size != nullptr) << section.name;
+    EXPECT_TRUE(!section.repeated || section.find("name")) << section.name;
+  }
 }
 
 }  // namespace

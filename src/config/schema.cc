@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "config/check_text.h"
 #include "config/quantity.h"
 #include "config/sections.h"
@@ -360,6 +361,29 @@ const Section* find_section(std::string_view name) {
   return nullptr;
 }
 
+void* owner(const Section& section, Settings& settings, size_t index) {
+  return section.repeated ? section.rows.at(settings, index) : &settings;
+}
+
+const void* owner(const Section& section, const Settings& settings, size_t index) {
+  return owner(section, const_cast<Settings&>(settings), index);
+}
+
+size_t owners(const Section& section, const Settings& settings) {
+  return section.repeated ? section.rows.size(settings) : 1;
+}
+
+const void* fresh(const Section& section) {
+  static const Settings settings;
+  return section.repeated ? section.rows.fresh : &settings;
+}
+
+std::string& row_name(const Section& section, void* row) {
+  const Key* name = section.find("name");
+  CHECK(name);
+  return std::get<TextMember>(name->member).of(row);
+}
+
 std::string header(const Section& section) {
   return section.repeated ? fmt::format("[[{}]]", section.name) : fmt::format("[{}]", section.name);
 }
@@ -390,10 +414,7 @@ std::string toml_value(const Key& key, const void* owner) {
 }
 
 std::string toml_default(const Section& section, const Key& key) {
-  static const Settings settings;
-  static const Listener listener;
-  return toml_value(
-      key, section.repeated ? static_cast<const void*>(&listener) : static_cast<const void*>(&settings));
+  return toml_value(key, fresh(section));
 }
 
 std::string range_text(const Key& key) {
@@ -419,23 +440,48 @@ std::string range_text(const Key& key) {
   return {};
 }
 
+namespace {
+
+// By name, in the order of the rows.
+std::vector<std::pair<std::string, const void*>> named_rows(const Section& section,
+                                                            const Settings& settings) {
+  std::vector<std::pair<std::string, const void*>> out;
+  for (size_t i = 0; i < owners(section, settings); ++i) {
+    const void* row = owner(section, settings, i);
+    out.emplace_back(row_name(section, const_cast<void*>(row)), row);
+  }
+  return out;
+}
+
+}  // namespace
+
 std::vector<std::string> changes_that_need_a_restart(const Settings& running, const Settings& wanted) {
   std::vector<std::string> names;
-  for (const Section& section : schema()) {
-    if (section.repeated) {
-      const auto same = [&](const Listener& a, const Listener& b) {
-        return std::ranges::all_of(section.keys, [&](const Key& key) {
-          return key.reloadable || toml_value(key, &a) == toml_value(key, &b);
-        });
-      };
-      if (!std::ranges::equal(running.listeners, wanted.listeners, same)) names.emplace_back(section.name);
-      continue;
-    }
+  const auto compare = [&](const Section& section, const std::string& prefix, const void* before,
+                           const void* after) {
     for (const Key& key : section.keys) {
-      if (!key.reloadable && toml_value(key, &running) != toml_value(key, &wanted)) {
-        names.push_back(full_name(section, key));
+      if (!key.reloadable && toml_value(key, before) != toml_value(key, after)) {
+        names.push_back(prefix + std::string(key.name));
       }
     }
+  };
+  for (const Section& section : schema()) {
+    if (!section.repeated) {
+      compare(section, section.name.empty() ? "" : fmt::format("{}.", section.name), &running, &wanted);
+      continue;
+    }
+    const auto before = named_rows(section, running);
+    const auto after = named_rows(section, wanted);
+    bool others = before.size() != after.size();
+    for (const auto& [name, row] : after) {
+      const auto same = std::ranges::find(before, name, &std::pair<std::string, const void*>::first);
+      if (same == before.end()) {
+        others = true;
+      } else {
+        compare(section, fmt::format("{}.{}.", section.name, name), same->second, row);
+      }
+    }
+    if (others && !section.rows.come_and_go) names.emplace_back(section.name);
   }
   return names;
 }

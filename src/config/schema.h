@@ -18,7 +18,7 @@ namespace courier::config {
 
 enum class Kind : uint8_t { boolean, count, bytes, duration, choice, text, text_list };
 
-// What a key sets. `owner` is the Settings, or the Listener of a repeated section.
+// What a key sets. `owner` is the Settings, or the row of a repeated section (a Listener…).
 struct NumberMember {  // boolean, count, bytes, duration (ms), choice (index)
   int64_t (*get)(const void* owner);
   void (*set)(void* owner, int64_t value);
@@ -52,17 +52,41 @@ struct Key {
   std::string_view since = "0.1";
 };
 
+// The vector in Settings that a repeated section fills: rows<&Settings::listeners>() in sections.h. Each of
+// its structs has a key "name", by which overrides find it; load() gives a nameless one SECTION-INDEX, and no
+// two the same.
+struct Rows {
+  size_t (*size)(const Settings& settings) = nullptr;
+  void* (*at)(Settings& settings, size_t index) = nullptr;  // until the next add()
+  void (*add)(Settings& settings) = nullptr;                // one more, with its defaults
+  const void* fresh = nullptr;                              // one with its defaults, for ever
+  size_t max = 64;
+  bool come_and_go = false;  // rows are added and removed on SIGHUP, too; otherwise that needs a restart
+  bool in_sample = false;    // the sample file has one of them, not only its comment
+};
+
 struct Section {
   std::string_view name;  // "" is the top of the file
   std::string_view help;
   bool repeated = false;  // [[name]]
   std::vector<Key> keys;
+  Rows rows = {};  // of a repeated one
 
   const Key* find(std::string_view key) const;
 };
 
 const std::vector<Section>& schema();
 const Section* find_section(std::string_view name);
+
+// What a section's keys are set in: the settings, or the row at `index`.
+void* owner(const Section& section, Settings& settings, size_t index);
+const void* owner(const Section& section, const Settings& settings, size_t index);
+// How many owners it has: 1, or as many as there are rows.
+size_t owners(const Section& section, const Settings& settings);
+// A fresh Settings, or a fresh row.
+const void* fresh(const Section& section);
+// A row's "name".
+std::string& row_name(const Section& section, void* row);
 
 // "[limits]", "[[listener]]"
 std::string header(const Section& section);
@@ -71,13 +95,13 @@ std::string full_name(const Section& section, const Key& key);
 
 // A value as the file would spell it: true, 256, "16MB", ["10.0.0.0/8"].
 std::string toml_value(const Key& key, const void* owner);
-// The value of a fresh Settings (or Listener).
+// The value of a fresh Settings (or row).
 std::string toml_default(const Section& section, const Key& key);
 // "1KB to 256MB", "one of off, optional, required", "true or false"…
 std::string range_text(const Key& key);
 
-// Names of the keys that differ and cannot be taken over while running. "listener": there are others than
-// before, or one of its keys is such.
+// Names of the keys that differ and cannot be taken over while running; of a row "listener.mobile.bind", and
+// "listener" if others are there than before. Rows are matched by their names.
 std::vector<std::string> changes_that_need_a_restart(const Settings& running, const Settings& wanted);
 
 }  // namespace courier::config

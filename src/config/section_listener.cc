@@ -5,6 +5,8 @@
 namespace courier::config {
 
 Section listener_section() {
+  Rows listeners = rows<&Settings::listeners>();
+  listeners.in_sample = true;  // a node is nothing without one
   return {
       "listener",
       "A socket on which MQTT clients connect; repeat the section for more. Without any there is one, named "
@@ -173,7 +175,8 @@ Section listener_section() {
            .min = kKB,
            .max = 256 * kMB,
            .reloadable = true},
-      }};
+      },
+      listeners};
 }
 
 }  // namespace courier::config

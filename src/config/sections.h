@@ -4,6 +4,7 @@
 
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "config/schema.h"
@@ -45,6 +46,20 @@ Member member() {
                         [](void* owner, int64_t value) { follow<Path...>(owner) = Value(value); }};
   }
 }
+
+// Field is a vector in Settings of structs with a `name`.
+template <auto Field>
+Rows rows() {
+  using Row = typename std::remove_reference_t<decltype(std::declval<Settings&>().*Field)>::value_type;
+  static const Row fresh;
+  Rows rows;
+  rows.size = [](const Settings& settings) { return (settings.*Field).size(); };
+  rows.at = [](Settings& settings, size_t index) -> void* { return &(settings.*Field)[index]; };
+  rows.add = [](Settings& settings) { (settings.*Field).emplace_back(); };
+  rows.fresh = &fresh;
+  return rows;
+}
+
 inline constexpr int64_t kKB = kKilobyte;
 inline constexpr int64_t kMB = kMegabyte;
 inline constexpr int64_t kGB = 1024 * kMB;
