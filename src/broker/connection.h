@@ -101,6 +101,7 @@ class Connection {
   bool client_id_assigned = false;
   bool problem_information = true;
   bool blocked = false;  // output full; on_writable() goes on
+  uint8_t promise = 0;   // of the shard's promises, from CONNACK on
 
   // --- what the client allows ---
   uint16_t window = 0;  // most QoS ≥ 1 messages in flight to it: min(its Receive Maximum, inflight_max)

@@ -48,9 +48,10 @@
 
 namespace courier::broker {
 
-// What all shards of a node share. The referenced things outlive the shards and are thread-safe.
+// What all shards of a node share, and each one's limits. The referenced things outlive the shards and are
+// thread-safe.
 struct Surroundings {
-  const Limits& limits;
+  Limits limits;
   const Clock& clock;
   store::OrderedLog& log;
   store::StateStore& store;
@@ -115,7 +116,12 @@ class Shard {
   // Sends DISCONNECT 0x8B to up to `count` connections and closes them; returns how many are left.
   size_t drain(size_t count);
 
+  // What the connection's client was told; before its CONNACK, what an earlier one was.
+  const Promise& promised(const Connection& connection) const { return promises_[connection.promise]; }
+
   // --- control; on the shard's thread (TaskMail) ---
+  // From now on. Sessions that have more than they may now lose it when they are next looked at.
+  void use(const Limits& limits);
   // Others are in force: whoever is connected loses the subscriptions that they do not allow.
   void rules_changed();
   uint32_t index() const { return index_; }
@@ -365,6 +371,7 @@ class Shard {
 
   const uint32_t index_, shard_count_;
   Surroundings out_;
+  std::vector<Promise> promises_;  // the latest is in force; never more than a uint8_t counts
   ShardMetrics metrics_;
   auth::acl::Gate gate_;
   std::mt19937_64 random_;
