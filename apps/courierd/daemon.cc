@@ -314,9 +314,13 @@ void Daemon::reload() {
     return;
   }
   if (same_listeners) {
-    std::vector<std::shared_ptr<const net::TransportFactory>> transports;
-    for (const Transports::Door& door : *doors) transports.push_back(door.transport);
-    gateway_->use(transports);
+    auto listeners = listeners_of(*wanted);
+    if (!listeners) {
+      log::error("SIGHUP: nothing was taken over", {{"error", listeners.error().message}});
+      return;
+    }
+    for (size_t i = 0; i < doors->size(); ++i) (*listeners)[i].transport = (*doors)[i].transport;
+    gateway_->use(*listeners);
     settings_.listeners = wanted->listeners;
     tell(*doors);
   }

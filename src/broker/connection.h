@@ -125,6 +125,7 @@ class Connection {
   };
   uint8_t hurdles = 0;
   bool limited = false;  // there is an Extra::allowance
+  uint8_t promise = 0;   // of the shard's promises, from CONNACK on
 
   // --- what the client allows ---
   uint16_t window = 0;  // most QoS ≥ 1 messages in flight to it: min(its Receive Maximum, inflight_max)

@@ -356,6 +356,7 @@ void Shard::send_connack(Connection& connection, bool session_present) {
   connection.state = Connection::State::active;
   connection.order_after = batch_.empty() ? next_ticket_ - 1 : next_ticket_;
   connection.connected_at = out_.clock.wall_ms();
+  connection.promise = static_cast<uint8_t>(promises_.size() - 1);
   connection.window = std::min(request.receive_maximum, inflight_max(connection));
   if (connection.limited) {
     connection.extra->allowance->window_before = std::min(request.receive_maximum, out_.limits.inflight_max);
@@ -375,9 +376,10 @@ void Shard::send_connack(Connection& connection, bool session_present) {
       connection.keep_alive_seconds = *connack.server_keep_alive_seconds;
     }
     if (request.expiry_lowered) connack.session_expiry_seconds = request.expiry_seconds;
-    if (out_.limits.receive_maximum != 65'535) connack.receive_maximum = out_.limits.receive_maximum;
-    connack.maximum_packet_size = out_.limits.packet_bytes_max;
-    if (out_.limits.topic_alias_max > 0) connack.topic_alias_maximum = out_.limits.topic_alias_max;
+    const Promise& promise = promised(connection);
+    if (promise.receive_maximum != 65'535) connack.receive_maximum = promise.receive_maximum;
+    connack.maximum_packet_size = promise.packet_bytes_max;
+    if (promise.topic_alias_max > 0) connack.topic_alias_maximum = promise.topic_alias_max;
     if (connection.client_id_assigned) connack.assigned_client_id = connection.client_id;
     for (const auto& [name, value] : request.user_properties)
       connack.user_properties.push_back({name, value});

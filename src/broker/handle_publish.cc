@@ -68,7 +68,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
   std::string_view topic = packet.topic;
   if (packet.topic_alias) {
     const size_t alias = *packet.topic_alias;
-    if (alias == 0 || alias > out_.limits.topic_alias_max) {  // [MQTT-3.3.2-8], [MQTT-3.3.2-9]
+    if (alias == 0 || alias > promised(connection).topic_alias_max) {  // [MQTT-3.3.2-8], [MQTT-3.3.2-9]
       disconnect(connection, EndCause::protocol_violation, ReasonCode::topic_alias_invalid,
                  "the topic alias is 0 or above the maximum");
       return;
@@ -98,7 +98,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
       return;  // answer is coming
   }
   if (packet.qos != Qos::at_most_once && connection.v5()) {
-    if (connection.unanswered >= out_.limits.receive_maximum) {  // [MQTT-3.3.4-9] is the client's
+    if (connection.unanswered >= promised(connection).receive_maximum) {  // [MQTT-3.3.4-9] is the client's
       disconnect(connection, EndCause::protocol_violation, ReasonCode::receive_maximum_exceeded,
                  "more unanswered messages than the Receive Maximum");
       return;

@@ -281,6 +281,23 @@ void Node::run_on_feed(std::function<void(const record::Directory&)> task) {
   log_.post([this, task = std::move(task)] { task(directory_); });
 }
 
+// Whose inbox was full under the old limits is found out anew, by the next message for it: with the policy
+// that drops nobody would look at them again. The last shard does it, for until then one of them may still
+// add.
+void Node::use(const Limits& limits) {
+  const auto left = std::make_shared<std::atomic<uint32_t>>(options_.shard_count);
+  for (uint32_t i = 0; i < options_.shard_count; ++i) {
+    post_.post(i, TaskMail{[this, limits, left](Shard& shard) {
+                 shard.use(limits);
+                 if (left->fetch_sub(1) == 1) shared_.full_inboxes.clear();
+               }});
+  }
+  run_on_feed([this, limits](const record::Directory&) {
+    limits_ = limits;
+    shared_.full_groups.clear();
+  });
+}
+
 // Records of the node itself; nobody waits for them.
 uint64_t Node::append_alone(std::vector<record::Record> records) {
   store::Batch batch;

@@ -76,6 +76,9 @@ class Node final : public store::LogReader, private CheckpointParts {
   // Memory in use, as the caller measures it; for Limits::memory_bytes_max.
   void set_memory(int64_t bytes) { shared_.memory_bytes = bytes; }
 
+  // Other limits, for what comes from now on. After start(), from one thread.
+  void use(const Limits& limits);
+
   // Runs on the feed thread, in the log's order; the directory may be read there.
   void run_on_feed(std::function<void(const record::Directory&)> task);
 
@@ -113,7 +116,7 @@ class Node final : public store::LogReader, private CheckpointParts {
   void expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records);
 
   const NodeOptions options_;
-  const Limits limits_;
+  Limits limits_;  // the feed thread's, after start()
   store::OrderedLog& log_;
   store::StateStore& store_;
   const Clock& clock_;

@@ -29,6 +29,7 @@ Shard::Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings s
     : index_(index),
       shard_count_(shard_count),
       out_(surroundings),
+      promises_{promise_of(out_.limits)},
       metrics_(surroundings.shared.metrics, surroundings.rules.labels()),
       gate_(surroundings.rules),
       quota_(surroundings.quota),
@@ -37,6 +38,23 @@ Shard::Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings s
       direct_(shard_count) {}
 
 Shard::~Shard() = default;
+
+void Shard::use(const Limits& limits) {
+  out_.limits = limits;
+  const Promise promise = promise_of(limits);
+  if (promise == promises_.back()) return;
+  if (promises_.size() == UINT8_MAX) {  // whoever was told less may have what others were told
+    Promise most;
+    for (const Promise& each : promises_) {
+      most.receive_maximum = std::max(most.receive_maximum, each.receive_maximum);
+      most.topic_alias_max = std::max(most.topic_alias_max, each.topic_alias_max);
+      most.packet_bytes_max = std::max(most.packet_bytes_max, each.packet_bytes_max);
+    }
+    promises_ = {most};
+    for (const auto& [id, connection] : connections_) connection->promise = 0;
+  }
+  promises_.push_back(promise);
+}
 
 void Shard::on_packet(Connection& connection, const mqtt::Packet& packet) {
   if (Tracer* tracer = connection.tracer()) (*tracer)(true, trace_line(packet));

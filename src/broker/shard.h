@@ -50,9 +50,10 @@
 
 namespace courier::broker {
 
-// What all shards of a node share. The referenced things outlive the shards and are thread-safe.
+// What all shards of a node share, and each one's limits. The referenced things outlive the shards and are
+// thread-safe.
 struct Surroundings {
-  const Limits& limits;
+  Limits limits;
   const Clock& clock;
   store::OrderedLog& log;
   store::StateStore& store;
@@ -119,7 +120,12 @@ class Shard {
   // Sends DISCONNECT 0x8B to up to `count` connections and closes them; returns how many are left.
   size_t drain(size_t count);
 
+  // What the connection's client was told; before its CONNACK, what an earlier one was.
+  const Promise& promised(const Connection& connection) const { return promises_[connection.promise]; }
+
   // --- control; on the shard's thread (TaskMail) ---
+  // From now on. Sessions that have more than they may now lose it when they are next looked at.
+  void use(const Limits& limits);
   // Others are in force: whoever is connected loses the subscriptions that they do not allow.
   void rules_changed();
   // Other limits are in force: whoever is connected is matched anew, some in each Turn.
@@ -462,6 +468,7 @@ class Shard {
 
   const uint32_t index_, shard_count_;
   Surroundings out_;
+  std::vector<Promise> promises_;  // the latest is in force; never more than a uint8_t counts
   ShardMetrics metrics_;
   auth::acl::Gate gate_;
   quota::View quota_;

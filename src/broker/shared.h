@@ -30,6 +30,11 @@ class FullInboxes {
     }
     count_.store(owners_.size(), std::memory_order_relaxed);
   }
+  void clear() {
+    const std::lock_guard lock(mutex_);
+    owners_.clear();
+    count_.store(0, std::memory_order_relaxed);
+  }
   bool any() const { return count_.load(std::memory_order_relaxed) != 0; }
   bool contains(Id owner) const {
     const std::lock_guard lock(mutex_);

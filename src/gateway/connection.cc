@@ -46,7 +46,8 @@ void Connection::open(ShardThread& thread, Listener& listener, net::Fd fd, net::
   connection.opening_->peer = peer;
   connection.opening_->client = std::move(peer);
   thread.keep_apart(connection);
-  if (listener.options().proxy.mode() == net::ProxyMode::off) connection.begin();
+  connection.opening_->proxy = listener.proxy();
+  if (connection.opening_->proxy->mode() == net::ProxyMode::off) connection.begin();
   thread.wheel().arm_coarse(connection, thread.now() + thread.options().connect_timeout_ns);
 }
 
@@ -246,8 +247,8 @@ size_t Connection::decode(std::string_view bytes) {
     }
     const mqtt::DecodeLimits limits{
         .packet_size_max = first ? std::min(kConnectBytesMax, thread_->options().packet_bytes_max)
-                                 : thread_->options().packet_bytes_max,
-        .v3_1_1_extensions = listener_->options().v3_1_1_extensions};
+                                 : thread_->shard().promised(*connection_).packet_bytes_max,
+        .v3_1_1_extensions = listener_->v3_1_1_extensions()};
     const mqtt::Version version = first ? mqtt::Version::v5 : connection_->version;
     const mqtt::DecodeResult result =
         mqtt::decode_one(bytes.substr(used), version, mqtt::Side::server, first, limits);

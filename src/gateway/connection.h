@@ -90,6 +90,8 @@ class Connection final : public net::Handler, public broker::Link, public net::T
 
   // What is needed until CONNECT has come, and nobody pays for afterwards.
   struct Opening {
+    // As it was when the connection came; shared with the listener, which may get another.
+    std::shared_ptr<const net::ProxyPolicy> proxy;
     net::SocketAddress peer;    // the socket's
     net::SocketAddress client;  // what a PROXY header said; else the socket's
     bool probe = false;         // a balancer that speaks for itself

@@ -29,10 +29,10 @@ bool answered(const mqtt::Violation& violation) {
 }  // namespace
 
 std::optional<size_t> Connection::take_proxy_header(std::string_view bytes) {
-  const net::ProxyExpectation expectation = listener_->options().proxy.expectation(opening_->peer);
+  const net::ProxyExpectation expectation = opening_->proxy->expectation(opening_->peer);
   const bool trusted =
       expectation == net::ProxyExpectation::may_come || expectation == net::ProxyExpectation::must_come;
-  const bool required = listener_->options().proxy.mode() == net::ProxyMode::required;
+  const bool required = opening_->proxy->mode() == net::ProxyMode::required;
   net::ProxyDecoded decoded = net::decode_proxy_header(bytes);
   if (std::holds_alternative<net::ProxyNeedMore>(decoded)) return std::nullopt;
   if (std::holds_alternative<net::NotProxy>(decoded)) {

@@ -105,9 +105,19 @@ Result<void> Gateway::listen(std::vector<ListenerOptions> wanted) {
   return {};
 }
 
-void Gateway::use(const std::vector<std::shared_ptr<const net::TransportFactory>>& transports) {
-  CHECK(transports.size() == listeners_.size());
-  for (size_t i = 0; i < transports.size(); ++i) listeners_[i]->use(transports[i]);
+void Gateway::use(const std::vector<ListenerOptions>& changed) {
+  for (const ListenerOptions& options : changed) {
+    for (const auto& listener : listeners_) {
+      if (listener->options().name == options.name) listener->use(options);
+    }
+  }
+}
+
+void Gateway::use(const ConnectionOptions& connections) {
+  for (const auto& thread : threads_) {
+    thread->post(
+        broker::TaskMail{[thread = thread.get(), connections](broker::Shard&) { thread->use(connections); }});
+  }
 }
 
 void Gateway::stop_listening() {

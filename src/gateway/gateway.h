@@ -54,8 +54,9 @@ class Gateway final : public broker::Post {
   Result<void> listen(std::vector<ListenerOptions> listeners);
   // Where they listen, in the order given, with the ports that the kernel chose.
   const std::vector<net::SocketAddress>& addresses() const { return addresses_; }
-  // What stands between the sockets and MQTT, one for each listener, for connections that come from now on.
-  void use(const std::vector<std::shared_ptr<const net::TransportFactory>>& transports);
+  // What may change of them (see ListenerOptions), found by name, for connections that come from now on.
+  void use(const std::vector<ListenerOptions>& changed);
+  void use(const ConnectionOptions& connections);
   // Returns when no thread accepts any more.
   void stop_listening();
   // Runs `task` on every shard's thread; returns when all have.
@@ -64,6 +65,8 @@ class Gateway final : public broker::Post {
   size_t drain(size_t count_per_shard);
   // Open on all listeners, whether or not CONNECT has come. Any thread, once listen() has returned.
   size_t connections() const;
+  // The same of the one at this place in the order given.
+  size_t connections(size_t listener) const { return listeners_[listener]->connections(); }
   // Whether every thread has had a Turn since the last call. The first call says yes.
   bool all_alive();
   // Ends the threads, then the workers.

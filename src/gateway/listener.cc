@@ -45,7 +45,17 @@ Listener::Listener(ListenerOptions options, Registry& registry)
       registry_(registry),
       open_(registry.gauge("courier_connections",
                            "Connections that are open, whether or not CONNECT has come.", of(options_))),
-      transport_(options_.transport) {}
+      transport_(options_.transport),
+      proxy_(std::make_shared<const net::ProxyPolicy>(options_.proxy)),
+      connections_max_(options_.connections_max),
+      v3_1_1_extensions_(options_.v3_1_1_extensions) {}
+
+void Listener::use(const ListenerOptions& changed) {
+  transport_.store(changed.transport);
+  proxy_.store(std::make_shared<const net::ProxyPolicy>(changed.proxy));
+  connections_max_.store(changed.connections_max, std::memory_order_relaxed);
+  v3_1_1_extensions_.store(changed.v3_1_1_extensions, std::memory_order_relaxed);
+}
 
 void Listener::transport_failed(std::string_view reason) {
   const std::lock_guard lock(mutex_);
@@ -60,7 +70,7 @@ void Listener::transport_failed(std::string_view reason) {
 
 bool Listener::admit() {
   const uint32_t before = connections_.fetch_add(1, std::memory_order_relaxed);
-  if (options_.connections_max != 0 && before >= options_.connections_max) {
+  if (const uint32_t most = connections_max(); most != 0 && before >= most) {
     connections_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
@@ -138,7 +148,7 @@ void Acceptor::take(net::Accepted accepted) {
     listener_.over_limit.add();
     log::warn(full_lines, "connection refused: the listener is full",
               {{"listener", listener_.options().name},
-               {"connections_max", listener_.options().connections_max},
+               {"connections_max", listener_.connections_max()},
                {"peer", accepted.peer.to_string()}});
     return;
   }

@@ -31,13 +31,15 @@ class ShardThread;
 struct ListenerOptions {
   std::string name;
   net::SocketAddress bind;
-  net::ProxyPolicy proxy;
-  uint32_t connections_max = 0;  // 0: no limit of its own
   std::string mountpoint;
+  bool slow_handshake = false;  // workers do it
+
+  // --- what may change while it listens: Listener::use() ---
+  net::ProxyPolicy proxy;
+  uint32_t connections_max = 0;    // 0: no limit of its own
   bool v3_1_1_extensions = false;  // see mqtt::DecodeLimits
   // What stands between the socket and MQTT; null: nothing, for good.
   std::shared_ptr<const net::TransportFactory> transport;
-  bool slow_handshake = false;  // workers do it
 };
 
 // Thread-safe. Outlives its connections.
@@ -45,10 +47,16 @@ class Listener {
  public:
   Listener(ListenerOptions options, Registry& registry);
 
+  // As it began: what may change has functions of its own.
   const ListenerOptions& options() const { return options_; }
-  // For the next connections. Null if nothing is between.
+  // For the next connections; shared with those that come before there is another. Null if nothing is
+  // between.
   std::shared_ptr<const net::TransportFactory> transport() const { return transport_.load(); }
-  void use(std::shared_ptr<const net::TransportFactory> transport) { transport_.store(std::move(transport)); }
+  std::shared_ptr<const net::ProxyPolicy> proxy() const { return proxy_.load(); }
+  uint32_t connections_max() const { return connections_max_.load(std::memory_order_relaxed); }
+  bool v3_1_1_extensions() const { return v3_1_1_extensions_.load(std::memory_order_relaxed); }
+  // For connections that come from now on; v3_1_1_extensions for all.
+  void use(const ListenerOptions& changed);
   // Counts a connection that ended for what its TLS or WebSocket was. `reason`: of a bounded set.
   void transport_failed(std::string_view reason);
   void transport_failed(std::error_code code) { transport_failed(code.message()); }
@@ -70,6 +78,9 @@ class Listener {
   Registry& registry_;
   Gauge& open_;
   std::atomic<std::shared_ptr<const net::TransportFactory>> transport_;
+  std::atomic<std::shared_ptr<const net::ProxyPolicy>> proxy_;
+  std::atomic<uint32_t> connections_max_;
+  std::atomic<bool> v3_1_1_extensions_;
   std::mutex mutex_;
   std::map<std::string, Counter*, std::less<>> transport_failures_;  // guarded by mutex_
   alignas(64) std::atomic<uint32_t> connections_{0};

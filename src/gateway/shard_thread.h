@@ -41,7 +41,7 @@ struct ConnectionOptions {
   MonoNs connect_timeout_ns = 5'000'000'000;  // from accept to CONNECT
   // A packet that was begun has kPacketBytesPerSecondMin over so long, again and again until it is whole.
   MonoNs packet_timeout_ns = 60'000'000'000;
-  uint32_t packet_bytes_max = 1024 * 1024;
+  uint32_t packet_bytes_max = 1024 * 1024;  // of a CONNECT; then it is what the shard promised
   // Beyond, who only pings a TLS or WebSocket layer and reads nothing is closed.
   uint64_t output_bytes_max = 1280 * 1024;
 };
@@ -86,6 +86,8 @@ class ShardThread {
   // --- its thread ---
   Result<void> listen(Listener& listener, net::Listener socket);
   void stop_listening() { acceptors_.clear(); }
+  // For what begins from now on.
+  void use(const ConnectionOptions& options) { options_ = options; }
 
   // --- for its connections and acceptors ---
   net::EventLoop& loop() { return *loop_; }
@@ -138,7 +140,7 @@ class ShardThread {
   void finish_connections();
 
   const uint32_t index_;
-  const ConnectionOptions options_;
+  ConnectionOptions options_;
   const Siblings& siblings_;
   WorkerPool& handshakes_;
   const Clock& clock_;
