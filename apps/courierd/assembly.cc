@@ -14,6 +14,7 @@
 #include "config/machine.h"
 #include "jose/algorithm.h"
 #include "net/proxy_policy.h"
+#include "quota/rules.h"
 
 namespace courier::courierd {
 
@@ -33,6 +34,20 @@ broker::InboxPolicy policy_of(config::InboxPolicy policy) {
       return broker::InboxPolicy::refuse;
   }
   return broker::InboxPolicy::drop_oldest;
+}
+
+quota::Per per_of(config::LimitPer per) {
+  switch (per) {
+    case config::LimitPer::connection:
+      return quota::Per::connection;
+    case config::LimitPer::identity:
+      return quota::Per::identity;
+    case config::LimitPer::listener:
+      return quota::Per::listener;
+    case config::LimitPer::all:
+      return quota::Per::all;
+  }
+  return quota::Per::connection;
 }
 
 net::ProxyMode mode_of(config::ProxyProtocol mode) {
@@ -161,6 +176,31 @@ Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Setting
     listeners.push_back(std::move(to));
   }
   return listeners;
+}
+
+Result<std::vector<quota::Rule>> limit_rules_of(const config::Settings& settings) {
+  std::vector<quota::Rule> rules;
+  for (const config::LimitRule& from : settings.limit_rules) {
+    quota::Rule to;
+    to.name = from.name;
+    to.listener = from.listener;
+    to.mountpoint = from.mountpoint;
+    to.username = from.username;
+    to.label = from.label;
+    to.per = per_of(from.per);
+    to.connections_max = from.connections_max;
+    to.connects = {from.connects_per_second, from.connect_burst};
+    to.messages = {from.messages_per_second, from.messages_burst};
+    to.bytes = {from.bytes_per_second, from.bytes_burst};
+    to.delay_max_ns = from.delay_max.count() * kNsPerMs;
+    to.inflight_max = from.inflight_max;
+    to.subscriptions_max = from.subscriptions_max;
+    to.retained_messages_max = from.retained_messages_max;
+    to.payload_bytes_max = from.payload_bytes_max;
+    rules.push_back(std::move(to));
+  }
+  if (auto checked = quota::Rules::check(rules); !checked) return fail(std::move(checked).error());
+  return rules;
 }
 
 admin::ServerOptions admin_options_of(const config::Settings& settings) {

@@ -13,6 +13,7 @@
 #include "broker/node.h"
 #include "config/settings.h"
 #include "gateway/gateway.h"
+#include "quota/rule.h"
 
 namespace courier::courierd {
 
@@ -21,6 +22,8 @@ broker::NodeOptions node_options_of(const config::Settings& settings, uint64_t s
 gateway::GatewayOptions gateway_options_of(const config::Settings& settings);
 // Errors: a bad address or network, with the listener's name.
 Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Settings& settings);
+// Errors: a limit that cannot be, with its name.
+Result<std::vector<quota::Rule>> limit_rules_of(const config::Settings& settings);
 admin::ServerOptions admin_options_of(const config::Settings& settings);
 log::Options log_options_of(const config::Settings& settings);
 

@@ -223,6 +223,11 @@ std::optional<ExitCode> Daemon::recover() {
   node_ = std::make_unique<broker::Node>(node_options_of(settings_, seed), limits_, store_->log(),
                                          store_->state(), system_clock(), *gateway_, *authenticator_, *rules_,
                                          registry_);
+  auto limits = limit_rules_of(settings_);
+  if (!limits) return refuse(kUsage, limits.error().message);
+  if (auto in_force = node_->quota().exchange(*std::move(limits)); !in_force) {
+    return refuse(kUsage, in_force.error().message);
+  }
   if (const auto code = start_admin()) return code;
   auto report = node_->start();
   if (!report) return refuse(exit_code_of(report.error()), report.error().message);
@@ -309,9 +314,19 @@ void Daemon::reload() {
     log::error("SIGHUP: nothing was taken over", {{"error", doors.error().message}});
     return;
   }
+  auto limits = limit_rules_of(*wanted);
+  if (!limits) {
+    log::error("SIGHUP: nothing was taken over", {{"error", limits.error().message}});
+    return;
+  }
   if (auto read = rules_->reload(); !read) {
     log::error("SIGHUP: nothing was taken over", {{"error", read.error().message}});
     return;
+  }
+  if (auto in_force = node_->quota().exchange(*std::move(limits)); !in_force) {
+    log::error("SIGHUP: the old limits stay", {{"error", in_force.error().message}});
+  } else {
+    settings_.limit_rules = wanted->limit_rules;
   }
   if (same_listeners) {
     auto listeners = listeners_of(*wanted);

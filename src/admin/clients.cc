@@ -56,6 +56,17 @@ Json to_json(const ClientDetail& client) {
     json["bytes_out"] = connection.bytes_out;
     json["dropped"] = connection.dropped;
   }
+  if (client.limits) {
+    Json limits = Json::array();
+    for (const LimitFacts::One& one : client.limits->limits) {
+      limits.push_back({{"name", one.name}, {"per", one.per}});
+    }
+    json["limits"] = std::move(limits);
+    json["limited"] = {{"delayed_ms", client.limits->delayed_ms},
+                       {"delayed_seconds_total", client.limits->delayed_seconds},
+                       {"delays", client.limits->delays},
+                       {"refusals", client.limits->refusals}};
+  }
   if (client.will) {
     json["will"] = {{"topic", client.will->topic},
                     {"qos", client.will->qos},

@@ -61,8 +61,20 @@ struct WillFacts {
   size_t payload_bytes = 0;
 };
 
+// The limits that hold for a client that is connected, and what they did to it.
+struct LimitFacts {
+  struct One {
+    std::string name, per;
+  };
+  std::vector<One> limits;
+  int64_t delayed_ms = 0;      // from now on, until it is read again; 0: it is
+  double delayed_seconds = 0;  // all together
+  uint64_t delays = 0, refusals = 0;
+};
+
 struct ClientDetail {
   ClientSummary summary;
+  std::optional<LimitFacts> limits;  // nothing: none matches it
   uint64_t session_id = 0;
   bool stored = false;                     // false: ends with its connection
   std::optional<uint32_t> expiry_seconds;  // nothing: never

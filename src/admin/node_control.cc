@@ -54,10 +54,26 @@ ClientSummary summary_of(const broker::Client& client) {
   return summary;
 }
 
-ClientDetail detail_of(const broker::Client& client) {
+LimitFacts limits_of(const quota::Allowance& allowance, MonoNs now) {
+  LimitFacts facts;
+  for (const quota::Allowance::Share& share : allowance.shares()) {
+    const quota::Rule& rule = share.limit->rule;
+    facts.limits.push_back({rule.name, std::string(quota::name(rule.per))});
+  }
+  facts.delayed_ms = std::max<MonoNs>(allowance.delayed_until - now, 0) / kNsPerMs;
+  facts.delayed_seconds = static_cast<double>(allowance.delayed_ns) * 1e-9;
+  facts.delays = allowance.delays;
+  facts.refusals = allowance.refusals;
+  return facts;
+}
+
+ClientDetail detail_of(const broker::Client& client, MonoNs now) {
   const session::Session& session = client.session;
   ClientDetail detail;
   detail.summary = summary_of(client);
+  if (client.connection && client.connection->limited) {
+    detail.limits = limits_of(*client.connection->extra->allowance, now);
+  }
   detail.session_id = session.id.value;
   detail.stored = !session.id.ephemeral();
   const uint32_t expiry = client.connection ? client.connection->expiry_seconds : session.expiry_seconds;
@@ -227,10 +243,10 @@ void NodeControl::list_clients(ClientQuery query, std::function<void(ClientPage)
 
 void NodeControl::show_client(ClientName name, std::function<void(Result<ClientDetail>)> done) {
   broker::Node& node = parts_.node;
-  on_shard(name, [&node, name, done = std::move(done)](broker::Shard& shard) {
+  on_shard(name, [&node, &clock = parts_.clock, name, done = std::move(done)](broker::Shard& shard) {
     const broker::Client* client = shard.find(name.mountpoint, name.client_id);
     if (!client) return done(fail(errc::not_found, "there is no client " + name.client_id));
-    ClientDetail detail = detail_of(*client);
+    ClientDetail detail = detail_of(*client, clock.mono_ns());
     node.run_on_feed([id = client->session.id, detail = std::move(detail),
                       done](const record::Directory& directory) mutable {
       if (const auto subscriptions = directory.subscriptions(id)) {

@@ -95,6 +95,7 @@ TEST_F(Resources, ClientIsShownInFull) {
     client.inbox_next = 12;
     client.session_id = 0x8000000000012345;
     client.will = WillFacts{.topic = "gone", .qos = 1};
+    client.limits = LimitFacts{{{"phones", "identity"}}, 250, 1.5, 7, 2};
     client.subscriptions = {{.filter = "a/#", .qos = 2, .identifier = 5}, {.filter = "b"}};
   });
   EXPECT_EQ(get("/v1/clients/phone").status, 404) << "in another mountpoint";
@@ -104,6 +105,10 @@ TEST_F(Resources, ClientIsShownInFull) {
   EXPECT_EQ(json["session_id"], "8000000000012345");
   EXPECT_EQ(json["peer"], "192.0.2.1:1000");
   EXPECT_EQ(json["will"]["topic"], "gone");
+  EXPECT_EQ(json["limits"][0]["name"], "phones");
+  EXPECT_EQ(json["limits"][0]["per"], "identity");
+  EXPECT_EQ(json["limited"]["delayed_ms"], 250);
+  EXPECT_EQ(json["limited"]["refusals"], 2);
   EXPECT_TRUE(json["expiry_seconds"].is_null());
   ASSERT_EQ(json["subscriptions"].size(), 2u);
   EXPECT_EQ(json["subscriptions"][0]["filter"], "a/#");

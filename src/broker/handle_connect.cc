@@ -282,12 +282,13 @@ void Shard::attach(Connection& connection) {
                                 : session.will_due_at() <= out_.clock.wall_ms();
     if (session.will && (ends || due)) publish_will(*client);
   }
-  attach.mountpoint = connection.identity.mountpoint.str();
+  attach.mountpoint = connection.identity.mountpoint;
   attach.client_id = connection.client_id;
   attach.username = connection.identity.username;
   attach.version = request.version;
   attach.expiry_seconds = request.expiry_seconds;
   attach.window = std::min(request.receive_maximum, inflight_max(connection));
+  attach.inbox_messages_max = connection.extra->terms.queued_messages_max.value_or(0);
   if (request.will) {
     attach.will = {request.will->message, request.will->delay_seconds, request.will->message_expiry_seconds};
   }
@@ -305,6 +306,7 @@ void Shard::attach_ephemeral(Connection& connection) {
   session.client_id = connection.client_id;
   session.username = connection.identity.username;
   session.version = connection.version;
+  session.inbox_messages_max = connection.extra->terms.queued_messages_max.value_or(0);
   session.connected = true;
   Client& client = clients_.add(std::move(session));
   connection.client = &client;

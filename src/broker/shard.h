@@ -402,7 +402,8 @@ class Shard {
   };
   static Fill fill(const Client& client);
   static void leaves(Client& client, const record::InboxRef& ref);
-  InboxBounds bounds() const;
+  InboxBounds bounds(const Client& client) const;
+  uint32_t inbox_messages_max(const Client& client) const;
   bool over_limits(const Client& client) const;
   record::DropReason crowded_by(const Client& client) const;
   void want_limits(Client& client);

@@ -348,9 +348,9 @@ const Key* Section::find(std::string_view key) const {
 }
 
 const std::vector<Section>& schema() {
-  static const std::vector<Section> table = {top(),   listener_section(), auth_section(), jwt_section(),
-                                             admin(), limits(),           store(),        log_section(),
-                                             sys()};
+  static const std::vector<Section> table = {
+      top(),    listener_section(), auth_section(), jwt_section(), admin(),
+      limits(), limit_section(),    store(),        log_section(), sys()};
   return table;
 }
 

@@ -70,5 +70,6 @@ inline constexpr int64_t kDay = 24 * kHour;
 Section listener_section();
 Section auth_section();
 Section jwt_section();
+Section limit_section();
 
 }  // namespace courier::config

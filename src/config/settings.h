@@ -141,6 +141,26 @@ struct Limits {
   bool operator==(const Limits&) const = default;
 };
 
+enum class LimitPer : uint8_t { connection, identity, listener, all };
+
+// [[limit]]
+struct LimitRule {
+  std::string name;
+  std::string listener = "*", mountpoint = "*", username = "*";
+  std::string label;
+  LimitPer per = LimitPer::connection;
+  uint32_t connections_max = 0;
+  uint64_t connects_per_second = 0, connect_burst = 0;
+  uint64_t messages_per_second = 0, messages_burst = 0;
+  uint64_t bytes_per_second = 0, bytes_burst = 0;
+  Milliseconds delay_max = 10s;
+  uint32_t inflight_max = 0;
+  uint32_t subscriptions_max = 0;
+  uint32_t retained_messages_max = 0;
+  uint32_t payload_bytes_max = 0;
+  bool operator==(const LimitRule&) const = default;
+};
+
 struct Store {
   Milliseconds checkpoint_interval = 1s;
   uint64_t log_bytes_max = 64 * kMegabyte;
@@ -168,6 +188,7 @@ struct Settings {
   Auth auth;
   Admin admin;
   Limits limits;
+  std::vector<LimitRule> limit_rules;
   Store store;
   Log log;
   Sys sys;

@@ -1,4 +1,5 @@
-// What can be wrong with limits.
+// What can be wrong with limits. Thread-safe; the message of an Error with one of these names the limit and
+// says what to write instead.
 #pragma once
 
 #include <system_error>

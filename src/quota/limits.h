@@ -1,4 +1,5 @@
-// What limits may cost by themselves.
+// What limits may cost by themselves: in number, in memory, in Turns. Constants, not settings: nobody would
+// know what to set.
 #pragma once
 
 #include <cstddef>

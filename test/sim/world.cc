@@ -10,6 +10,7 @@ void AllowEverybody::authenticate(auth::Credentials credentials, std::function<v
   auth::Decision decision;
   decision.verdict = auth::Verdict::allow;
   decision.identity = {credentials.username.value_or(""), credentials.mountpoint, !credentials.username};
+  if (more) more(decision);
   done(std::move(decision));
 }
 

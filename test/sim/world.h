@@ -42,6 +42,7 @@ class SimClock final : public Clock {
 // Allows everybody, under the name they give.
 class AllowEverybody final : public auth::Authenticator {
  public:
+  std::function<void(auth::Decision&)> more;  // what a test adds to each decision
   void authenticate(auth::Credentials credentials, std::function<void(auth::Decision)> done) override;
 };
 
@@ -150,6 +151,7 @@ class World final : public broker::Post {
   Registry& metrics() { return *metrics_; }
   auth::acl::Rules& rules() { return *rules_; }
   SimClock& clock() { return clock_; }
+  AllowEverybody& authenticator() { return everybody_; }
   const broker::Limits& limits() const { return options_.limits; }
 
  private:
