@@ -12,7 +12,11 @@ std::string explanation_text(const nlohmann::ordered_json& why) {
     if (!text.empty()) out += fmt::format("{:<11}{}\n", name, one_line(text));
   };
   line("answer", why.value("allowed", false) ? "allowed" : "refused");
-  line("because", why.value("text", ""));
+  line("because",
+       why.value("forbidden", false) ? "what let the client in forbids it" : why.value("text", ""));
+  if (const auto hooks = why.find("hooks"); hooks != why.end()) {
+    for (const auto& hook : *hooks) line("then asks", hook.get<std::string>());
+  }
   for (const char* name : {"rule", "nearest"}) {
     const auto rule = why.find(name);
     if (rule == why.end()) continue;

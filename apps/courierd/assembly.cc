@@ -11,6 +11,8 @@
 #include "auth/chain.h"
 #include "auth/file/file_authenticator.h"
 #include "auth/jwt/jwt_authenticator.h"
+#include "auth/webhook/webhook_authenticator.h"
+#include "base/check.h"
 #include "config/machine.h"
 #include "jose/algorithm.h"
 #include "net/proxy_policy.h"
@@ -104,6 +106,27 @@ Result<auth::jwt::Options> jwt_options_of(const config::Jwt& from) {
   to.workers = from.workers;
   to.queue_max = from.queue_max;
   to.cache_tokens_max = from.cache_tokens_max;
+  return to;
+}
+
+auth::webhook::Options webhook_options_of(const config::Settings& settings) {
+  const config::HookLimits& from = settings.hook_limits;
+  auth::webhook::Options to;
+  to.connections_max = from.connections_max;
+  to.queue_max = from.queue_max;
+  to.cache_entries_max = from.cache_entries_max;
+  to.refusals_kept_ms = from.refusals_kept.count();
+  to.circuit_failures = from.circuit_failures;
+  to.circuit_open_ms = from.circuit_open.count();
+  for (const config::Hook& hook : settings.hooks) {
+    const auto name = auth::webhook::parse_hook(hook.name);
+    CHECK(name.has_value());  // the schema knows them
+    const bool allow = hook.on_failure == config::OnFailure::allow;
+    to.hooks.push_back({*name, hook.endpoint, hook.timeout.count(),
+                        allow ? auth::webhook::OnFailure::allow : auth::webhook::OnFailure::deny,
+                        hook.base64_payload, hook.no_payload, hook.ca_file, hook.certificate_file,
+                        hook.key_file});
+  }
   return to;
 }
 
@@ -215,7 +238,14 @@ log::Options log_options_of(const config::Settings& settings) {
   return {settings.log.level, settings.log.format, settings.log.file, true};
 }
 
+Result<std::unique_ptr<auth::webhook::Webhooks>> webhooks_of(const config::Settings& settings,
+                                                             Registry& registry) {
+  if (settings.hooks.empty()) return std::unique_ptr<auth::webhook::Webhooks>();
+  return auth::webhook::Webhooks::open(webhook_options_of(settings), registry);
+}
+
 Result<std::unique_ptr<auth::Authenticator>> authenticator_of(const config::Settings& settings,
+                                                              auth::webhook::Webhooks* webhooks,
                                                               Registry& registry) {
   const config::Auth& from = settings.auth;
   const auto make = [&](std::string_view name) -> Result<std::unique_ptr<auth::Authenticator>> {
@@ -229,9 +259,10 @@ Result<std::unique_ptr<auth::Authenticator>> authenticator_of(const config::Sett
       return auth::file::FileAuthenticator::open(
           {from.password_file, from.password_workers, from.password_queue_max}, registry);
     }
+    if (name == "webhook") return std::make_unique<auth::webhook::WebhookAuthenticator>(*webhooks);
     // A name that somebody else could have checked, and did not, is not let in as nobody's.
     const bool names_are_checked = std::ranges::any_of(config::kAuthenticators, [&](std::string_view other) {
-      return other != "anonymous" && config::is_configured(from, other);
+      return other != "anonymous" && config::is_configured(settings, other);
     });
     return std::make_unique<auth::Anonymous>(names_are_checked ? auth::Anonymous::Names::not_for_me
                                                                : auth::Anonymous::Names::unchecked);
@@ -240,7 +271,7 @@ Result<std::unique_ptr<auth::Authenticator>> authenticator_of(const config::Sett
   if (order.empty()) order.assign(std::begin(config::kAuthenticators), std::end(config::kAuthenticators));
   std::vector<std::unique_ptr<auth::Authenticator>> links;
   for (const std::string_view name : order) {
-    if (!config::is_configured(from, name)) continue;
+    if (!config::is_configured(settings, name)) continue;
     auto link = make(name);
     if (!link) return fail(std::move(link).error());
     links.push_back(*std::move(link));

@@ -7,6 +7,7 @@
 
 #include "admin/server.h"
 #include "auth/authenticator.h"
+#include "auth/webhook/webhooks.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "broker/limits.h"
@@ -27,8 +28,14 @@ Result<std::vector<quota::Rule>> limit_rules_of(const config::Settings& settings
 admin::ServerOptions admin_options_of(const config::Settings& settings);
 log::Options log_options_of(const config::Settings& settings);
 
-// The chain of authenticators. Errors: a password file that cannot be read.
+// Null: no hook is configured. Errors: settings that could never work.
+Result<std::unique_ptr<auth::webhook::Webhooks>> webhooks_of(const config::Settings& settings,
+                                                             Registry& registry);
+
+// The chain of authenticators. `webhooks` must outlive it; null if there are none. Errors: a password file
+// that cannot be read.
 Result<std::unique_ptr<auth::Authenticator>> authenticator_of(const config::Settings& settings,
+                                                              auth::webhook::Webhooks* webhooks,
                                                               Registry& registry);
 
 }  // namespace courier::courierd

@@ -109,7 +109,8 @@ class Daemon {
   // In the order in which they are made; they go in the reverse order.
   std::unique_ptr<store::RocksStore> store_;
   Transports transports_;
-  std::map<std::string, Gauge*> certificate_ends_;  // by listener and file
+  std::map<std::string, Gauge*> certificate_ends_;     // by listener and file
+  std::unique_ptr<auth::webhook::Webhooks> webhooks_;  // null: none are configured
   std::unique_ptr<auth::Authenticator> authenticator_;
   std::unique_ptr<auth::acl::Rules> rules_;
   std::unique_ptr<gateway::Gateway> gateway_;
@@ -159,7 +160,10 @@ std::optional<ExitCode> Daemon::start() {
   for (size_t i = 0; i < listeners->size(); ++i) (*listeners)[i].transport = (*doors)[i].transport;
   tell(*doors);
   if (const auto code = open_store()) return code;
-  auto authenticator = authenticator_of(settings_, registry_);
+  auto webhooks = webhooks_of(settings_, registry_);
+  if (!webhooks) return refuse(kUsage, webhooks.error().message);
+  webhooks_ = *std::move(webhooks);
+  auto authenticator = authenticator_of(settings_, webhooks_.get(), registry_);
   if (!authenticator) return refuse(kUsage, authenticator.error().message);
   authenticator_ = *std::move(authenticator);
   auto rules = auth::acl::Rules::open(settings_.auth.acl_file);
@@ -222,7 +226,7 @@ std::optional<ExitCode> Daemon::recover() {
   const uint64_t seed = (uint64_t{random()} << 32) | random();
   node_ = std::make_unique<broker::Node>(node_options_of(settings_, seed), limits_, store_->log(),
                                          store_->state(), system_clock(), *gateway_, *authenticator_, *rules_,
-                                         registry_);
+                                         registry_, webhooks_.get());
   auto limits = limit_rules_of(settings_);
   if (!limits) return refuse(kUsage, limits.error().message);
   if (auto in_force = node_->quota().exchange(*std::move(limits)); !in_force) {
@@ -475,6 +479,7 @@ void Daemon::stop() {
   gateway_->stop();
   node_.reset();
   authenticator_.reset();  // its workers may still answer, by way of the gateway
+  webhooks_.reset();       // so may its thread
   gateway_.reset();
   store_.reset();
   log::info("courierd has stopped",

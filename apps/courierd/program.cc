@@ -25,7 +25,9 @@ Result<void> check(const config::Settings& settings) {
     return fail(std::move(doors).error());
   }
   Registry registry;
-  if (auto authenticator = authenticator_of(settings, registry); !authenticator) {
+  auto webhooks = webhooks_of(settings, registry);
+  if (!webhooks) return fail(std::move(webhooks).error());
+  if (auto authenticator = authenticator_of(settings, webhooks->get(), registry); !authenticator) {
     return fail(std::move(authenticator).error());
   }
   if (auto rules = auth::acl::Rules::open(settings.auth.acl_file); !rules) {

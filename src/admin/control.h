@@ -138,6 +138,8 @@ struct Why {
   };
   std::vector<Receiver> receivers;  // the first kReceiversShown
   uint64_t receiver_count = 0;
+  bool forbidden = false;          // what let it in does not let it, whatever the rules say
+  std::vector<std::string> hooks;  // who decides after the rules, if they allow it
 };
 
 // One packet of a traced client.

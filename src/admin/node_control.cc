@@ -283,7 +283,9 @@ void NodeControl::explain_access(ClientName name, auth::acl::Action action, std:
     if (!found) return done(fail(errc::not_found, "there is no client " + name.client_id));
     Why why{.explanation = std::move(found->explanation),
             .connected = found->connected,
-            .receiver_count = found->receiver_count};
+            .receiver_count = found->receiver_count,
+            .forbidden = found->forbidden,
+            .hooks = std::move(found->hooks)};
     const uint32_t shards = parts_.node.shard_count();
     const auto merged = std::make_shared<Gathering<Why>>(shards, [done](Why all) { done(std::move(all)); });
     merged->answer = std::move(why);

@@ -20,6 +20,11 @@ Json to_json(const acl::NamedRule& rule) {
 Json to_json(const Why& why) {
   Json json = admin::to_json(why.explanation);
   json["connected"] = why.connected;
+  if (why.forbidden) {
+    json["allowed"] = false;
+    json["forbidden"] = true;
+  }
+  if (!why.hooks.empty()) json["hooks"] = why.hooks;
   if (why.explanation.action == acl::Action::publish) {
     Json list = Json::array();
     for (const Why::Receiver& receiver : why.receivers) {

@@ -359,7 +359,8 @@ void Shard::go_on(Connection& connection, Undecided::Subscribe& request, auth::S
       ++asked;
       if (refused) {
         reasons[i] = reason_in(mqtt::PacketType::suback, *refused);
-        say_hook_refused(connection, "subscription refused", filter, answer.why);
+        say_hook_refused(connection, "subscription refused", filter,
+                         answer.why.empty() ? "this filter is refused" : answer.why);
       }
     }
     entries.push_back({filter, options});

@@ -121,6 +121,15 @@ std::optional<std::string> check_url_path(std::string_view text) {
   return "a path begins with / and has no spaces, ? or #, as in \"/mqtt\"";
 }
 
+std::optional<std::string> check_http_url(std::string_view text) {
+  const size_t host = text.starts_with("http://") ? 7 : text.starts_with("https://") ? 8 : 0;
+  if (host == 0 || text.size() == host) return "it is no URL that begins with http:// or https://";
+  if (text.size() > 2048) return "it is longer than 2,048 bytes";
+  if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7F; }))
+    return "it holds white space or control characters";
+  return std::nullopt;
+}
+
 std::optional<std::string> check_token(std::string_view text) {
   if (text.size() >= 16 && only(text, 4096, [](char c) { return c > ' ' && c <= '~'; })) return std::nullopt;
   return "a token is at least 16 printable characters without spaces";

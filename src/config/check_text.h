@@ -23,6 +23,8 @@ std::optional<std::string> check_mountpoint(std::string_view text);
 std::optional<std::string> check_alpn(std::string_view text);
 // "/mqtt": an absolute path without query.
 std::optional<std::string> check_url_path(std::string_view text);
+// "http://…" or "https://…", without white space, at most 2,048 bytes.
+std::optional<std::string> check_http_url(std::string_view text);
 // At least 16 printable characters without spaces.
 std::optional<std::string> check_token(std::string_view text);
 

@@ -41,10 +41,10 @@ void check_accepted(const Settings& settings) {
     std::set<std::string> names;
     for (size_t i = 0; i < owners(section, settings); ++i) {
       const std::string& name = row_name(section, const_cast<void*>(owner(section, settings, i)));
-      CHECK(!name.empty() && names.insert(name).second);
+      CHECK(!name.empty() && (section.rows.names_repeat || names.insert(name).second));
     }
   }
-  CHECK(std::ranges::any_of(kAuthenticators, [&](auto name) { return is_configured(settings.auth, name); }));
+  CHECK(std::ranges::any_of(kAuthenticators, [&](auto name) { return is_configured(settings, name); }));
   const auto again = parse(written(settings), "written");
   CHECK(again.has_value());
   CHECK(*again == settings);

@@ -68,6 +68,7 @@ class Loader {
            const Origin& origin);
   void name_rows(const Section& section);
   void check_listeners();
+  void check_hooks();
   void check_order();
   template <typename OriginOf>
   void check_tls(const Listener& one, const OriginOf& origin);
@@ -392,6 +393,12 @@ void Loader::name_rows(const Section& section) {
   std::set<std::string> names;
   for (size_t i = 0; i < owners(section, settings_); ++i) {
     std::string& name = row_name(section, owner(section, settings_, i));
+    if (section.rows.names_repeat) {
+      if (name.empty() && !broken_.contains(fmt::format("{}.name", section.name)))
+        problem(origin_of(fmt::format("{}.{}", section.name, i)),
+                fmt::format("a {} without a name", section.name));
+      continue;
+    }
     if (name.empty()) name = fmt::format("{}-{}", section.name, i);
     if (names.insert(name).second) continue;
     problem(origin_of(fmt::format("{}.{}.name", section.name, i)),
@@ -454,6 +461,22 @@ void Loader::check_limits() {
   }
 }
 
+void Loader::check_hooks() {
+  for (size_t i = 0; i < settings_.hooks.size(); ++i) {
+    const Hook& one = settings_.hooks[i];
+    const auto origin = [&](const char* key) { return origin_of(fmt::format("hook.{}{}", i, key)); };
+    if (one.endpoint.empty() && !broken_.contains("hook.endpoint"))
+      problem(origin(""), fmt::format("hook {} \"{}\": it has no endpoint; set its URL", i, one.name));
+    if (one.on_failure == OnFailure::allow && one.name == "on_auth_m5") {
+      problem(origin(".on_failure"),
+              "hook.on_failure: nobody is authenticated by an endpoint that does not answer, so it cannot be "
+              "\"allow\" of on_auth_m5");
+    }
+    if (one.certificate_file.empty() && !one.key_file.empty())
+      problem(origin(".key_file"), "hook.key_file: there is no certificate_file that it belongs to");
+  }
+}
+
 // Who decides first. Each name once, and only of what is configured.
 void Loader::check_order() {
   const Auth& auth = settings_.auth;
@@ -465,13 +488,13 @@ void Loader::check_order() {
                                                    fmt::join(kAuthenticators, ", ")));
     } else if (!seen.insert(name).second) {
       problem(origin_of("auth.order"), fmt::format("auth.order: \"{}\" stands twice", name));
-    } else if (!is_configured(auth, name)) {
+    } else if (!is_configured(settings_, name)) {
       problem(origin_of("auth.order"), fmt::format("auth.order: \"{}\" is not configured", name));
     }
   }
   if (auth.order.empty()) return;
   for (const std::string_view name : kAuthenticators) {
-    if (is_configured(auth, name) && !seen.contains(std::string(name))) {
+    if (is_configured(settings_, name) && !seen.contains(std::string(name))) {
       problem(origin_of("auth.order"),
               fmt::format("auth.order: \"{}\" is configured but would never be asked; name it, too", name));
     }
@@ -485,15 +508,17 @@ void Loader::finish() {
   }
   check_listeners();
   check_limits();
-  const Auth& auth = settings_.auth;
+  check_hooks();
   const bool broken = broken_.contains("auth.allow_anonymous") || broken_.contains("auth.password_file") ||
                       broken_.contains("auth.certificate_username");
-  if (!auth.allow_anonymous && auth.password_file.empty() && auth.certificate_username.empty() &&
-      !auth.jwt.is_set() && !broken) {
+  const bool somebody = std::ranges::any_of(
+      kAuthenticators, [&](std::string_view name) { return is_configured(settings_, name); });
+  if (!somebody && !broken) {
     problem(
         {"auth", ""},
         "nobody could connect: allow_anonymous is false and no other way to authenticate is configured. Set "
-        "auth.password_file (`courier passwd` writes one), keys of auth.jwt, auth.certificate_username, or "
+        "auth.password_file (`courier passwd` writes one), keys of auth.jwt, auth.certificate_username, a "
+        "[[hook]] auth_on_register, or "
         "auth.allow_anonymous = true to let everybody in");
   }
   check_order();

@@ -349,8 +349,8 @@ const Key* Section::find(std::string_view key) const {
 
 const std::vector<Section>& schema() {
   static const std::vector<Section> table = {
-      top(),    listener_section(), auth_section(), jwt_section(), admin(),
-      limits(), limit_section(),    store(),        log_section(), sys()};
+      top(),   listener_section(), auth_section(),  jwt_section(), hook_section(), hooks_section(),
+      admin(), limits(),           limit_section(), store(),       log_section(),  sys()};
   return table;
 }
 
@@ -442,13 +442,15 @@ std::string range_text(const Key& key) {
 
 namespace {
 
-// By name, in the order of the rows.
+// By what tells them apart, in their order.
 std::vector<std::pair<std::string, const void*>> named_rows(const Section& section,
                                                             const Settings& settings) {
   std::vector<std::pair<std::string, const void*>> out;
   for (size_t i = 0; i < owners(section, settings); ++i) {
     const void* row = owner(section, settings, i);
-    out.emplace_back(row_name(section, const_cast<void*>(row)), row);
+    std::string name = row_name(section, const_cast<void*>(row));
+    if (section.rows.names_repeat) name = std::to_string(i);
+    out.emplace_back(std::move(name), row);
   }
   return out;
 }

@@ -54,15 +54,16 @@ struct Key {
 
 // The vector in Settings that a repeated section fills: rows<&Settings::listeners>() in sections.h. Each of
 // its structs has a key "name", by which overrides find it; load() gives a nameless one SECTION-INDEX, and no
-// two the same.
+// two the same, unless the name says something else than which row it is.
 struct Rows {
   size_t (*size)(const Settings& settings) = nullptr;
   void* (*at)(Settings& settings, size_t index) = nullptr;  // until the next add()
   void (*add)(Settings& settings) = nullptr;                // one more, with its defaults
   const void* fresh = nullptr;                              // one with its defaults, for ever
   size_t max = 64;
-  bool come_and_go = false;  // rows are added and removed on SIGHUP, too; otherwise that needs a restart
-  bool in_sample = false;    // the sample file has one of them, not only its comment
+  bool come_and_go = false;   // rows are added and removed on SIGHUP, too; otherwise that needs a restart
+  bool names_repeat = false;  // a name is required, and several rows may have it: the index tells them apart
+  bool in_sample = false;     // the sample file has one of them, not only its comment
 };
 
 struct Section {

@@ -1,4 +1,6 @@
 // [auth]: who may come in.
+#include <algorithm>
+
 #include "config/check_text.h"
 #include "config/sections.h"
 
@@ -23,8 +25,8 @@ Section auth_section() {
            .kind = Kind::text_list,
            .member = member<&Settings::auth, &Auth::order>(),
            .help = "Who is asked about a client, one after the other, until one lets it in or refuses it: "
-                   "certificate, jwt, password, anonymous, as far as they are configured. Empty: in that "
-                   "order.",
+                   "certificate, jwt, password, anonymous, webhook, as far as they are configured. Empty: in "
+                   "that order.",
            .example = "\"jwt\", \"password\""},
           {.name = "certificate_username",
            .kind = Kind::text,
@@ -208,10 +210,17 @@ Section jwt_section() {
       }};
 }
 
-bool is_configured(const Auth& auth, std::string_view authenticator) {
+bool is_configured(const Settings& settings, std::string_view authenticator) {
+  const Auth& auth = settings.auth;
   if (authenticator == "certificate") return !auth.certificate_username.empty();
   if (authenticator == "jwt") return auth.jwt.is_set();
   if (authenticator == "password") return !auth.password_file.empty();
+  if (authenticator == "webhook") {
+    return std::ranges::any_of(settings.hooks, [](const Hook& hook) {
+      return hook.name == "auth_on_register" || hook.name == "auth_on_register_m5" ||
+             hook.name == "on_auth_m5";
+    });
+  }
   return auth.allow_anonymous;
 }
 

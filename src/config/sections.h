@@ -71,5 +71,7 @@ Section listener_section();
 Section auth_section();
 Section jwt_section();
 Section limit_section();
+Section hook_section();
+Section hooks_section();
 
 }  // namespace courier::config

@@ -92,7 +92,8 @@ struct Jwt {
 };
 
 // By name, in the order in which they are asked unless auth.order says otherwise.
-inline constexpr std::string_view kAuthenticators[] = {"certificate", "jwt", "password", "anonymous"};
+inline constexpr std::string_view kAuthenticators[] = {"certificate", "jwt", "password", "anonymous",
+                                                       "webhook"};
 
 struct Auth {
   std::vector<std::string> order;
@@ -107,7 +108,30 @@ struct Auth {
   bool operator==(const Auth&) const = default;
 };
 
-bool is_configured(const Auth& auth, std::string_view authenticator);
+enum class OnFailure : uint8_t { deny, allow };
+
+// One endpoint of one hook.
+struct Hook {
+  std::string name;  // of the hook; several may have the same
+  std::string endpoint;
+  Milliseconds timeout = 5s;
+  OnFailure on_failure = OnFailure::deny;
+  bool base64_payload = true;
+  bool no_payload = false;
+  std::string ca_file, certificate_file, key_file;
+  bool operator==(const Hook&) const = default;
+};
+
+// Of all hooks together.
+struct HookLimits {
+  uint32_t connections_max = 100;
+  uint32_t queue_max = 10'000;
+  uint32_t cache_entries_max = 100'000;
+  Milliseconds refusals_kept = 1s;
+  uint32_t circuit_failures = 10;
+  Milliseconds circuit_open = 2s;
+  bool operator==(const HookLimits&) const = default;
+};
 
 struct Admin {
   std::string bind = "127.0.0.1:9464";  // empty: off
@@ -186,6 +210,8 @@ struct Settings {
   Milliseconds drain_timeout = 10s;
   std::vector<Listener> listeners;  // never empty after load()
   Auth auth;
+  std::vector<Hook> hooks;  // in the order in which endpoints of the same hook are asked
+  HookLimits hook_limits;
   Admin admin;
   Limits limits;
   std::vector<LimitRule> limit_rules;
@@ -194,5 +220,7 @@ struct Settings {
   Sys sys;
   bool operator==(const Settings&) const = default;
 };
+
+bool is_configured(const Settings& settings, std::string_view authenticator);
 
 }  // namespace courier::config

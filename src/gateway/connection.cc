@@ -86,6 +86,10 @@ void Connection::on_events(uint32_t ready) {
     read();
   } else if (ready & net::kHangup) {
     peer_gone();
+  } else if ((ready & net::kReadable) && connection_ && !input_ &&
+             connection_->state == broker::Connection::State::authenticating && net::has_ended(fd_.get())) {
+    // Nobody waits for the answer that may be long in coming.
+    peer_gone();
   } else if (ready & net::kReadable) {
     // Paused, or behind with decoding: not to be told again until it is read again.
     want(interest_ & ~net::kReadable);

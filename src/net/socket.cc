@@ -36,6 +36,11 @@ IoResult read_some(int fd, std::span<char> room) {
   }
 }
 
+bool has_ended(int fd) {
+  char byte = 0;
+  return ::recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
+}
+
 IoResult write_some(int fd, std::string_view bytes) {
   for (;;) {
     const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -31,6 +31,8 @@ struct IoResult {
 
 // One recv(). `room` is not empty.
 IoResult read_some(int fd, std::span<char> room);
+// Whether nothing is there to be read, nor ever will be. Takes nothing.
+bool has_ended(int fd);
 // One send(), never SIGPIPE. A send that took only part reports would_block.
 IoResult write_some(int fd, std::string_view bytes);
 

@@ -55,6 +55,7 @@ class Simulation {
     if (narrow_) options.limits.output_bytes_max = 100 + random_() % 400;
     if (random_() % 8 == 0) options.limits.uncommitted_bytes_max = 200 + random_() % 2000;
     limited_ = random_() % 4 == 0;
+    options.hooks = seed % 4 == 1;
     options_ = options;
     return options;
   }

@@ -118,7 +118,7 @@ Result<broker::StartReport> World::start() {
   node_options.sys_interval_ms = 0;
   node_ = std::make_unique<broker::Node>(node_options, options_.limits, *log_, *store_, clock_, *this,
                                          options_.authenticator ? *options_.authenticator : everybody_,
-                                         *rules_, *metrics_);
+                                         *rules_, *metrics_, options_.hooks ? &hooks_ : nullptr);
   return node_->start();
 }
 
@@ -230,6 +230,7 @@ bool World::step(std::mt19937_64& random) {
     choices.push_back([this, &random] { feed([&] { log_->commit_next(1 + random() % 3); }); });
   }
   choices.push_back([this] { feed([&] { log_->pump(0); }); });
+  if (hooks_.waiting() > 0) choices.push_back([this, &random] { hooks_.answer(&random); });
   choices[random() % choices.size()]();
   std::erase_if(wires_, [](const auto& wire) { return wire->dead(); });
   return true;
@@ -258,6 +259,7 @@ void World::settle() {
       run_worker();
       busy = true;
     }
+    for (; hooks_.waiting() > 0; busy = true) hooks_.answer(mean_);
     busy |= log_->waiting() > 0 && log_->state().accepting;
     log_->pump();
     for (const auto& mail : mail_) busy |= !mail.empty();

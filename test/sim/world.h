@@ -21,6 +21,7 @@
 #include "broker/node.h"
 #include "mqtt/decoder.h"
 #include "mqtt/encoder.h"
+#include "sim_hooks.h"
 #include "store/memory/memory_log.h"
 #include "store/memory/memory_store.h"
 
@@ -100,6 +101,7 @@ class World final : public broker::Post {
     broker::Limits limits;
     std::string rules_file = {};                   // access rules; empty: everything is allowed
     auth::Authenticator* authenticator = nullptr;  // null: everybody, under the name they give
+    bool hooks = false;  // SimHooks is asked
   };
   explicit World(Options options);
   // One whose disk holds this already.
@@ -146,6 +148,7 @@ class World final : public broker::Post {
 
   broker::Node& node() { return *node_; }
   bool running() const { return node_ != nullptr; }
+  SimHooks& hooks() { return hooks_; }
   store::MemoryLog& log() { return *log_; }
   store::MemoryStore& store() { return *store_; }
   Registry& metrics() { return *metrics_; }
@@ -171,6 +174,7 @@ class World final : public broker::Post {
   std::unique_ptr<Registry> metrics_;
   std::unique_ptr<store::MemoryLog> log_;
   std::unique_ptr<store::MemoryStore> store_;
+  SimHooks hooks_;
   std::unique_ptr<broker::Node> node_;
   std::vector<std::deque<broker::Mail>> mail_;
   std::deque<std::function<void()>> workers_;

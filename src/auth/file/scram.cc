@@ -19,25 +19,6 @@ namespace {
 constexpr std::string_view kPrefix = "$scram-sha-256$";
 constexpr size_t kScramSaltBytes = 16, kKeyBytes = 32;
 
-std::string base64(std::string_view bytes) {
-  std::string text = jose::base64url(bytes);
-  std::ranges::replace(text, '-', '+');
-  std::ranges::replace(text, '_', '/');
-  text.append((4 - text.size() % 4) % 4, '=');
-  return text;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  if (text.size() % 4 != 0 || text.find_first_of("-_") != std::string_view::npos) return std::nullopt;
-  for (int i = 0; i < 2 && text.ends_with('='); ++i) text.remove_suffix(1);
-  std::string url(text);
-  std::ranges::replace(url, '+', '-');
-  std::ranges::replace(url, '/', '_');
-  auto bytes = jose::decode_base64url(url);
-  if (!bytes) return std::nullopt;
-  return *std::move(bytes);
-}
-
 // The part up to `end`, which goes with it. Nothing: there is no such character.
 std::optional<std::string_view> cut(std::string_view& text, char end) {
   const size_t at = text.find(end);
@@ -103,8 +84,8 @@ Result<ScramKeys> parse_scram(std::string_view hash) {
   ScramKeys keys;
   const std::string_view number = iterations_text->substr(2);
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), keys.iterations);
-  auto salt = from_base64(salt_text->substr(2)), stored = from_base64(*stored_text),
-       server = from_base64(hash);
+  auto salt = jose::decode_base64(salt_text->substr(2)), stored = jose::decode_base64(*stored_text),
+       server = jose::decode_base64(hash);
   if (error != std::errc() || end != number.data() + number.size() || !salt || !stored || !server)
     return wrong();
   if (salt->size() < 8 || salt->size() > 64 || stored->size() != kKeyBytes || server->size() != kKeyBytes) {
@@ -130,8 +111,8 @@ Result<std::string> make_scram(std::string_view password, uint32_t iterations) {
     return fail(errc::hash_failed, "the kernel gives no random bytes for a salt");
   }
   const ScramKeys keys = keys_of(password, std::move(salt), iterations);
-  return fmt::format("{}i={},s={}${}${}", kPrefix, keys.iterations, base64(keys.salt),
-                     base64(keys.stored_key), base64(keys.server_key));
+  return fmt::format("{}i={},s={}${}${}", kPrefix, keys.iterations, jose::base64(keys.salt),
+                     jose::base64(keys.stored_key), jose::base64(keys.server_key));
 }
 
 Match scram_matches(std::string_view hash, std::string_view password) {
@@ -174,7 +155,7 @@ ScramServer::ScramServer(ScramFirst first, ScramKeys keys, bool known, std::stri
       keys_(std::move(keys)),
       known_(known),
       nonce_(first_.nonce + std::string(nonce)),
-      first_text_(fmt::format("r={},s={},i={}", nonce_, base64(keys_.salt), keys_.iterations)) {}
+      first_text_(fmt::format("r={},s={},i={}", nonce_, jose::base64(keys_.salt), keys_.iterations)) {}
 
 Result<std::string> ScramServer::finish(std::string_view text) const {
   const auto wrong = [](const char* what) { return fail(errc::invalid, std::string("SCRAM: ") + what); };
@@ -182,10 +163,12 @@ Result<std::string> ScramServer::finish(std::string_view text) const {
   const size_t proof_at = text.rfind(",p=");
   if (proof_at == std::string_view::npos) return wrong("the last message has no proof");
   const std::string_view without_proof = text.substr(0, proof_at);
-  const auto proof = from_base64(text.substr(proof_at + 3));
+  const std::string_view proof_text = text.substr(proof_at + 3);
+  if (proof_text.size() % 4 != 0) return wrong("the proof is malformed");  // it was cut
+  const auto proof = jose::decode_base64(proof_text);
   std::string_view rest = without_proof;
   const auto binding = cut(rest, ',');
-  if (!binding || *binding != "c=" + base64(first_.gs2_header))
+  if (!binding || *binding != "c=" + jose::base64(first_.gs2_header))
     return wrong("the header is not the first one's");
   if (rest.substr(0, rest.find(',')) != "r=" + nonce_) return wrong("the nonce is not this exchange's");
   if (!proof || proof->size() != kKeyBytes) return wrong("the proof is malformed");
@@ -197,7 +180,7 @@ Result<std::string> ScramServer::finish(std::string_view text) const {
   const jose::Digest shown = jose::sha256(client_key);
   const bool right = same({reinterpret_cast<const char*>(shown.data()), shown.size()}, keys_.stored_key);
   if (!right || !known_) return wrong("wrong password");
-  return "v=" + base64(jose::hmac_sha256(keys_.server_key, message));
+  return "v=" + jose::base64(jose::hmac_sha256(keys_.server_key, message));
 }
 
 }  // namespace courier::auth::file

@@ -13,7 +13,12 @@ the first level of the first topic (publish, subscribe):
   empty…         200 without a body                       dead…      closes before it answers
   half…          closes midway through the answer         slow…      answers once GET /release was asked for
   chunked…       ok, Transfer-Encoding: chunked           close…     ok, then closes the kept connection, unannounced
+  after-N…       ok after N milliseconds                  jumble…    ok after up to 20 ms, so that answers overtake
   none of them   ok
+
+Of auth_on_register also acl… (rules of its own: it may do what it likes below own/), mute… (it may do nothing), moved…
+(another client id and mountpoint), told… (a user property for its CONNACK); of auth_on_publish throttle… (400 ms); of
+on_auth_m5 exchange… (one round: CHALLENGE, which RESPONSE answers).
 
 A question that does not have the members which the documentation names gets status 422, so that a test fails.
 
@@ -23,9 +28,11 @@ GET /release   lets go of what is slow
 import base64
 import http.server
 import json
+import random
 import ssl
 import sys
 import threading
+import time
 
 MEMBERS = {
     "auth_on_register": {"peer_addr": str, "peer_port": int, "mountpoint": str, "client_id": str, "clean_session": bool},
@@ -47,6 +54,15 @@ CHANGES = {
     "on_deliver": {"topic": "rewritten/topic", "payload": base64.b64encode(b"rewritten payload").decode()},
     "on_auth_m5": {"reason_code": 0, "properties": {"p_authentication_method": "AUTH_METHOD",
                                                     "p_authentication_data": base64.b64encode(b"AUTH_DATA1").decode()}},
+}
+
+OK_WITH = {
+    ("auth_on_register", "acl"): {"acl": [{"topic": "own/#", "access": "readwrite"}]},
+    ("auth_on_register", "mute"): {"allow_publish": False, "allow_subscribe": False, "allow_unsubscribe": False},
+    ("auth_on_register", "moved"): {"client_id": "moved-there", "mountpoint": "elsewhere"},
+    ("auth_on_register_m5", "told"): {"properties": {"p_user_property": [
+        {"key": base64.b64encode(b"region").decode(), "val": base64.b64encode(b"west").decode()}]}},
+    ("auth_on_publish", "throttle"): {"throttle": 400},
 }
 
 lock = threading.Lock()
@@ -93,6 +109,30 @@ def changed(hook, question):
     return {"result": "ok", "topics": topics}
 
 
+def exchanged(question):
+    """One round of enhanced authentication."""
+    properties = question["properties"]
+    if "p_authentication_data" not in properties:
+        return {"result": {"error": "no_data"}}
+    data = base64.b64decode(properties["p_authentication_data"])
+    if data == b"RESPONSE":
+        code, data = 0, b"WELCOME"
+    elif data == b"HELLO":
+        code, data = 24, b"CHALLENGE"
+    else:
+        return {"result": {"error": "not_authorized"}}
+    return {"result": "ok", "modifiers": {"reason_code": code, "properties": {
+        "p_authentication_method": properties["p_authentication_method"],
+        "p_authentication_data": base64.b64encode(data).decode()}}}
+
+
+def modifiers(hook, word):
+    for (name, stem), what in OK_WITH.items():
+        if word.startswith(stem) and hook in (name, name + "_m5"):
+            return what
+    return None
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -135,7 +175,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer({"error": wrong}, 422)
         ok = {"result": "ok"}
         word = wish(hook, question)
-        if word.startswith("next"):
+        if modifiers(hook, word):
+            self.answer({"result": "ok", "modifiers": modifiers(hook, word)})
+        elif hook == "on_auth_m5" and word.startswith("exchange"):
+            self.answer(exchanged(question))
+        elif word.startswith("after-"):
+            time.sleep(int(word.split("-")[1]) / 1000)
+            self.answer(ok)
+        elif word.startswith("jumble"):
+            time.sleep(random.random() * 0.02)
+            self.answer(ok)
+        elif word.startswith("next"):
             self.answer({"result": "next"})
         elif word.startswith("deny"):
             self.answer({"result": {"error": "not_allowed"}})

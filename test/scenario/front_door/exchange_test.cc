@@ -23,21 +23,6 @@ BrokerOptions scram() {
   return {.auth_toml = "[auth]\npassword_file = \"{dir}/passwd\"\n", .passwords = kPasswords};
 }
 
-std::string base64(std::string_view bytes) {
-  std::string text = jose::base64url(bytes);
-  std::ranges::replace(text, '-', '+');
-  std::ranges::replace(text, '_', '/');
-  text.append((4 - text.size() % 4) % 4, '=');
-  return text;
-}
-
-std::string from_base64(std::string text) {
-  std::erase(text, '=');
-  std::ranges::replace(text, '+', '-');
-  std::ranges::replace(text, '/', '_');
-  return jose::decode_base64url(text).value();
-}
-
 std::string part(const std::string& message, char name) {
   const size_t at = message.find(std::string(1, name) + "=");
   return message.substr(at + 2, message.find(',', at) - at - 2);
@@ -45,8 +30,9 @@ std::string part(const std::string& message, char name) {
 
 // What a client answers to the server's first message.
 std::string proof(const std::string& bare, const std::string& server_first, const std::string& password) {
-  const std::string salted = jose::pbkdf2_sha256(password, from_base64(part(server_first, 's')),
-                                                 static_cast<uint32_t>(std::stoul(part(server_first, 'i'))));
+  const std::string salted =
+      jose::pbkdf2_sha256(password, jose::decode_base64(part(server_first, 's')).value(),
+                          static_cast<uint32_t>(std::stoul(part(server_first, 'i'))));
   const std::string client_key = jose::hmac_sha256(salted, "Client Key");
   const jose::Digest stored = jose::sha256(client_key);
   const std::string last = "c=biws,r=" + part(server_first, 'r');
@@ -54,7 +40,7 @@ std::string proof(const std::string& bare, const std::string& server_first, cons
                                             bare + "," + server_first + "," + last);
   for (size_t i = 0; i < signature.size(); ++i)
     signature[i] = static_cast<char>(signature[i] ^ client_key[i]);
-  return last + ",p=" + base64(signature);
+  return last + ",p=" + jose::base64(signature);
 }
 
 // As far as the server's challenge.
