@@ -2,7 +2,6 @@
 // for those that are meant to be wrong.
 #pragma once
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -18,21 +17,6 @@ inline constexpr char kScramPasswords[] =
     "user:$scram-sha-256$i=4096,s=W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=$"
     "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\n";
 
-inline std::string base64(std::string_view bytes) {
-  std::string text = jose::base64url(bytes);
-  std::ranges::replace(text, '-', '+');
-  std::ranges::replace(text, '_', '/');
-  text.append((4 - text.size() % 4) % 4, '=');
-  return text;
-}
-
-inline std::string from_base64(std::string text) {
-  std::erase(text, '=');
-  std::ranges::replace(text, '+', '-');
-  std::ranges::replace(text, '/', '_');
-  return jose::decode_base64url(text).value();
-}
-
 // The value of "NAME=" in a message.
 inline std::string scram_part(const std::string& message, char name) {
   const size_t at = message.find(std::string(1, name) + "=");
@@ -43,7 +27,7 @@ inline std::string scram_part(const std::string& message, char name) {
 inline std::string scram_proof(const std::string& bare, const std::string& server_first,
                                const std::string& password) {
   const std::string salted =
-      jose::pbkdf2_sha256(password, from_base64(scram_part(server_first, 's')),
+      jose::pbkdf2_sha256(password, jose::decode_base64(scram_part(server_first, 's')).value(),
                           static_cast<uint32_t>(std::stoul(scram_part(server_first, 'i'))));
   const std::string client_key = jose::hmac_sha256(salted, "Client Key");
   const jose::Digest stored = jose::sha256(client_key);
@@ -52,7 +36,7 @@ inline std::string scram_proof(const std::string& bare, const std::string& serve
                                             bare + "," + server_first + "," + last);
   for (size_t i = 0; i < signature.size(); ++i)
     signature[i] = static_cast<char>(signature[i] ^ client_key[i]);
-  return last + ",p=" + base64(signature);
+  return last + ",p=" + jose::base64(signature);
 }
 
 }  // namespace courier::scenario
