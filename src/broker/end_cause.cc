@@ -28,6 +28,8 @@ std::string_view name(EndCause cause) {
       return "output_overflow";
     case EndCause::not_authorized:
       return "not_authorized";
+    case EndCause::banned:
+      return "banned";
   }
   return "unknown";
 }

@@ -19,8 +19,9 @@ enum class EndCause : uint8_t {
   administrative,   // `courier client kick`
   output_overflow,  // its reader stood still
   not_authorized,   // any more: its token ended
+  banned,
 };
-inline constexpr size_t kEndCauseCount = 12;
+inline constexpr size_t kEndCauseCount = 13;
 std::string_view name(EndCause cause);
 
 }  // namespace courier::broker
