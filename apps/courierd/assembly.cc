@@ -174,10 +174,36 @@ gateway::GatewayOptions gateway_options_of(const config::Settings& settings) {
   gateway::GatewayOptions options;
   options.threads = config::threads(settings);
   options.connections.connect_timeout_ns = settings.limits.connect_timeout.count() * kNsPerMs;
+  options.connections.authenticate_timeout_ns = settings.limits.authenticate_timeout.count() * kNsPerMs;
+  options.connections.connect_bytes_max =
+      std::min(settings.limits.connect_bytes_max, settings.limits.packet_bytes_max);
+  options.admission = admission_of(settings);
   options.connections.packet_timeout_ns = settings.limits.packet_timeout.count() * kNsPerMs;
   options.connections.packet_bytes_max = settings.limits.packet_bytes_max;
   options.connections.output_bytes_max = settings.limits.output_bytes_max / 4 * 5;
   return options;
+}
+
+admission::Options admission_of(const config::Settings& settings) {
+  const config::Admission& from = settings.admission;
+  admission::Options to;
+  to.connects_per_second = from.connects_per_second;
+  to.connects_burst = from.connects_burst;
+  to.source_connects_per_second = from.source_connects_per_second;
+  to.source_connects_burst = from.source_connects_burst;
+  to.source_prefix_v4 = from.source_prefix_v4;
+  to.source_prefix_v6 = from.source_prefix_v6;
+  to.source_connections_max = from.source_connections_max;
+  to.source_strangers_max = from.source_strangers_max;
+  // Who has waited still needs time for its CONNECT.
+  to.delay_max_ns = std::min(from.delay_max, settings.limits.connect_timeout / 2).count() * kNsPerMs;
+  to.delayed_max = from.delayed_max;
+  return to;
+}
+
+admission::FlappingOptions flapping_of(const config::Settings& settings) {
+  const config::Flapping& from = settings.flapping;
+  return {from.connects, from.within.count() * kNsPerMs, from.ban.count()};
 }
 
 Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Settings& settings) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "admin/bans.h"
 #include "admin/errc.h"
 #include "admin/limits.h"
 #include "admin/routes.h"
@@ -74,6 +75,7 @@ Json to_json(const ClientDetail& client) {
                     {"delay_seconds", client.will->delay_seconds},
                     {"payload_bytes", client.will->payload_bytes}};
   }
+  if (client.ban) json["ban"] = admin::to_json(*client.ban);
   Json subscriptions = Json::array();
   for (const SubscriptionFacts& subscription : client.subscriptions) {
     Json one = {{"filter", subscription.filter},

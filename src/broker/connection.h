@@ -49,7 +49,6 @@ struct ConnectRequest {
   uint16_t keep_alive_seconds = 0;
   uint32_t expiry_seconds = 0;
   bool expiry_lowered = false;  // or made another: not what was asked for, and the CONNACK says so
-  std::optional<std::string> username, password;
   std::unique_ptr<session::Will> will;
   uint16_t receive_maximum = 65'535;
   uint32_t maximum_packet_size = 0xFFFFFFFF;

@@ -84,6 +84,7 @@ void Shard::on_time() {
   if (!authorizations_.empty()) end_unauthorized();
   if (!throttled_.empty()) end_throttles();
   if (!delays_.empty()) end_delays();
+  if (!to_judge_.empty()) judge_some();
   if (!acting_ || deadlines_.empty()) return;
   const WallMs now = out_.clock.wall_ms();
   while (!deadlines_.empty() && deadlines_.front().at <= now) {

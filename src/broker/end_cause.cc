@@ -30,6 +30,8 @@ std::string_view name(EndCause cause) {
       return "not_authorized";
     case EndCause::limit_reached:
       return "limit_reached";
+    case EndCause::banned:
+      return "banned";
   }
   return "unknown";
 }

@@ -108,8 +108,6 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
         v5 ? packet.session_expiry_seconds.value_or(0) : (packet.clean_start ? 0 : record::kNeverExpires);
     request->expiry_seconds = std::min(asked, out_.limits.session_expiry_seconds_max);
     request->expiry_lowered = request->expiry_seconds != asked;
-    if (packet.username) request->username = std::string(*packet.username);
-    if (packet.password) request->password = std::string(*packet.password);
     if (packet.will) request->will = own(*packet.will);
     request->receive_maximum = packet.receive_maximum.value_or(65'535);
     request->maximum_packet_size = packet.maximum_packet_size.value_or(0xFFFFFFFF);
@@ -118,19 +116,27 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
 
     auth::Credentials credentials{connection.peer.mountpoint,
                                   connection.client_id.str(),
-                                  request->username,
-                                  request->password,
+                                  {},
+                                  {},
                                   connection.peer.address.str(),
                                   connection.peer.listener,
                                   packet.version,
                                   std::move(tls),
                                   packet.clean_start};
+    if (packet.username) credentials.username = std::string(*packet.username);
+    if (packet.password) credentials.password = std::string(*packet.password);
     if (out_.hooks) {
       if (v5 && out_.hooks->asks(auth::HookPoint::connect, true))
         credentials.properties = properties_of(packet);
       credentials.hangup = request->hangup = std::make_shared<auth::Hangup>();
     }
     connection.request = std::move(request);
+    // As it says of itself; once it is known who it is, attach() asks again.
+    if (const auto ban =
+            ban_on(connection, connection.peer.mountpoint, packet.username.value_or(std::string_view()))) {
+      refuse_banned(connection, *ban);
+      return find(id);
+    }
     if (packet.authentication_method) {
       begin_exchange(connection, credentials, *packet.authentication_method,
                      packet.authentication_data.value_or(std::string_view()));
@@ -150,7 +156,6 @@ void Shard::decided(Connection& connection, auth::Decision decision) {
     return;
   }
   connection.identity = std::move(decision.identity);
-  connection.request->password.reset();
   if (decision.client_id) {
     if (decision.client_id->empty() || decision.client_id->size() > out_.limits.client_id_bytes_max) {
       refuse_connect(connection, ReasonCode::client_identifier_not_valid,
@@ -214,6 +219,11 @@ bool Shard::may_have(const Connection& connection, std::string_view owner) const
 void Shard::attach(Connection& connection) {
   if (!may_come(connection)) return;
   static constexpr std::string_view kNotTheOwner = "the client id's session belongs to another user";
+  // Here, where connections are that a new ban looks for: it hits each of them, now or there.
+  if (const auto ban = ban_on(connection, connection.identity.mountpoint, connection.identity.username)) {
+    refuse_banned(connection, *ban);
+    return;
+  }
   const std::string key = name_key(connection.identity.mountpoint, connection.client_id);
   if (const auto tracer = tracers_.find(key); tracer != tracers_.end())
     connection.extra.make().tracer = tracer->second;
@@ -242,6 +252,7 @@ void Shard::attach(Connection& connection) {
     refuse_connect(connection, ReasonCode::client_identifier_not_valid, kNotTheOwner);
     return;
   }
+  if (flaps(connection)) return;
   const bool stored_before = client && !client->session.id.ephemeral();
   const bool needs_record = stored_before || request.expiry_seconds > 0 || request.will;
   if (needs_record && !log_state_.accepting) {

@@ -53,6 +53,13 @@ void Shard::on_violation(Connection& connection, const mqtt::Violation& violatio
 }
 
 void Shard::on_end(Connection& connection, EndCause cause) {
+  if (cause == EndCause::connect_timeout) {
+    const bool answered = connection.extra && connection.extra->exchange && !connection.extra->stepping;
+    refuse_connect(connection, answered ? ReasonCode::not_authorized : ReasonCode::server_busy,
+                   answered ? "the client did not answer in time (limits.authenticate_timeout)"
+                            : "it was not decided in time who it is (limits.authenticate_timeout)");
+    return;
+  }
   if (cause == EndCause::keep_alive_timeout && connection.state == Connection::State::authenticating) {
     refuse_connect(connection, ReasonCode::not_authorized, "the client did not answer in time");
     return;

@@ -84,14 +84,24 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
           "with QoS 1 and 2 are refused.")) {
   log_accepting_.set(1);
   shared_.checkpoint_parts = this;
+  shared_.bans = options_.bans;
+  shared_.flapping = options_.flapping;
   const Surroundings surroundings{limits_,       clock_, log_,   store_,  directory_, post_,
                                   authenticator, rules,  quota_, shared_, hooks};
   for (uint32_t i = 0; i < options_.shard_count; ++i) {
     shards_.push_back(std::make_unique<Shard>(i, options_.shard_count, options_.seed + i, surroundings));
   }
+  if (!options_.bans) return;
+  options_.bans->watch([this](const admission::Ban&) {
+    for (uint32_t i = 0; i < options_.shard_count; ++i) {
+      post_.post(i, TaskMail{[](Shard& shard) { shard.bans_changed(); }});
+    }
+  });
 }
 
-Node::~Node() = default;
+Node::~Node() {
+  if (options_.bans) options_.bans->watch({});
+}
 
 Result<StartReport> Node::start() {
   auto report = restore();

@@ -22,6 +22,8 @@
 #include <set>
 #include <vector>
 
+#include "admission/bans.h"
+#include "admission/flapping.h"
 #include "base/metrics.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
@@ -37,6 +39,9 @@ struct NodeOptions {
   uint64_t log_bytes_max = 64 * 1024 * 1024;  // tail that a restart may have to read
   int64_t sys_interval_ms = 10'000;           // of $SYS; 0: none
   std::string version = "0";                  // in $SYS
+  // Null: nobody is banned; nobody is counted. Else they outlive the node.
+  admission::Bans* bans = nullptr;
+  admission::Flapping* flapping = nullptr;
 };
 
 struct StartReport {

@@ -33,6 +33,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
+#include "admission/ban.h"
 #include "auth/acl/rules.h"
 #include "auth/authenticator.h"
 #include "broker/client_table.h"
@@ -162,6 +163,8 @@ class Shard {
   std::optional<Access> why(std::string_view mountpoint, std::string_view client_id, auth::acl::Action action,
                             std::string_view topic, size_t receivers_max);
   bool kick(std::string_view mountpoint, std::string_view client_id, mqtt::ReasonCode reason);
+  // There is a new one: ends the connections that are hit, looking at some in each Turn.
+  void bans_changed();
   // Null ends it. False: not connected (an offline client is traced from its next CONNECT on).
   bool trace(const std::string& mountpoint, const std::string& client_id, std::shared_ptr<Tracer> tracer);
   // Whether nothing is on its way through the log.
@@ -226,6 +229,13 @@ class Shard {
   void end_unauthorized();
   void attached(const ToConnack& pending);
   void change_is_over(const std::string& name);
+
+  // --- bans.cc ---
+  std::optional<admission::Ban> ban_on(const Connection& connection, std::string_view mountpoint,
+                                       std::string_view username) const;
+  void refuse_banned(Connection& connection, const admission::Ban& ban);
+  bool flaps(const Connection& connection);
+  void judge_some();
 
   // --- access.cc: what is allowed ---
   struct SubscribedTo {
@@ -499,6 +509,9 @@ class Shard {
   std::vector<record::Expired> expired_;
   std::vector<ConnectionId> paused_;   // until in_log_bytes_ and every backlog have fallen
   std::vector<ConnectionId> starved_;  // wait_for_memory(): until it is below its ceiling
+
+  std::vector<ConnectionId> to_judge_;  // who is to be held against the bans
+  bool judge_again_ = false;            // another ban came meanwhile
 
   std::vector<SessionId> to_look_up_;  // whose subscriptions are to be held against the rules
   bool looking_up_ = false;

@@ -73,5 +73,7 @@ Section jwt_section();
 Section limit_section();
 Section hook_section();
 Section hooks_section();
+Section admission_section();
+Section flapping_section();
 
 }  // namespace courier::config

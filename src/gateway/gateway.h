@@ -18,6 +18,7 @@
 #include <memory>
 #include <vector>
 
+#include "admission/admission.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/result.h"
@@ -32,6 +33,8 @@ struct GatewayOptions {
   uint32_t threads = 1;  // and shards
   uint32_t workers = 2;
   ConnectionOptions connections;
+  admission::Options admission;
+  admission::Bans* bans = nullptr;  // null: nobody is banned; else it outlives the gateway
 };
 
 class Gateway final : public broker::Post {
@@ -52,6 +55,8 @@ class Gateway final : public broker::Post {
   void start(const std::function<broker::Shard&(uint32_t)>& shard);
   // Opens all of them, or none. net::errc::address_in_use… with a sentence for the operator.
   Result<void> listen(std::vector<ListenerOptions> listeners);
+  // Who may come in from now on, and how fast. Any thread.
+  admission::Admission& admission() { return admission_; }
   // Where they listen, in the order given, with the ports that the kernel chose.
   const std::vector<net::SocketAddress>& addresses() const { return addresses_; }
   // What may change of them (see ListenerOptions), found by name, for connections that come from now on.
@@ -73,10 +78,11 @@ class Gateway final : public broker::Post {
   void stop();
 
  private:
-  Gateway(Registry& registry, uint32_t workers, uint32_t handshakers);
+  Gateway(Registry& registry, const GatewayOptions& options);
 
   Registry& registry_;
   WorkerPool workers_, handshakes_;
+  admission::Admission admission_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // outlive the threads' connections
   ShardThread::Siblings threads_;
   std::vector<net::SocketAddress> addresses_;

@@ -8,6 +8,7 @@
 // share the port; probe() refuses to start then. A Unix socket has one listening socket, on the first thread.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -17,6 +18,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "admission/admission.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "net/event_loop.h"
@@ -45,7 +47,7 @@ struct ListenerOptions {
 // Thread-safe. Outlives its connections.
 class Listener {
  public:
-  Listener(ListenerOptions options, Registry& registry);
+  Listener(ListenerOptions options, admission::Admission& admission, Registry& registry);
 
   // As it began: what may change has functions of its own.
   const ListenerOptions& options() const { return options_; }
@@ -60,6 +62,9 @@ class Listener {
   // Counts a connection that ended for what its TLS or WebSocket was. `reason`: of a bounded set.
   void transport_failed(std::string_view reason);
   void transport_failed(std::error_code code) { transport_failed(code.message()); }
+  admission::Admission& admission() { return admission_; }
+  // Counts a connection that was not let in, and says so in the log now and then.
+  void turned_away(admission::Limit limit, const net::SocketAddress& client);
   // Counts one connection in; false when the limit is reached.
   bool admit();
   void leave();
@@ -75,7 +80,9 @@ class Listener {
 
  private:
   const ListenerOptions options_;
+  admission::Admission& admission_;
   Registry& registry_;
+  std::array<Counter*, admission::kLimitCount> turned_away_{};
   Gauge& open_;
   std::atomic<std::shared_ptr<const net::TransportFactory>> transport_;
   std::atomic<std::shared_ptr<const net::ProxyPolicy>> proxy_;
