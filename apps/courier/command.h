@@ -54,6 +54,7 @@ int run(int argc, const char* const* argv);
 Run set_up_pub(CLI::App& app);
 Run set_up_sub(CLI::App& app);
 Run set_up_client(CLI::App& app);
+Run set_up_ban(CLI::App& app);
 Run set_up_node(CLI::App& app);
 Run set_up_backup(CLI::App& app);
 Run set_up_restore(CLI::App& app);

@@ -92,6 +92,14 @@ int list(const ClientFlags& flags) {
 
 // --- show ---
 
+std::string parts_of(const Json& object) {
+  std::string parts;
+  for (const auto& [part, inner] : object.items()) {
+    parts += fmt::format("{}{}={}", parts.empty() ? "" : "  ", part, text_of(inner));
+  }
+  return parts;
+}
+
 std::string client_text(const Json& client) {
   std::string out;
   const auto line = [&](std::string_view name, std::string_view text) {
@@ -113,11 +121,10 @@ std::string client_text(const Json& client) {
         line("", fmt::format("QoS {}  {}{}", field(one, "qos"), field(one, "filter"), options));
       }
     } else if (value.is_object()) {
-      std::string parts;
-      for (const auto& [part, inner] : value.items()) {
-        parts += fmt::format("{}{}={}", parts.empty() ? "" : "  ", part, text_of(inner));
-      }
-      line(title, parts);
+      line(title, parts_of(value));
+    } else if (value.is_array()) {
+      line(title, std::to_string(value.size()));
+      for (const Json& one : value) line("", parts_of(one));
     } else {
       line(title, text_of(value));
     }

@@ -19,6 +19,7 @@ constexpr Command kCommands[] = {
     {"sub", "Messages", "Subscribe and print what arrives", set_up_sub},
     {"load", "Messages", "Play a load scenario against any broker", set_up_load},
     {"client", "Server", "List, show, disconnect and trace clients", set_up_client},
+    {"ban", "Server", "Say who may not come in, and for how long", set_up_ban},
     {"node", "Server", "Say how a running node is", set_up_node},
     {"backup", "Server", "Copy a running node's data", set_up_backup},
     {"restore", "Server", "Put a backup back", set_up_restore},

@@ -245,8 +245,8 @@ class WithServer : public testing::Test {
 };
 
 TEST_F(WithServer, FiguresOfALoadTestGoToStdoutWhenTheFileIsADash) {
-  const auto result = courier(
-      {"load", "quick", "conn", "-c", "2", "-R", "100", "-d", "1", "--quiet", "--json", "-", "-p", port()});
+  const auto result = courier({"load", "quick", "conn", "-c", "2", "-R", "100", "-d", "1", "--lag-max",
+                               "20000", "--quiet", "--json", "-", "-p", port()});
   EXPECT_EQ(result.code, kOk) << result.err;
   EXPECT_TRUE(nlohmann::json::accept(result.out)) << result.out;
   EXPECT_THAT(result.err, HasSubstr("connect"));

@@ -17,7 +17,7 @@ struct QuickFlags {
   uint16_t port = 1883;
   double connect_interval_ms = 0, rate = 0;
   std::string topic;
-  uint64_t limit = 0;
+  uint64_t limit = 0, lag_ms_max = 0;
   bool print = false;
 };
 
@@ -29,6 +29,7 @@ int quick(const QuickFlags& flags) {
   if (flags.rate > 0) options.rate = flags.rate;
   if (!flags.topic.empty()) options.topic = flags.topic;
   if (flags.limit > 0) options.limit = flags.limit;
+  if (flags.lag_ms_max > 0) options.lag_ms_max = flags.lag_ms_max;
   const std::string text = load::quick_scenario(options);
   if (flags.print) {
     fmt::print("{}", text);
@@ -79,6 +80,10 @@ Run set_up_load_quick(CLI::App& app) {
         ->check(CLI::IsMember({"none", "v1", "v2"}));
     command->add_option("--sources", o.sources, "Addresses to connect from: 127.0.0.2-127.0.0.40");
     command->add_option("--seed", o.seed, "Same seed, same run")->capture_default_str();
+    command
+        ->add_option("--lag-max", flags.lag_ms_max,
+                     "Milliseconds that the generator itself may be late (p99) for a valid result; 100")
+        ->check(positive());
     if (info.kind != load::QuickKind::conn) {
       command->add_option("-t,--topic", flags.topic, "%i stands for the client's number");
       command->add_option("-q,--qos", o.qos, "0, 1 or 2")->capture_default_str()->check(between(0, 2));

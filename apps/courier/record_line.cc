@@ -85,6 +85,7 @@ struct Facts {
                                    quoted_text(r.username), mqtt::name(r.version));
     text += r.expiry_seconds == record::kNeverExpires ? " expiry=never"
                                                       : fmt::format(" expiry={}s", r.expiry_seconds);
+    if (r.inbox_messages_max != 0) text += fmt::format(" inbox_max={}", r.inbox_messages_max);
     if (r.resume) text += " resume=" + session_text(r.resume);
     if (r.ends) text += " ends=" + session_text(r.ends);
     if (r.will.message) text += fmt::format(" will={}", quoted_text(r.will.message->topic));

@@ -16,6 +16,7 @@
 #include "config/machine.h"
 #include "jose/algorithm.h"
 #include "net/proxy_policy.h"
+#include "quota/rules.h"
 
 namespace courier::courierd {
 
@@ -35,6 +36,20 @@ broker::InboxPolicy policy_of(config::InboxPolicy policy) {
       return broker::InboxPolicy::refuse;
   }
   return broker::InboxPolicy::drop_oldest;
+}
+
+quota::Per per_of(config::LimitPer per) {
+  switch (per) {
+    case config::LimitPer::connection:
+      return quota::Per::connection;
+    case config::LimitPer::identity:
+      return quota::Per::identity;
+    case config::LimitPer::listener:
+      return quota::Per::listener;
+    case config::LimitPer::all:
+      return quota::Per::all;
+  }
+  return quota::Per::connection;
 }
 
 net::ProxyMode mode_of(config::ProxyProtocol mode) {
@@ -159,10 +174,36 @@ gateway::GatewayOptions gateway_options_of(const config::Settings& settings) {
   gateway::GatewayOptions options;
   options.threads = config::threads(settings);
   options.connections.connect_timeout_ns = settings.limits.connect_timeout.count() * kNsPerMs;
+  options.connections.authenticate_timeout_ns = settings.limits.authenticate_timeout.count() * kNsPerMs;
+  options.connections.connect_bytes_max =
+      std::min(settings.limits.connect_bytes_max, settings.limits.packet_bytes_max);
+  options.admission = admission_of(settings);
   options.connections.packet_timeout_ns = settings.limits.packet_timeout.count() * kNsPerMs;
   options.connections.packet_bytes_max = settings.limits.packet_bytes_max;
   options.connections.output_bytes_max = settings.limits.output_bytes_max / 4 * 5;
   return options;
+}
+
+admission::Options admission_of(const config::Settings& settings) {
+  const config::Admission& from = settings.admission;
+  admission::Options to;
+  to.connects_per_second = from.connects_per_second;
+  to.connects_burst = from.connects_burst;
+  to.source_connects_per_second = from.source_connects_per_second;
+  to.source_connects_burst = from.source_connects_burst;
+  to.source_prefix_v4 = from.source_prefix_v4;
+  to.source_prefix_v6 = from.source_prefix_v6;
+  to.source_connections_max = from.source_connections_max;
+  to.source_strangers_max = from.source_strangers_max;
+  // Who has waited still needs time for its CONNECT.
+  to.delay_max_ns = std::min(from.delay_max, settings.limits.connect_timeout / 2).count() * kNsPerMs;
+  to.delayed_max = from.delayed_max;
+  return to;
+}
+
+admission::FlappingOptions flapping_of(const config::Settings& settings) {
+  const config::Flapping& from = settings.flapping;
+  return {from.connects, from.within.count() * kNsPerMs, from.ban.count()};
 }
 
 Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Settings& settings) {
@@ -184,6 +225,31 @@ Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Setting
     listeners.push_back(std::move(to));
   }
   return listeners;
+}
+
+Result<std::vector<quota::Rule>> limit_rules_of(const config::Settings& settings) {
+  std::vector<quota::Rule> rules;
+  for (const config::LimitRule& from : settings.limit_rules) {
+    quota::Rule to;
+    to.name = from.name;
+    to.listener = from.listener;
+    to.mountpoint = from.mountpoint;
+    to.username = from.username;
+    to.label = from.label;
+    to.per = per_of(from.per);
+    to.connections_max = from.connections_max;
+    to.connects = {from.connects_per_second, from.connect_burst};
+    to.messages = {from.messages_per_second, from.messages_burst};
+    to.bytes = {from.bytes_per_second, from.bytes_burst};
+    to.delay_max_ns = from.delay_max.count() * kNsPerMs;
+    to.inflight_max = from.inflight_max;
+    to.subscriptions_max = from.subscriptions_max;
+    to.retained_messages_max = from.retained_messages_max;
+    to.payload_bytes_max = from.payload_bytes_max;
+    rules.push_back(std::move(to));
+  }
+  if (auto checked = quota::Rules::check(rules); !checked) return fail(std::move(checked).error());
+  return rules;
 }
 
 admin::ServerOptions admin_options_of(const config::Settings& settings) {
@@ -209,7 +275,8 @@ Result<std::unique_ptr<auth::Authenticator>> authenticator_of(const config::Sett
                                                               Registry& registry) {
   const config::Auth& from = settings.auth;
   const auto make = [&](std::string_view name) -> Result<std::unique_ptr<auth::Authenticator>> {
-    if (name == "certificate") return auth::Certificate::open(from.certificate_username);
+    if (name == "certificate")
+      return auth::Certificate::open(from.certificate_username, from.certificate_mountpoint);
     if (name == "jwt") {
       auto options = jwt_options_of(from.jwt);
       if (!options) return fail(std::move(options).error());

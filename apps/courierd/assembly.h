@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "admin/server.h"
+#include "admission/admission.h"
+#include "admission/flapping.h"
 #include "auth/authenticator.h"
 #include "auth/webhook/webhooks.h"
 #include "base/metrics.h"
@@ -14,14 +16,19 @@
 #include "broker/node.h"
 #include "config/settings.h"
 #include "gateway/gateway.h"
+#include "quota/rule.h"
 
 namespace courier::courierd {
 
 broker::Limits limits_of(const config::Settings& settings);
 broker::NodeOptions node_options_of(const config::Settings& settings, uint64_t seed);
 gateway::GatewayOptions gateway_options_of(const config::Settings& settings);
+admission::Options admission_of(const config::Settings& settings);
+admission::FlappingOptions flapping_of(const config::Settings& settings);
 // Errors: a bad address or network, with the listener's name.
 Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Settings& settings);
+// Errors: a limit that cannot be, with its name.
+Result<std::vector<quota::Rule>> limit_rules_of(const config::Settings& settings);
 admin::ServerOptions admin_options_of(const config::Settings& settings);
 log::Options log_options_of(const config::Settings& settings);
 

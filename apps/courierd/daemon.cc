@@ -18,6 +18,8 @@
 
 #include "admin/errc.h"
 #include "admin/node_control.h"
+#include "admission/bans.h"
+#include "admission/flapping.h"
 #include "assembly.h"
 #include "auth/acl/rules.h"
 #include "base/log.h"
@@ -89,6 +91,7 @@ class Daemon {
   void tick();
   void reload();
   void tell(const std::vector<Transports::Door>& doors);
+  void look_at_bans();
   void look_at_memory(Steady::time_point now);
   void drain_connections();
   // Whether `condition` became true in time; signals are heard meanwhile.
@@ -111,6 +114,8 @@ class Daemon {
   Transports transports_;
   std::map<std::string, Gauge*> certificate_ends_;     // by listener and file
   std::unique_ptr<auth::webhook::Webhooks> webhooks_;  // null: none are configured
+  std::unique_ptr<admission::Bans> bans_;
+  admission::Flapping flapping_;
   std::unique_ptr<auth::Authenticator> authenticator_;
   std::unique_ptr<auth::acl::Rules> rules_;
   std::unique_ptr<gateway::Gateway> gateway_;
@@ -121,6 +126,7 @@ class Daemon {
   milliseconds recovery_{};
   Steady::time_point memory_trimmed_{}, watchdog_fed_{};
   bool past_ceiling_ = false;
+  std::atomic<bool> saving_bans_{false};
   bool hurry_ = false;  // a second SIGTERM
   std::optional<Deadline> deadline_;
 };
@@ -160,6 +166,10 @@ std::optional<ExitCode> Daemon::start() {
   for (size_t i = 0; i < listeners->size(); ++i) (*listeners)[i].transport = (*doors)[i].transport;
   tell(*doors);
   if (const auto code = open_store()) return code;
+  auto bans = admission::Bans::open(settings_.data_dir + "/bans", system_clock(), registry_);
+  if (!bans) return refuse(kCannotUseStore, bans.error().message);
+  bans_ = *std::move(bans);
+  flapping_.use(flapping_of(settings_));
   auto webhooks = webhooks_of(settings_, registry_);
   if (!webhooks) return refuse(kUsage, webhooks.error().message);
   webhooks_ = *std::move(webhooks);
@@ -169,7 +179,9 @@ std::optional<ExitCode> Daemon::start() {
   auto rules = auth::acl::Rules::open(settings_.auth.acl_file);
   if (!rules) return refuse(kUsage, rules.error().message);
   rules_ = *std::move(rules);
-  auto gateway = gateway::Gateway::open(gateway_options_of(settings_), system_clock(), registry_);
+  gateway::GatewayOptions gateway_options = gateway_options_of(settings_);
+  gateway_options.bans = bans_.get();
+  auto gateway = gateway::Gateway::open(gateway_options, system_clock(), registry_);
   if (!gateway) return refuse(kFailed, gateway.error().message);
   gateway_ = *std::move(gateway);
   if (const auto code = recover()) return code;
@@ -224,9 +236,16 @@ std::optional<ExitCode> Daemon::recover() {
   systemd_.extend_start(10min);
   std::random_device random;
   const uint64_t seed = (uint64_t{random()} << 32) | random();
-  node_ = std::make_unique<broker::Node>(node_options_of(settings_, seed), limits_, store_->log(),
-                                         store_->state(), system_clock(), *gateway_, *authenticator_, *rules_,
-                                         registry_, webhooks_.get());
+  broker::NodeOptions options = node_options_of(settings_, seed);
+  options.bans = bans_.get();
+  options.flapping = &flapping_;
+  node_ = std::make_unique<broker::Node>(options, limits_, store_->log(), store_->state(), system_clock(),
+                                         *gateway_, *authenticator_, *rules_, registry_, webhooks_.get());
+  auto limits = limit_rules_of(settings_);
+  if (!limits) return refuse(kUsage, limits.error().message);
+  if (auto in_force = node_->quota().exchange(*std::move(limits)); !in_force) {
+    return refuse(kUsage, in_force.error().message);
+  }
   if (const auto code = start_admin()) return code;
   auto report = node_->start();
   if (!report) return refuse(exit_code_of(report.error()), report.error().message);
@@ -252,7 +271,8 @@ std::optional<ExitCode> Daemon::start_admin() {
                                                                             .state = store_->state(),
                                                                             .clock = system_clock(),
                                                                             .registry = registry_,
-                                                                            .version = COURIER_VERSION});
+                                                                            .version = COURIER_VERSION,
+                                                                            .bans = bans_.get()});
   auto server = admin::Server::start(admin_options_of(settings_), *control_, registry_);
   if (!server) {
     const bool address = server.error().code == admin::make_error_code(admin::errc::listen);
@@ -279,6 +299,7 @@ void Daemon::serve() {
 
 void Daemon::tick() {
   node_->housekeeping();
+  look_at_bans();
   const Steady::time_point now = Steady::now();
   look_at_memory(now);
   if (systemd_.watchdog() && now - watchdog_fed_ >= *systemd_.watchdog() / 2) {
@@ -313,17 +334,35 @@ void Daemon::reload() {
     log::error("SIGHUP: nothing was taken over", {{"error", doors.error().message}});
     return;
   }
+  auto limits = limit_rules_of(*wanted);
+  if (!limits) {
+    log::error("SIGHUP: nothing was taken over", {{"error", limits.error().message}});
+    return;
+  }
   if (auto read = rules_->reload(); !read) {
     log::error("SIGHUP: nothing was taken over", {{"error", read.error().message}});
     return;
   }
+  if (auto in_force = node_->quota().exchange(*std::move(limits)); !in_force) {
+    log::error("SIGHUP: the old limits stay", {{"error", in_force.error().message}});
+  } else {
+    settings_.limit_rules = wanted->limit_rules;
+  }
   if (same_listeners) {
-    std::vector<std::shared_ptr<const net::TransportFactory>> transports;
-    for (const Transports::Door& door : *doors) transports.push_back(door.transport);
-    gateway_->use(transports);
+    auto listeners = listeners_of(*wanted);
+    if (!listeners) {
+      log::error("SIGHUP: nothing was taken over", {{"error", listeners.error().message}});
+      return;
+    }
+    for (size_t i = 0; i < doors->size(); ++i) (*listeners)[i].transport = (*doors)[i].transport;
+    gateway_->use(*listeners);
     settings_.listeners = wanted->listeners;
     tell(*doors);
   }
+  gateway_->admission().use(admission_of(*wanted));
+  flapping_.use(flapping_of(*wanted));
+  settings_.admission = wanted->admission;
+  settings_.flapping = wanted->flapping;
   log::set_level(wanted->log.level);
   settings_.log.level = wanted->log.level;
   log::info("SIGHUP: log file opened anew, settings read",
@@ -364,6 +403,20 @@ bool Daemon::wait(milliseconds limit, Condition condition) {
     if (next_signal(5ms) == Signal::stop) hurry_ = true;
   }
   return true;
+}
+
+// What the broker bans by itself is kept like what people ban, only not before they hear of it.
+void Daemon::look_at_bans() {
+  bans_->purge();
+  if (!bans_->unsaved() || saving_bans_.exchange(true)) return;
+  gateway_->run_on_worker([this] {
+    if (const auto saved = bans_->save(); !saved) {
+      static log::Limit limit{{.per_second = 1, .burst = 1}};
+      log::error(limit, "bans are not on disk; a restart would forget them",
+                 {{"error", saved.error().message}});
+    }
+    saving_bans_ = false;
+  });
 }
 
 // What was freed is often still resident, kept by malloc for later: past the ceiling it is given back, or new
@@ -451,6 +504,7 @@ void Daemon::stop() {
   };
   bool written = wait_for_disk(quiet) && wait_for_disk([this] { return !node_->checkpoint_running(); });
   if (written) node_->checkpoint();
+  if (const auto saved = bans_->save(); !saved) log::error("bans", {{"error", saved.error().message}});
   wait(kLastWordsMax, [this] { return gateway_->connections() == 0; });
   if (!written && !hurry_) say_what_is_left();
   store_->log().stop();

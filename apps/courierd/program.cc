@@ -19,6 +19,7 @@ namespace {
 // What a start would refuse, without touching the store or a port.
 Result<void> check(const config::Settings& settings) {
   if (auto listeners = listeners_of(settings); !listeners) return fail(std::move(listeners).error());
+  if (auto limits = limit_rules_of(settings); !limits) return fail(std::move(limits).error());
   Transports transports;
   if (auto doors = transports.load(settings.listeners, system_clock().wall_ms()); !doors) {
     return fail(std::move(doors).error());

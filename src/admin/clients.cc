@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "admin/bans.h"
 #include "admin/errc.h"
 #include "admin/limits.h"
 #include "admin/routes.h"
@@ -56,6 +57,17 @@ Json to_json(const ClientDetail& client) {
     json["bytes_out"] = connection.bytes_out;
     json["dropped"] = connection.dropped;
   }
+  if (client.limits) {
+    Json limits = Json::array();
+    for (const LimitFacts::One& one : client.limits->limits) {
+      limits.push_back({{"name", one.name}, {"per", one.per}});
+    }
+    json["limits"] = std::move(limits);
+    json["limited"] = {{"delayed_ms", client.limits->delayed_ms},
+                       {"delayed_seconds_total", client.limits->delayed_seconds},
+                       {"delays", client.limits->delays},
+                       {"refusals", client.limits->refusals}};
+  }
   if (client.will) {
     json["will"] = {{"topic", client.will->topic},
                     {"qos", client.will->qos},
@@ -63,6 +75,7 @@ Json to_json(const ClientDetail& client) {
                     {"delay_seconds", client.will->delay_seconds},
                     {"payload_bytes", client.will->payload_bytes}};
   }
+  if (client.ban) json["ban"] = admin::to_json(*client.ban);
   Json subscriptions = Json::array();
   for (const SubscriptionFacts& subscription : client.subscriptions) {
     Json one = {{"filter", subscription.filter},

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admission/ban.h"
 #include "auth/acl/explanation.h"
 #include "base/clock.h"
 #include "base/result.h"
@@ -61,8 +62,20 @@ struct WillFacts {
   size_t payload_bytes = 0;
 };
 
+// The limits that hold for a client that is connected, and what they did to it.
+struct LimitFacts {
+  struct One {
+    std::string name, per;
+  };
+  std::vector<One> limits;
+  int64_t delayed_ms = 0;      // from now on, until it is read again; 0: it is
+  double delayed_seconds = 0;  // all together
+  uint64_t delays = 0, refusals = 0;
+};
+
 struct ClientDetail {
   ClientSummary summary;
+  std::optional<LimitFacts> limits;  // nothing: none matches it
   uint64_t session_id = 0;
   bool stored = false;                     // false: ends with its connection
   std::optional<uint32_t> expiry_seconds;  // nothing: never
@@ -73,6 +86,7 @@ struct ClientDetail {
   uint32_t next_packet_id = 0;   // of the next message to it
   uint32_t qos2_unreleased = 0;  // its own QoS 2 publishes that it did not PUBREL yet
   std::optional<WillFacts> will;
+  std::optional<admission::Ban> ban;  // that keeps it out, as far as is known without its address
   std::vector<SubscriptionFacts> subscriptions;
 };
 
@@ -130,6 +144,11 @@ struct Why {
   std::vector<std::string> hooks;  // who decides after the rules, if they allow it
 };
 
+struct BanPage {
+  std::vector<admission::Ban> bans;  // by id
+  bool more = false;
+};
+
 // One packet of a traced client.
 struct TraceLine {
   WallMs at = 0;
@@ -162,6 +181,14 @@ class Control {
   // Until end_trace() with the same sink. A client that is not connected is traced from its next CONNECT on.
   virtual void begin_trace(const ClientName& name, std::shared_ptr<TraceSink> sink) = 0;
   virtual void end_trace(const ClientName& name, const TraceSink& sink) = 0;
+  // With ids above `after`. At once.
+  virtual BanPage list_bans(admission::BanId after, size_t limit) const = 0;
+  // Answers when it is on disk; connections that it hits end at once. errc::bad_request, errc::conflict,
+  // errc::storage.
+  virtual void add_ban(admission::BanTarget target, std::string reason, std::string made_by, WallMs until,
+                       std::function<void(Result<admission::Ban>)> done) = 0;
+  // errc::not_found, errc::storage.
+  virtual void remove_ban(admission::BanId id, std::function<void(Result<admission::Ban>)> done) = 0;
   virtual void describe_node(std::function<void(NodeFacts)> done) = 0;
   // A consistent copy in the new folder `path`; minutes, perhaps. One at a time. errc::conflict,
   // errc::bad_request, errc::storage_full, errc::storage.

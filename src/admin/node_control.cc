@@ -8,6 +8,7 @@
 
 #include "admin/errc.h"
 #include "admin/limits.h"
+#include "admission/errc.h"
 #include "record/record.h"
 #include "store/errc.h"
 
@@ -54,10 +55,26 @@ ClientSummary summary_of(const broker::Client& client) {
   return summary;
 }
 
-ClientDetail detail_of(const broker::Client& client) {
+LimitFacts limits_of(const quota::Allowance& allowance, MonoNs now) {
+  LimitFacts facts;
+  for (const quota::Allowance::Share& share : allowance.shares()) {
+    const quota::Rule& rule = share.limit->rule;
+    facts.limits.push_back({rule.name, std::string(quota::name(rule.per))});
+  }
+  facts.delayed_ms = std::max<MonoNs>(allowance.delayed_until - now, 0) / kNsPerMs;
+  facts.delayed_seconds = static_cast<double>(allowance.delayed_ns) * 1e-9;
+  facts.delays = allowance.delays;
+  facts.refusals = allowance.refusals;
+  return facts;
+}
+
+ClientDetail detail_of(const broker::Client& client, MonoNs now) {
   const session::Session& session = client.session;
   ClientDetail detail;
   detail.summary = summary_of(client);
+  if (client.connection && client.connection->limited) {
+    detail.limits = limits_of(*client.connection->extra->allowance, now);
+  }
   detail.session_id = session.id.value;
   detail.stored = !session.id.ephemeral();
   const uint32_t expiry = client.connection ? client.connection->expiry_seconds : session.expiry_seconds;
@@ -227,10 +244,16 @@ void NodeControl::list_clients(ClientQuery query, std::function<void(ClientPage)
 
 void NodeControl::show_client(ClientName name, std::function<void(Result<ClientDetail>)> done) {
   broker::Node& node = parts_.node;
-  on_shard(name, [&node, name, done = std::move(done)](broker::Shard& shard) {
+  on_shard(name, [&node, &clock = parts_.clock, name, bans = parts_.bans,
+                  done = std::move(done)](broker::Shard& shard) {
     const broker::Client* client = shard.find(name.mountpoint, name.client_id);
     if (!client) return done(fail(errc::not_found, "there is no client " + name.client_id));
-    ClientDetail detail = detail_of(*client);
+    ClientDetail detail = detail_of(*client, clock.mono_ns());
+    if (bans) {
+      using Kind = admission::BanTarget::Kind;
+      detail.ban = bans->find(Kind::client_id, name.mountpoint, name.client_id);
+      if (!detail.ban) detail.ban = bans->find(Kind::username, name.mountpoint, client->session.username);
+    }
     node.run_on_feed([id = client->session.id, detail = std::move(detail),
                       done](const record::Directory& directory) mutable {
       if (const auto subscriptions = directory.subscriptions(id)) {
@@ -294,6 +317,42 @@ void NodeControl::explain_access(ClientName name, auth::acl::Action action, std:
             });
           }});
     }
+  });
+}
+
+BanPage NodeControl::list_bans(admission::BanId after, size_t limit) const {
+  BanPage page;
+  if (!parts_.bans) return page;
+  page.bans = parts_.bans->list(after, limit + 1);
+  page.more = page.bans.size() > limit;
+  if (page.more) page.bans.pop_back();
+  return page;
+}
+
+void NodeControl::add_ban(admission::BanTarget target, std::string reason, std::string made_by, WallMs until,
+                          std::function<void(Result<admission::Ban>)> done) {
+  if (!parts_.bans) return done(fail(errc::conflict, "this node keeps no bans"));
+  auto ban = parts_.bans->add(std::move(target), std::move(reason), std::move(made_by), until);
+  if (!ban) {
+    const bool full = ban.error().code == admission::make_error_code(admission::errc::too_many);
+    return done(fail(full ? errc::conflict : errc::bad_request, ban.error().message));
+  }
+  save_bans(*std::move(ban), std::move(done));
+}
+
+void NodeControl::remove_ban(admission::BanId id, std::function<void(Result<admission::Ban>)> done) {
+  auto ban = parts_.bans ? parts_.bans->remove(id) : std::nullopt;
+  if (!ban) return done(fail(errc::not_found, "there is no ban " + std::to_string(id)));
+  save_bans(*std::move(ban), std::move(done));
+}
+
+// It holds already; whoever asked for it hears so when a restart would not forget it.
+void NodeControl::save_bans(admission::Ban ban, std::function<void(Result<admission::Ban>)> done) {
+  parts_.post.run_on_worker([bans = parts_.bans, ban = std::move(ban), done = std::move(done)] {
+    if (const auto saved = bans->save(); !saved) {
+      return done(fail(errc::storage, "it holds, but a restart would forget it: " + saved.error().message));
+    }
+    done(ban);
   });
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "admin/control.h"
+#include "admission/bans.h"
 #include "base/metrics.h"
 #include "base/worker_pool.h"
 #include "broker/node.h"
@@ -29,6 +30,7 @@ class NodeControl final : public Control {
     const Clock& clock;
     const Registry& registry;
     std::string version;
+    admission::Bans* bans = nullptr;  // null: there are none, and none can be made
   };
   explicit NodeControl(Parts parts);
   // Waits for a backup that runs.
@@ -42,10 +44,15 @@ class NodeControl final : public Control {
                       std::function<void(Result<Why>)> done) override;
   void begin_trace(const ClientName& name, std::shared_ptr<TraceSink> sink) override;
   void end_trace(const ClientName& name, const TraceSink& sink) override;
+  BanPage list_bans(admission::BanId after, size_t limit) const override;
+  void add_ban(admission::BanTarget target, std::string reason, std::string made_by, WallMs until,
+               std::function<void(Result<admission::Ban>)> done) override;
+  void remove_ban(admission::BanId id, std::function<void(Result<admission::Ban>)> done) override;
   void describe_node(std::function<void(NodeFacts)> done) override;
   void backup(std::string path, std::function<void(Result<BackupFacts>)> done) override;
 
  private:
+  void save_bans(admission::Ban ban, std::function<void(Result<admission::Ban>)> done);
   class TraceHub;
 
   // Of the shard that has this client.

@@ -95,6 +95,7 @@ TEST_F(Resources, ClientIsShownInFull) {
     client.inbox_next = 12;
     client.session_id = 0x8000000000012345;
     client.will = WillFacts{.topic = "gone", .qos = 1};
+    client.limits = LimitFacts{{{"phones", "identity"}}, 250, 1.5, 7, 2};
     client.subscriptions = {{.filter = "a/#", .qos = 2, .identifier = 5}, {.filter = "b"}};
   });
   EXPECT_EQ(get("/v1/clients/phone").status, 404) << "in another mountpoint";
@@ -104,6 +105,10 @@ TEST_F(Resources, ClientIsShownInFull) {
   EXPECT_EQ(json["session_id"], "8000000000012345");
   EXPECT_EQ(json["peer"], "192.0.2.1:1000");
   EXPECT_EQ(json["will"]["topic"], "gone");
+  EXPECT_EQ(json["limits"][0]["name"], "phones");
+  EXPECT_EQ(json["limits"][0]["per"], "identity");
+  EXPECT_EQ(json["limited"]["delayed_ms"], 250);
+  EXPECT_EQ(json["limited"]["refusals"], 2);
   EXPECT_TRUE(json["expiry_seconds"].is_null());
   ASSERT_EQ(json["subscriptions"].size(), 2u);
   EXPECT_EQ(json["subscriptions"][0]["filter"], "a/#");
@@ -166,6 +171,50 @@ TEST_F(Resources, BackupFailuresHaveStatusesOfTheirOwn) {
     EXPECT_EQ(answer.status, status);
     EXPECT_EQ(answer.json().value("error", ""), "a sentence");
   }
+}
+
+TEST_F(Resources, BansAreMadeListedAndRemoved) {
+  Peer peer(server->port());
+  const Answer made =
+      peer.ask("POST", "/v1/bans", kToken,
+               R"({"address": "192.0.2.7", "seconds": 60, "reason": "scans", "made_by": "mo"})");
+  EXPECT_EQ(made.status, 201);
+  EXPECT_EQ(made.json().value("address", ""), "192.0.2.7/32");
+  EXPECT_EQ(made.json().value("made_by", ""), "mo");
+  EXPECT_TRUE(made.json().at("until").is_string());
+  EXPECT_EQ(peer.ask("POST", "/v1/bans", kToken, R"({"client_id": "phone", "mountpoint": ""})").status, 201);
+  EXPECT_EQ(peer.ask("POST", "/v1/bans", kToken, R"({"username": "eve", "made_by": "flapping"})")
+                .json()
+                .value("made_by", ""),
+            "api")
+      << "people cannot use up what the broker keeps for itself";
+  const auto page = peer.get("/v1/bans?limit=2").json();
+  EXPECT_EQ(page.at("bans").size(), 2u);
+  EXPECT_EQ(page.at("bans").at(1).at("mountpoint"), "");
+  EXPECT_TRUE(page.at("bans").at(1).at("until").is_null());
+  const auto rest = peer.get("/v1/bans?cursor=" + page.value("next_cursor", "")).json();
+  EXPECT_EQ(rest.at("bans").size(), 1u);
+  EXPECT_FALSE(rest.contains("next_cursor"));
+  EXPECT_EQ(peer.ask("DELETE", "/v1/bans/1").status, 200);
+  EXPECT_EQ(peer.ask("DELETE", "/v1/bans/1").status, 404);
+  EXPECT_EQ(peer.ask("DELETE", "/v1/bans/phone").status, 400);
+}
+
+TEST_F(Resources, BansThatMakeNoSenseAreRefusedWithAHint) {
+  Peer peer(server->port());
+  for (const char* body : {"", "[]", "{}", R"({"address": "a", "username": "b"})", R"({"address": 1})",
+                           R"({"address": "10.1.2.3/8"})", R"({"address": "10.0.0.0/8", "mountpoint": "m"})",
+                           R"({"username": ""})", R"({"username": "a", "who": 1})",
+                           R"({"username": "a", "seconds": -1})", R"({"username": "a", "seconds": 1.5})",
+                           R"({"username": "a", "seconds": 1e30})", R"({"username": "a", "reason": null})"}) {
+    const Answer answer = peer.ask("POST", "/v1/bans", kToken, body);
+    EXPECT_EQ(answer.status, 400) << body;
+    EXPECT_NE(answer.json().value("error", ""), "") << body;
+  }
+  EXPECT_EQ(peer.get("/v1/bans?limit=0").status, 400);
+  EXPECT_EQ(peer.get("/v1/bans?cursor=x").status, 400);
+  EXPECT_EQ(peer.get("/v1/bans?name=x").status, 400);
+  EXPECT_TRUE(control.with([](FakeControl& c) { return c.bans_.empty(); }));
 }
 
 TEST_F(Resources, BackupMayTakeLongerThanAnythingElse) {

@@ -12,6 +12,9 @@ constexpr Route kRoutes[] = {
     {"DELETE", "/v1/clients/{id}", Route::Access::token, kick_client},
     {"GET", "/v1/clients/{id}/why", Route::Access::token, explain_access},
     {"GET", "/v1/clients/{id}/trace", Route::Access::token, trace_client},
+    {"GET", "/v1/bans", Route::Access::token, list_bans},
+    {"POST", "/v1/bans", Route::Access::token, add_ban, true},
+    {"DELETE", "/v1/bans/{id}", Route::Access::token, remove_ban},
     {"GET", "/v1/node", Route::Access::token, show_node},
     {"POST", "/v1/backup", Route::Access::token, make_backup, true},
 };

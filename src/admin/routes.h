@@ -47,6 +47,10 @@ void kick_client(const Surroundings&, const Request&, const Reply&);
 void explain_access(const Surroundings&, const Request&, const Reply&);
 // trace.cc
 void trace_client(const Surroundings&, const Request&, const Reply&);
+// bans.cc
+void list_bans(const Surroundings&, const Request&, const Reply&);
+void add_ban(const Surroundings&, const Request&, const Reply&);
+void remove_ban(const Surroundings&, const Request&, const Reply&);
 // node.cc
 void show_node(const Surroundings&, const Request&, const Reply&);
 // backup.cc

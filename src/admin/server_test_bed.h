@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -107,6 +108,40 @@ class FakeControl final : public Control {
     std::erase_if(sinks_, [&](const auto& each) { return each.get() == &sink; });
     changed_.notify_all();
   }
+  BanPage list_bans(admission::BanId after, size_t limit) const override {
+    const std::lock_guard lock(mutex_);
+    BanPage page;
+    for (const auto& ban : bans_) {
+      if (ban.id <= after) continue;
+      page.more = page.bans.size() == limit;
+      if (page.more) break;
+      page.bans.push_back(ban);
+    }
+    return page;
+  }
+  void add_ban(admission::BanTarget target, std::string reason, std::string made_by, WallMs until,
+               std::function<void(Result<admission::Ban>)> done) override {
+    auto good = admission::checked(std::move(target));
+    if (!good) return done(fail(errc::bad_request, good.error().message));
+    std::unique_lock lock(mutex_);
+    const admission::Ban ban{
+        bans_.size() + 1, *std::move(good), std::move(reason), std::move(made_by), 1000, until};
+    bans_.push_back(ban);
+    lock.unlock();
+    done(ban);
+  }
+  void remove_ban(admission::BanId id, std::function<void(Result<admission::Ban>)> done) override {
+    std::unique_lock lock(mutex_);
+    const auto ban = std::ranges::find(bans_, id, &admission::Ban::id);
+    if (ban == bans_.end()) {
+      lock.unlock();
+      return done(fail(errc::not_found, "there is no ban " + std::to_string(id)));
+    }
+    const admission::Ban gone = *ban;
+    bans_.erase(ban);
+    lock.unlock();
+    done(gone);
+  }
   void describe_node(std::function<void(NodeFacts)> done) override {
     {
       const std::lock_guard lock(mutex_);
@@ -160,6 +195,7 @@ class FakeControl final : public Control {
   // Guarded by mutex_, as everything here.
   Health health_{true, ""};
   std::map<ClientName, ClientDetail> clients_;
+  std::vector<admission::Ban> bans_;
   ClientQuery last_query_;
   ClientName traced_;
   std::vector<std::shared_ptr<TraceSink>> sinks_;

@@ -4,6 +4,19 @@
 
 namespace courier::auth {
 
+namespace {
+
+// Nobody has let it in.
+Decision nobody(bool named) {
+  Decision decision;
+  decision.verdict = Verdict::deny;
+  decision.reason = named ? mqtt::ReasonCode::bad_user_name_or_password : mqtt::ReasonCode::not_authorized;
+  decision.why = named ? "unknown user" : "no user name";
+  return decision;
+}
+
+}  // namespace
+
 void Chain::authenticate(Credentials credentials, std::function<void(Decision)> done) {
   ask(0, std::move(credentials), std::move(done));
 }
@@ -17,12 +30,15 @@ std::shared_ptr<Exchange> Chain::begin(std::string_view method, const Credential
 
 void Chain::ask(size_t link, Credentials credentials, std::function<void(Decision)> done) {
   if (link == links_.size()) {
-    Decision decision;
-    decision.verdict = Verdict::deny;
-    decision.reason =
-        credentials.username ? mqtt::ReasonCode::bad_user_name_or_password : mqtt::ReasonCode::not_authorized;
-    decision.why = credentials.username ? "unknown user" : "no user name";
-    done(std::move(decision));
+    done(nobody(credentials.username.has_value()));
+    return;
+  }
+  // A stranger's password is held once where nobody else will be asked.
+  if (link + 1 == links_.size()) {
+    const bool named = credentials.username.has_value();
+    links_[link]->authenticate(std::move(credentials), [named, done = std::move(done)](Decision decision) {
+      done(decision.verdict == Verdict::next ? nobody(named) : std::move(decision));
+    });
     return;
   }
   // The link may answer on another thread, long after this call: the continuation owns what it needs.

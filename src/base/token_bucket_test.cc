@@ -35,6 +35,16 @@ TEST(TokenBucket, ADebtIsWaitedForAndThenPaid) {
   EXPECT_TRUE(bucket.try_take(1, kNow + kSecond / 2 + kSecond / 1000));
 }
 
+TEST(TokenBucket, SaysWhatTakingWouldAndTakesNothing) {
+  TokenBucket bucket(1000, 100);
+  EXPECT_EQ(bucket.wait_for(100, kNow), 0);
+  EXPECT_EQ(bucket.wait_for(600, kNow), kSecond / 2);
+  EXPECT_TRUE(bucket.full(kNow));
+  EXPECT_EQ(bucket.take(600, kNow), kSecond / 2);
+  EXPECT_EQ(bucket.wait_for(100, kNow), kSecond / 2 + kSecond / 10);
+  EXPECT_EQ(bucket.wait_for(UINT64_MAX / 2, kNow), bucket.take(UINT64_MAX / 2, kNow));
+}
+
 TEST(TokenBucket, RefillsUpToItsBurstAndNoFurther) {
   TokenBucket bucket(10, 5);
   EXPECT_TRUE(bucket.try_take(5, kNow));
@@ -47,6 +57,23 @@ TEST(TokenBucket, RefillsUpToItsBurstAndNoFurther) {
 TEST(TokenBucket, ADebtHasAnEnd) {
   TokenBucket bucket(0.001, 1);
   for (int i = 0; i < 1000; ++i) EXPECT_LE(bucket.take(UINT64_MAX, kNow), 3600 * kSecond);
+}
+
+TEST(TokenBucket, TakesWhatIsThereSoonAndSaysHowSoon) {
+  TokenBucket bucket(10, 1);
+  EXPECT_EQ(bucket.take_within(1, kNow, kSecond / 4), 0);
+  EXPECT_EQ(bucket.take_within(1, kNow, kSecond / 4), kSecond / 10);
+  EXPECT_EQ(bucket.take_within(1, kNow, kSecond / 4), kSecond / 5);
+  EXPECT_EQ(bucket.take_within(1, kNow, kSecond / 4), std::nullopt);
+  EXPECT_EQ(bucket.take_within(1, kNow + kSecond / 10, kSecond / 4), kSecond / 5);  // that one took nothing
+}
+
+TEST(TokenRate, KeepsManyBucketsApart) {
+  const TokenRate rate(10, 1);
+  TokenRate::State one{0}, other{0};
+  EXPECT_EQ(rate.take(one, 1, kNow), 0);
+  EXPECT_EQ(rate.take(one, 1, kNow), kSecond / 10);
+  EXPECT_EQ(rate.take_within(other, 1, kNow, 0), 0);
 }
 
 TEST(TokenBucket, ThreadsTogetherTakeWhatIsThereAndNoMore) {

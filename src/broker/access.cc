@@ -84,9 +84,33 @@ std::optional<Shard::Access> Shard::why(std::string_view mountpoint, std::string
   return access;
 }
 
+Rights Shard::rights(const Connection& connection) {
+  const auto* own = connection.extra ? connection.extra->grants.get() : nullptr;
+  return {gate_.generation(), own ? own->generation() : 0};
+}
+
+void Shard::suspect_inbox(Connection& connection) {
+  const session::Inbox& inbox = connection.client->session.inbox;
+  if (inbox.count() == 0 || without_rules(connection)) return;
+  connection.extra.make().suspects_end = inbox.next();
+}
+
+// Whoever may not subscribe to the very topic has no subscription any more that would bring it: a rule that
+// allows a filter allows all that it matches, and one that denies a topic denies each filter that does.
+bool Shard::still_allowed(Connection& connection, uint64_t seq, const session::Entry& entry) {
+  if (!connection.extra || seq >= connection.extra->suspects_end) return true;
+  return may(connection, Action::subscribe, entry.message->topic).allowed;
+}
+
+void Shard::take_away(Client& client, uint64_t seq, session::Entry& entry) {
+  // A group's stays whole: it takes it back when the subscription has ended, and gives it to another member.
+  if (entry.origin().group == 0) drop(client, seq, entry, record::DropReason::administrative);
+}
+
 void Shard::rules_changed() {
   to_look_up_.clear();
   for (const auto& [id, connection] : connections_) {
+    if (connection->client) suspect_inbox(*connection);
     if (connection->client && connection->client->session.subscription_count > 0) {
       to_look_up_.push_back(connection->client->session.id);
     }

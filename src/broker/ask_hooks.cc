@@ -55,6 +55,7 @@ mqtt::Message* changed_copy(const mqtt::Message& from, const std::optional<std::
   message->received_at = from.received_at;
   message->qos = from.qos;
   message->retain = from.retain;
+  message->label = from.label;
   return message;
 }
 
@@ -172,7 +173,7 @@ void Shard::wait_in_line(Connection& connection, const mqtt::Subscribe& packet,
                                  {},
                                  std::move(refused),
                                  packet.subscription_identifier.value_or(0),
-                                 gate_.generation()};
+                                 rights(connection)};
   auth::SubscribeQuestion question;
   for (size_t i = 0; i < packet.entries.size(); ++i) {
     const auto& entry = packet.entries[i];
@@ -306,8 +307,10 @@ void Shard::work_off_line(Connection& connection) {
 void Shard::go_on(Connection& connection, Undecided::Publish& request, auth::PublishAnswer& answer) {
   if (request.qos == Qos::exactly_once) std::erase(connection.extra.make().taking, request.packet_id.value);
   const auto refuse = [&](ReasonCode reason, std::string_view why) {
-    say_hook_refused(connection, "publish refused", request.message->topic, why);
-    refuse_publish(connection, request.packet_id, request.qos, reason, why);
+    const mqtt::Message& message = *request.message;
+    if (reason == ReasonCode::not_authorized)  // or else refuse_publish() says it
+      say_hook_refused(connection, "publish refused", message.topic, why);
+    refuse_publish(connection, message.topic, request.packet_id, request.qos, reason, why, message.label);
   };
   const auth::PublishChanges& changes = answer.changes;
   if (changes.throttle_ms) throttle(connection, *changes.throttle_ms);
@@ -366,7 +369,7 @@ void Shard::go_on(Connection& connection, Undecided::Subscribe& request, auth::S
     entries.push_back({filter, options});
   }
   subscribe(connection, request.packet_id, entries, std::move(reasons), request.subscription_identifier,
-            request.rules);
+            request.allowed_by);
 }
 
 void Shard::read_again(Connection& connection) {
@@ -472,7 +475,7 @@ void Shard::ask_before_qos0(Connection& connection, const mqtt::MessagePtr& mess
   Undecided& undecided = undecided_of(connection);
   if (undecided.qos0_bytes > output_room()) {
     ++connection.dropped;
-    metrics_.dropped.output_full.add();
+    metrics_.dropped.output_full[message->label].add();
     return;
   }
   undecided.qos0_bytes += message->cost();

@@ -27,6 +27,7 @@
 #include "broker/link.h"
 #include "broker/undecided.h"
 #include "mqtt/packet.h"
+#include "quota/allowance.h"
 #include "session/session.h"
 
 namespace courier::broker {
@@ -47,8 +48,7 @@ struct ConnectRequest {
   bool clean_start = true;
   uint16_t keep_alive_seconds = 0;
   uint32_t expiry_seconds = 0;
-  bool expiry_lowered = false;  // to our limit; the CONNACK says so
-  std::optional<std::string> username, password;
+  bool expiry_lowered = false;  // or made another: not what was asked for, and the CONNACK says so
   std::unique_ptr<session::Will> will;
   uint16_t receive_maximum = 65'535;
   uint32_t maximum_packet_size = 0xFFFFFFFF;
@@ -123,6 +123,8 @@ class Connection {
     no_unsubscribe = 128,
   };
   uint8_t hurdles = 0;
+  bool limited = false;  // there is an Extra::allowance
+  uint8_t promise = 0;   // of the shard's promises, from CONNACK on
 
   // --- what the client allows ---
   uint16_t window = 0;  // most QoS ≥ 1 messages in flight to it: min(its Receive Maximum, inflight_max)
@@ -145,7 +147,7 @@ class Connection {
   };
 
   // --- from the client ---
-  uint32_t authorized_until = 0;   // when its token ends, in seconds of the wall clock; 0: never
+  uint32_t authorized_until = 0;   // its token, or time, ends then, in seconds of the wall clock; 0: never
   uint32_t logged[3] = {0, 0, 0};  // PUBLISHes by QoS on their way through the log
   uint64_t order_after = 0;        // the batch that may hold the last of its earlier connection
   uint64_t order_burst = 0;        // the burst in which the last of all these came back
@@ -168,7 +170,11 @@ class Connection {
     bool stepping = false;                             // its answer is on the way
     bool rules_decide = false;                         // hooks are not asked what it publishes and subscribes
     std::unique_ptr<Undecided> undecided;              // null: no hook was ever asked
+    uint64_t suspects_end = 0;                         // Shard::suspect_inbox(): below this; 0: none
     std::shared_ptr<const auth::acl::RuleSet> grants;  // shared with all that brought the same; null: none
+    auth::SessionTerms terms;                          // as it was let in with
+    uint32_t connected_until = 0;                      // by them, in seconds of the wall clock; 0: for ever
+    std::unique_ptr<quota::Allowance> allowance;       // null: no limit matches
     std::shared_ptr<Tracer> tracer;                    // shared with whoever watches; it may stop at any time
   };
   Lazy<Extra> extra;

@@ -70,7 +70,12 @@ void Shard::end_unauthorized() {
     authorizations_.pop_back();
     Connection* connection = find(over.connection);
     if (!connection || connection->authorized_until != over.until) continue;
-    disconnect(*connection, EndCause::not_authorized, ReasonCode::not_authorized, "its token has expired");
+    if (connection->extra && connection->extra->connected_until == over.until) {
+      disconnect(*connection, EndCause::limit_reached, ReasonCode::maximum_connect_time,
+                 "it was let in for so long and no longer");
+    } else {
+      disconnect(*connection, EndCause::not_authorized, ReasonCode::not_authorized, "its token has expired");
+    }
   }
 }
 
@@ -78,6 +83,8 @@ void Shard::on_time() {
   if (!stirred_.empty()) trim_idle();
   if (!authorizations_.empty()) end_unauthorized();
   if (!throttled_.empty()) end_throttles();
+  if (!delays_.empty()) end_delays();
+  if (!to_judge_.empty()) judge_some();
   if (!acting_ || deadlines_.empty()) return;
   const WallMs now = out_.clock.wall_ms();
   while (!deadlines_.empty() && deadlines_.front().at <= now) {
@@ -121,7 +128,7 @@ void Shard::publish_will(Client& client) {
   message->retain = will.message->retain;
   if (message->retain && !may_retain(session.mountpoint, *message)) {
     message->retain = false;  // those who are here get it; it is not kept
-    metrics_.dropped.refused.add();
+    metrics_.dropped.refused[message->label].add();
   }
   message->publisher = session.id;
   message->received_at = out_.clock.wall_ms();

@@ -64,9 +64,9 @@ void Shard::send_qos0(Connection& connection, const mqtt::MessagePtr& message, b
 void Shard::write_qos0(Connection& connection, const mqtt::Message& message, bool retain,
                        const session::Entry::Extras* extras) {
   const WallMs now = this->now();
-  const auto dropped = [&](Counter& reason) {
+  const auto dropped = [&](ByLabel<Counter>& reason) {
     ++connection.dropped;
-    reason.add();
+    reason[message.label].add();
   };
   if (is_expired(message, now)) return dropped(metrics_.dropped.expired);
   if (connection.link->unsent_bytes() > output_room()) return dropped(metrics_.dropped.output_full);
@@ -84,14 +84,14 @@ void Shard::write_qos0(Connection& connection, const mqtt::Message& message, boo
   if (Tracer* tracer = connection.tracer()) (*tracer)(false, trace_line(message, delivery));
   mqtt::encode_delivery(connection.link->output(), message, delivery, connection.version);
   ++connection.messages_out;
-  metrics_.delivered[0]->add();
+  count_delivered(message, Qos::at_most_once);
 }
 
 void Shard::hold(Connection& connection, Connection::Held held) {
   Connection::Extra& extra = connection.extra.make();
   if (extra.held_bytes > output_room()) {
     ++connection.dropped;
-    metrics_.dropped.output_full.add();
+    metrics_.dropped.output_full[held.message->label].add();
     return;
   }
   extra.held_bytes += held.message->cost();
@@ -189,6 +189,11 @@ void Shard::pump(Connection& connection) {
       ++connection.cursor;
       continue;
     }
+    if (entry->step == Step::queued && !still_allowed(connection, seq, *entry)) {
+      take_away(client, seq, *entry);
+      ++connection.cursor;
+      continue;
+    }
     mqtt::MessagePtr changed;
     if (connection.hurdles & Connection::ask_deliver) [[unlikely]] {
       const auth::DeliverChanges* changes = decided_delivery(connection, seq, *entry);
@@ -235,6 +240,7 @@ void Shard::ask_to_send(Connection& connection) {
     session::Entry* entry = inbox.find(seq);
     if (!entry || entry->qos != Qos::exactly_once || entry->step != Step::queued) continue;
     if (entry->step_pending || entry->leaving || entry->acked) continue;
+    if (!still_allowed(connection, seq, *entry)) continue;  // pump() comes to it
     entry->step_pending = true;
     sent.messages.push_back(ref_of(seq, *entry));
   }

@@ -28,6 +28,10 @@ std::string_view name(EndCause cause) {
       return "output_overflow";
     case EndCause::not_authorized:
       return "not_authorized";
+    case EndCause::limit_reached:
+      return "limit_reached";
+    case EndCause::banned:
+      return "banned";
   }
   return "unknown";
 }

@@ -19,8 +19,10 @@ enum class EndCause : uint8_t {
   administrative,   // `courier client kick`
   output_overflow,  // its reader stood still
   not_authorized,   // any more: its token ended
+  limit_reached,    // one that a client of its version cannot be told of otherwise, or its time is over
+  banned,
 };
-inline constexpr size_t kEndCauseCount = 12;
+inline constexpr size_t kEndCauseCount = 14;
 std::string_view name(EndCause cause);
 
 }  // namespace courier::broker

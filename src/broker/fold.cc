@@ -244,7 +244,7 @@ void Shard::receive(record::Delivery& delivery) {
       Client* client = clients_.find_awake(to.session);
       if (!client && !clients_.sleeps(to.session)) continue;
       if (!client || !client->connection) {
-        metrics_.dropped.not_connected.add();
+        metrics_.dropped.not_connected[delivery.message->label].add();
       } else if (client->connection->subacks_pending > 0) {
         hold(*client->connection, {delivery.message, to.retain, std::move(to.extras)});
       } else {
@@ -308,8 +308,8 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
       connection->link->resume(Link::subscribing);
       if (connection->subacks_pending == 0) self.release_held(*connection);
       if (connection->client && connection->client->session.walks) self.want_pump(*connection->client);
-      // Rules that changed meanwhile have not seen it.
-      if (connection->client && p.rules != self.gate_.generation())
+      // Rules that changed meanwhile, and a re-authentication, have not seen it.
+      if (connection->client && p.rights != self.rights(*connection))
         self.look_up(connection->client->session.id);
     }
     void operator()(ToUnsuback& p) const {

@@ -54,7 +54,7 @@ void Node::limit_groups() {
   if (!records.empty()) groups_decided_ = append_alone(std::move(records));
 }
 
-void Node::limit_group(const routing::SharedGroup& group, std::vector<record::Record>& records) const {
+void Node::limit_group(const routing::SharedGroup& group, std::vector<record::Record>& records) {
   const routing::SharedGroups& groups = directory_.groups();
   const InboxBounds bounds = bounds_of(limits_);
   const size_t queued = groups.queued_count(group.id);
@@ -64,25 +64,26 @@ void Node::limit_group(const routing::SharedGroup& group, std::vector<record::Re
   for (const uint64_t seq : groups.excess(group.id, bounds.messages, bounds.bytes, kGivenUpAtOnce)) {
     record::Dropped& dropped = for_count.messages.size() < too_many ? for_count : for_bytes;
     dropped.messages.push_back(ref_of(group, seq));
+    group_full_drops_[group.entries.at(seq).message->label].add();
     log::info(drops, "message dropped",
               {{"group", group.name},
                {"filter", group.filter},
                {"topic", group.entries.at(seq).message->topic},
                {"reason", record::name(dropped.reason)}});
   }
-  group_full_drops_.add(for_count.messages.size() + for_bytes.messages.size());
   if (!for_count.messages.empty()) records.push_back(std::move(for_count));
   if (!for_bytes.messages.empty()) records.push_back(std::move(for_bytes));
 }
 
-void Node::expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records) const {
+void Node::expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records) {
   record::Expired expired{{}, group.id, {}};
   const WallMs now = clock_.wall_ms();
   for (const uint64_t seq : directory_.groups().oldest_queued(group.id, kExpiryLookedAt)) {
     const mqtt::Message& message = *group.entries.at(seq).message;
-    if (message.expires_at != 0 && message.expires_at <= now) expired.messages.push_back(ref_of(group, seq));
+    if (message.expires_at == 0 || message.expires_at > now) continue;
+    expired.messages.push_back(ref_of(group, seq));
+    group_expired_drops_[message.label].add();
   }
-  group_expired_drops_.add(expired.messages.size());
   if (!expired.messages.empty()) records.push_back(std::move(expired));
 }
 

@@ -89,11 +89,13 @@ void Shard::reauthenticated(Connection& connection, auth::Decision decision, std
     return refuse(taken.error().message);
   }
   connection.decisions.clear();
+  match_anew(connection);
   watch_authorization(connection);
   mqtt::Auth packet;
   packet.authentication_method = connection.extra->authentication_method;
   if (!data.empty()) packet.authentication_data = data;
   send(connection, packet);
+  suspect_inbox(connection);
   if (connection.client->session.subscription_count > 0) look_up(connection.client->session.id);
 }
 
@@ -107,6 +109,20 @@ Result<void> Shard::take(Connection& connection, const auth::Decision& decision)
       decision.expires_at
           ? static_cast<uint32_t>(std::clamp<WallMs>(*decision.expires_at / 1000, 1, UINT32_MAX))
           : 0;
+  if (connection.extra || decision.terms != auth::SessionTerms()) {
+    Connection::Extra& extra = connection.extra.make();
+    extra.terms = decision.terms;
+    extra.connected_until = 0;
+    if (const uint32_t most = decision.terms.connection_seconds_max.value_or(0); most != 0) {
+      const WallMs since = connection.connected_at != 0 ? connection.connected_at : out_.clock.wall_ms();
+      // Rounded up: not sooner than was granted.
+      extra.connected_until =
+          static_cast<uint32_t>(std::clamp<WallMs>((since + 999) / 1000 + most, 1, UINT32_MAX));
+      if (connection.authorized_until == 0 || connection.authorized_until > extra.connected_until) {
+        connection.authorized_until = extra.connected_until;
+      }
+    }
+  }
   return {};
 }
 

@@ -108,8 +108,6 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
         v5 ? packet.session_expiry_seconds.value_or(0) : (packet.clean_start ? 0 : record::kNeverExpires);
     request->expiry_seconds = std::min(asked, out_.limits.session_expiry_seconds_max);
     request->expiry_lowered = request->expiry_seconds != asked;
-    if (packet.username) request->username = std::string(*packet.username);
-    if (packet.password) request->password = std::string(*packet.password);
     if (packet.will) request->will = own(*packet.will);
     request->receive_maximum = packet.receive_maximum.value_or(65'535);
     request->maximum_packet_size = packet.maximum_packet_size.value_or(0xFFFFFFFF);
@@ -118,19 +116,27 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
 
     auth::Credentials credentials{connection.peer.mountpoint,
                                   connection.client_id.str(),
-                                  request->username,
-                                  request->password,
+                                  {},
+                                  {},
                                   connection.peer.address.str(),
                                   connection.peer.listener,
                                   packet.version,
                                   std::move(tls),
                                   packet.clean_start};
+    if (packet.username) credentials.username = std::string(*packet.username);
+    if (packet.password) credentials.password = std::string(*packet.password);
     if (out_.hooks) {
       if (v5 && out_.hooks->asks(auth::HookPoint::connect, true))
         credentials.properties = properties_of(packet);
       credentials.hangup = request->hangup = std::make_shared<auth::Hangup>();
     }
     connection.request = std::move(request);
+    // As it says of itself; once it is known who it is, attach() asks again.
+    if (const auto ban =
+            ban_on(connection, connection.peer.mountpoint, packet.username.value_or(std::string_view()))) {
+      refuse_banned(connection, *ban);
+      return find(id);
+    }
     if (packet.authentication_method) {
       begin_exchange(connection, credentials, *packet.authentication_method,
                      packet.authentication_data.value_or(std::string_view()));
@@ -150,7 +156,6 @@ void Shard::decided(Connection& connection, auth::Decision decision) {
     return;
   }
   connection.identity = std::move(decision.identity);
-  connection.request->password.reset();
   if (decision.client_id) {
     if (decision.client_id->empty() || decision.client_id->size() > out_.limits.client_id_bytes_max) {
       refuse_connect(connection, ReasonCode::client_identifier_not_valid,
@@ -164,6 +169,7 @@ void Shard::decided(Connection& connection, auth::Decision decision) {
     return;
   }
   connection.request->user_properties = std::move(decision.user_properties);
+  take_terms(connection, decision.terms);
   if (connection.request->will && (connection.hurdles & Connection::no_publish)) {
     refuse_connect(connection, ReasonCode::not_authorized, "the client may not publish");
     return;
@@ -211,17 +217,24 @@ bool Shard::may_have(const Connection& connection, std::string_view owner) const
 }
 
 void Shard::attach(Connection& connection) {
+  if (!may_come(connection)) return;
   static constexpr std::string_view kNotTheOwner = "the client id's session belongs to another user";
+  // Here, where connections are that a new ban looks for: it hits each of them, now or there.
+  if (const auto ban = ban_on(connection, connection.identity.mountpoint, connection.identity.username)) {
+    refuse_banned(connection, *ban);
+    return;
+  }
   const std::string key = name_key(connection.identity.mountpoint, connection.client_id);
   if (const auto tracer = tracers_.find(key); tracer != tracers_.end())
     connection.extra.make().tracer = tracer->second;
   if (const auto change = changing_.find(key); change != changing_.end()) {
-    for (const ConnectionId other : {change->second.waiting, change->second.attaching}) {
-      const Connection* rival = find(other);
+    Connection* const rivals[] = {find(change->second.waiting), find(change->second.attaching)};
+    for (const Connection* rival : rivals) {
       if (!rival || may_have(connection, rival->identity.username)) continue;
       refuse_connect(connection, ReasonCode::client_identifier_not_valid, kNotTheOwner);
       return;
     }
+    if (!counted(connection, rivals)) return;
     // Whoever waits or attaches now has lost to this one. [MQTT-3.1.4-3]
     const ConnectionId losers[] = {std::exchange(change->second.waiting, connection.id),
                                    change->second.attaching};
@@ -239,6 +252,7 @@ void Shard::attach(Connection& connection) {
     refuse_connect(connection, ReasonCode::client_identifier_not_valid, kNotTheOwner);
     return;
   }
+  if (flaps(connection)) return;
   const bool stored_before = client && !client->session.id.ephemeral();
   const bool needs_record = stored_before || request.expiry_seconds > 0 || request.will;
   if (needs_record && !log_state_.accepting) {
@@ -246,10 +260,13 @@ void Shard::attach(Connection& connection) {
     return;
   }
 
-  const bool taken_over = client && client->connection;
+  Connection* const displaced = client ? client->connection : nullptr;
+  if (!counted(connection, {&displaced, 1})) return;
+
+  const bool taken_over = displaced != nullptr;
   if (taken_over) {
     // Its end is not recorded: the ATTACH that follows says so by itself.
-    Connection& old = *client->connection;
+    Connection& old = *displaced;
     owe_again(*client, old.cursor);
     client->connection = nullptr;
     old.client = nullptr;
@@ -276,12 +293,13 @@ void Shard::attach(Connection& connection) {
                                 : session.will_due_at() <= out_.clock.wall_ms();
     if (session.will && (ends || due)) publish_will(*client);
   }
-  attach.mountpoint = connection.identity.mountpoint.str();
+  attach.mountpoint = connection.identity.mountpoint;
   attach.client_id = connection.client_id;
   attach.username = connection.identity.username;
   attach.version = request.version;
   attach.expiry_seconds = request.expiry_seconds;
-  attach.window = std::min(request.receive_maximum, out_.limits.inflight_max);
+  attach.window = std::min(request.receive_maximum, inflight_max(connection));
+  attach.inbox_messages_max = connection.extra->terms.queued_messages_max.value_or(0);
   if (request.will) {
     attach.will = {request.will->message, request.will->delay_seconds, request.will->message_expiry_seconds};
   }
@@ -299,6 +317,7 @@ void Shard::attach_ephemeral(Connection& connection) {
   session.client_id = connection.client_id;
   session.username = connection.identity.username;
   session.version = connection.version;
+  session.inbox_messages_max = connection.extra->terms.queued_messages_max.value_or(0);
   session.connected = true;
   Client& client = clients_.add(std::move(session));
   connection.client = &client;
@@ -320,6 +339,7 @@ void Shard::attached(const ToConnack& pending) {
     client->connection = connection;
     send_connack(*connection, pending.session_present);
     // The rules may have changed while it was away.
+    if (pending.session_present) suspect_inbox(*connection);
     if (pending.session_present && client->session.subscription_count > 0) look_up(client->session.id);
     want_pump(*client);
   } else if (!find(change->second.waiting)) {
@@ -349,7 +369,11 @@ void Shard::send_connack(Connection& connection, bool session_present) {
   connection.state = Connection::State::active;
   connection.order_after = batch_.empty() ? next_ticket_ - 1 : next_ticket_;
   connection.connected_at = out_.clock.wall_ms();
-  connection.window = std::min(request.receive_maximum, out_.limits.inflight_max);
+  connection.promise = static_cast<uint8_t>(promises_.size() - 1);
+  connection.window = std::min(request.receive_maximum, inflight_max(connection));
+  if (connection.limited) {
+    connection.extra->allowance->window_before = std::min(request.receive_maximum, out_.limits.inflight_max);
+  }
   connection.topic_alias_maximum = std::min(request.topic_alias_maximum, out_.limits.topic_alias_max);
   connection.expiry_seconds = request.expiry_seconds;
   connection.cursor = connection.client->session.inbox.first();
@@ -365,9 +389,10 @@ void Shard::send_connack(Connection& connection, bool session_present) {
       connection.keep_alive_seconds = *connack.server_keep_alive_seconds;
     }
     if (request.expiry_lowered) connack.session_expiry_seconds = request.expiry_seconds;
-    if (out_.limits.receive_maximum != 65'535) connack.receive_maximum = out_.limits.receive_maximum;
-    connack.maximum_packet_size = out_.limits.packet_bytes_max;
-    if (out_.limits.topic_alias_max > 0) connack.topic_alias_maximum = out_.limits.topic_alias_max;
+    const Promise& promise = promised(connection);
+    if (promise.receive_maximum != 65'535) connack.receive_maximum = promise.receive_maximum;
+    connack.maximum_packet_size = promise.packet_bytes_max;
+    if (promise.topic_alias_max > 0) connack.topic_alias_maximum = promise.topic_alias_max;
     if (connection.client_id_assigned) connack.assigned_client_id = connection.client_id;
     for (const auto& [name, value] : request.user_properties)
       connack.user_properties.push_back({name, value});
@@ -394,7 +419,11 @@ void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::strin
              {"why", why}});
   mqtt::Connack connack;
   connack.reason = reason;
-  if (connection.problem_information && !why.empty()) connack.reason_string = why;  // [MQTT-3.1.2-29]
+  // Who guesses hears nothing of it: not whether there is such a user.
+  const bool guesses = reason == ReasonCode::bad_user_name_or_password;
+  if (connection.problem_information && !why.empty() && !guesses) {
+    connack.reason_string = why;  // [MQTT-3.1.2-29]
+  }
   send(connection, connack);
   Link* link = connection.link;
   connections_.erase(connection.id);

@@ -32,6 +32,9 @@ void Shard::handle(Connection& connection, const mqtt::Disconnect& packet) {
     }
     connection.expiry_seconds =
         std::min(*packet.session_expiry_seconds, out_.limits.session_expiry_seconds_max);
+    if (const auto& most = connection.extra->terms.session_expiry_seconds) {
+      connection.expiry_seconds = std::min(connection.expiry_seconds, *most);
+    }
   }
   if (connection.hurdles & Connection::undecided) [[unlikely]] {
     wait_in_line(connection, packet);
@@ -59,6 +62,13 @@ void Shard::on_end(Connection& connection, EndCause cause) {
     // It said goodbye, and what it said before still waits for hooks.
     static thread_local NoLink nowhere;
     connection.link = &nowhere;
+    return;
+  }
+  if (cause == EndCause::connect_timeout) {
+    const bool answered = connection.extra && connection.extra->exchange && !connection.extra->stepping;
+    refuse_connect(connection, answered ? ReasonCode::not_authorized : ReasonCode::server_busy,
+                   answered ? "the client did not answer in time (limits.authenticate_timeout)"
+                            : "it was not decided in time who it is (limits.authenticate_timeout)");
     return;
   }
   if (cause == EndCause::keep_alive_timeout && connection.state == Connection::State::authenticating) {

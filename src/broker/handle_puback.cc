@@ -28,7 +28,7 @@ std::optional<uint64_t> Shard::transmitted_seq(Connection& connection, PacketId 
 void Shard::settle(Connection& connection, uint64_t seq, session::Entry& entry) {
   Client& client = *connection.client;
   if (connection.in_flight > 0) --connection.in_flight;
-  metrics_.delivered[static_cast<size_t>(entry.qos)]->add();
+  count_delivered(*entry.message, entry.qos);
   entry.acked = true;
   const record::InboxRef ref = ref_of(seq, entry);
   const auto waiting = [&]() -> std::vector<record::InboxRef>& {

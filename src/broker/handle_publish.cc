@@ -2,13 +2,14 @@
 //
 //  1. the topic (alias)
 //  2. our Receive Maximum; a QoS 2 duplicate is answered again and goes no further
-//  3. the topic's limits, the payload's format; may this client publish here?
+//  3. the topic's limits, the payload's format; may this client publish here? so much?
 //     (a hook is to be asked: it waits in line for the answer, see ask_hooks.cc)
 //  4. can a promise be made now (log, memory, retained room, full inboxes)?
 //  5. straight to the receivers, when no promise needs the log; else a record, and the answer waits for it
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
 #include "mqtt/properties.h"
@@ -21,8 +22,10 @@ using mqtt::ReasonCode;
 
 namespace {
 
+log::Limit refused_publishes{{.per_second = 10}};
+
 mqtt::MessagePtr own(const Connection& connection, std::string_view topic, const mqtt::Publish& packet,
-                     WallMs now) {
+                     WallMs now, auth::acl::LabelId label) {
   auto message = mqtt::Message::make(topic, packet.payload, packet.forwarded_properties);
   mqtt::MessagePtr held(message);
   message->publisher = connection.client->session.id;
@@ -33,6 +36,7 @@ mqtt::MessagePtr own(const Connection& connection, std::string_view topic, const
   }
   message->qos = packet.qos;
   message->retain = packet.retain;
+  message->label = label;
   return held;
 }
 
@@ -44,6 +48,7 @@ mqtt::MessagePtr not_retained(const mqtt::Message& from) {
   message->received_at = from.received_at;
   message->expires_at = from.expires_at;
   message->qos = from.qos;
+  message->label = from.label;
   return held;
 }
 
@@ -55,7 +60,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
     ShardMetrics& metrics;
     Qos qos;
     auth::acl::LabelId label = auth::acl::kNoLabel;
-    ~Received() { metrics.received(label, qos).add(); }
+    ~Received() { metrics.received[static_cast<size_t>(qos)][label].add(); }
   } received{metrics_, packet.qos};
   ++connection.messages_in;
 
@@ -63,7 +68,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
   std::string_view topic = packet.topic;
   if (packet.topic_alias) {
     const size_t alias = *packet.topic_alias;
-    if (alias == 0 || alias > out_.limits.topic_alias_max) {  // [MQTT-3.3.2-8], [MQTT-3.3.2-9]
+    if (alias == 0 || alias > promised(connection).topic_alias_max) {  // [MQTT-3.3.2-8], [MQTT-3.3.2-9]
       disconnect(connection, EndCause::protocol_violation, ReasonCode::topic_alias_invalid,
                  "the topic alias is 0 or above the maximum");
       return;
@@ -93,7 +98,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
       return;  // answer is coming
   }
   if (packet.qos != Qos::at_most_once && connection.v5()) {
-    if (connection.unanswered >= out_.limits.receive_maximum) {  // [MQTT-3.3.4-9] is the client's
+    if (connection.unanswered >= promised(connection).receive_maximum) {  // [MQTT-3.3.4-9] is the client's
       disconnect(connection, EndCause::protocol_violation, ReasonCode::receive_maximum_exceeded,
                  "more unanswered messages than the Receive Maximum");
       return;
@@ -103,7 +108,7 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
 
   // 3.
   const auto refuse = [&](ReasonCode reason, std::string_view why) {
-    refuse_publish(connection, packet.packet_id, packet.qos, reason, why);
+    refuse_publish(connection, topic, packet.packet_id, packet.qos, reason, why, received.label);
   };
   if (const std::string_view why = topic_fault(topic); !why.empty()) {
     refuse(ReasonCode::topic_name_invalid, why);
@@ -115,12 +120,13 @@ void Shard::handle(Connection& connection, const mqtt::Publish& packet) {
   }
   const auth::acl::Answer allowed = may(connection, auth::acl::Action::publish, topic);
   received.label = allowed.label;
+  if (connection.limited && !within_rates(connection, packet, topic, allowed.label)) return;
   if (!allowed.allowed) {
     say_refused(connection, auth::acl::Action::publish, topic, "publish refused");
     refuse(ReasonCode::not_authorized, "publishing to this topic is not allowed");
     return;
   }
-  mqtt::MessagePtr message = own(connection, topic, packet, now());
+  mqtt::MessagePtr message = own(connection, topic, packet, now(), allowed.label);
   if (connection.hurdles & (Connection::ask_publish | Connection::undecided | Connection::no_publish))
       [[unlikely]] {
     if (connection.hurdles & Connection::no_publish) {
@@ -148,22 +154,25 @@ void Shard::publish(Connection& connection, mqtt::MessagePtr message, PacketId i
                     std::string_view mountpoint) {
   session::Session& session = connection.client->session;
   const auto refuse = [&](ReasonCode reason, std::string_view why) {
-    refuse_publish(connection, id, qos, reason, why);
+    refuse_publish(connection, message->topic, id, qos, reason, why, message->label);
   };
 
   // 4.
-  if (message->retain && !may_retain(mountpoint, *message)) {
+  const quota::Limit* full =
+      message->retain && connection.limited ? retain_limit(connection, *message) : nullptr;
+  if (message->retain && (full || !may_retain(mountpoint, *message))) {
     if (connection.v5() && qos != Qos::at_most_once) {
-      refuse(ReasonCode::quota_exceeded, "no room for more retained messages");
+      refuse(ReasonCode::quota_exceeded, full ? explain(full->rule, quota::What::retained_messages_max)
+                                              : "no room for more retained messages");
       return;
     }
-    metrics_.dropped.refused.add();
+    metrics_.dropped.refused[message->label].add();
     message = not_retained(*message);
   }
   const bool promises = qos != Qos::at_most_once;
   if ((promises || message->retain) && (!log_state_.accepting || over_memory())) {
     if (!promises) {
-      metrics_.dropped.refused.add();  // QoS 0: nobody is told, but it is counted
+      metrics_.dropped.refused[message->label].add();  // QoS 0: nobody is told, but it is counted
       return;
     }
     if (connection.v5()) {
@@ -230,10 +239,19 @@ bool Shard::may_retain(std::string_view mountpoint, const mqtt::Message& message
   return before && (cost <= *before || bytes + (cost - *before) <= limits.retained_bytes_max);
 }
 
-void Shard::refuse_publish(Connection& connection, PacketId id, Qos qos, ReasonCode reason,
-                           std::string_view why) {
+void Shard::refuse_publish(Connection& connection, std::string_view topic, PacketId id, Qos qos,
+                           ReasonCode reason, std::string_view why, auth::acl::LabelId label) {
   ++connection.dropped;
-  metrics_.dropped.refused.add();
+  metrics_.dropped.refused[label].add();
+  if (reason != ReasonCode::not_authorized) {  // which was said, with its rule
+    log::info(refused_publishes, "publish refused",
+              {{"client_id", connection.client_id},
+               {"username", connection.identity.username},
+               {"peer", connection.peer.address},
+               {"topic", topic},
+               {"reason", mqtt::name(reason)},
+               {"why", why}});
+  }
   if (qos == Qos::at_most_once) {
     return;  // QoS 0 has no answer
   }

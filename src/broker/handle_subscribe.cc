@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/log.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
 #include "mqtt/topic.h"
@@ -17,6 +18,8 @@ using mqtt::ReasonCode;
 
 namespace {
 
+log::Limit refused_filters{{.per_second = 10}};
+
 // SUBSCRIBEs of one connection on their way through the log; beyond, it is not read until there are fewer.
 constexpr uint32_t kSubscribesPendingMax = 16;
 
@@ -24,18 +27,33 @@ constexpr uint32_t kSubscribesPendingMax = 16;
 bool has(const Client& client, std::string_view filter) {
   return client.filters.contains(filter_hash(filter));
 }
+
+void say_refused_filter(const Connection& connection, std::string_view filter, ReasonCode reason,
+                        std::string_view why) {
+  log::info(refused_filters, "subscription refused",
+            {{"client_id", connection.client_id},
+             {"username", connection.identity.username},
+             {"peer", connection.peer.address},
+             {"filter", filter},
+             {"reason", mqtt::name(reason)},
+             {"why", why}});
+}
+
 }  // namespace
 
 void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
   const Limits& limits = out_.limits;
   std::vector<ReasonCode> reasons;
   for (const auto& entry : packet.entries) {
-    const auto refuse = [&](ReasonCode reason) { reasons.push_back(reason); };
+    const auto refuse = [&](ReasonCode reason, std::string_view why) {
+      reasons.push_back(reason);
+      say_refused_filter(connection, entry.filter, reason, why);
+    };
     std::string_view filter = entry.filter;
     if (mqtt::is_shared(filter)) {
       const auto shared = mqtt::parse_shared(filter);
       if (!shared) {  // [MQTT-4.8.2-1], [MQTT-4.8.2-2]
-        refuse(ReasonCode::topic_filter_invalid);
+        refuse(ReasonCode::topic_filter_invalid, "$share needs a group's name and a filter");
         continue;
       }
       if (entry.options.no_local) {  // [MQTT-3.8.3-4]
@@ -46,15 +64,15 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
       filter = shared->filter;
     }
     if (!mqtt::is_topic_filter(filter)) {
-      refuse(ReasonCode::topic_filter_invalid);
+      refuse(ReasonCode::topic_filter_invalid, "this is no topic filter");
     } else if (filter.size() > limits.topic_bytes_max ||
                mqtt::level_count(filter) > limits.topic_levels_max) {
-      refuse(ReasonCode::topic_filter_invalid);
+      refuse(ReasonCode::topic_filter_invalid, "the filter is longer or deeper than allowed");
     } else if (connection.hurdles & Connection::no_subscribe) {
-      refuse(ReasonCode::not_authorized);
+      refuse(ReasonCode::not_authorized, "the client may not subscribe");
     } else if (!may(connection, auth::acl::Action::subscribe, entry.filter).allowed) {
       say_refused(connection, auth::acl::Action::subscribe, entry.filter, "subscription refused");
-      refuse(ReasonCode::not_authorized);
+      reasons.push_back(ReasonCode::not_authorized);
     } else {
       reasons.push_back(ReasonCode::success);
     }
@@ -64,13 +82,12 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
     return;
   }
   subscribe(connection, packet.packet_id, packet.entries, std::move(reasons),
-            packet.subscription_identifier.value_or(0), gate_.generation());
+            packet.subscription_identifier.value_or(0), rights(connection));
 }
 
-// Step 2. `reasons`: one for each filter, of which success says that it is legal and allowed; `rules`: the
-// generation of those that said so.
+// Step 2. `reasons`: one for each filter, of which success says that it is legal and allowed, by `allowed_by`.
 void Shard::subscribe(Connection& connection, PacketId id, std::span<const mqtt::Subscribe::Entry> entries,
-                      std::vector<ReasonCode> reasons, uint32_t subscription_identifier, uint32_t rules) {
+                      std::vector<ReasonCode> reasons, uint32_t subscription_identifier, Rights allowed_by) {
   Client& client = *connection.client;
   const Limits& limits = out_.limits;
   record::Subscribe record;
@@ -82,10 +99,13 @@ void Shard::subscribe(Connection& connection, PacketId id, std::span<const mqtt:
   for (size_t i = 0; i < entries.size(); ++i) {
     if (reasons[i] != ReasonCode::success) continue;
     const auto& entry = entries[i];
-    if ((total >= limits.subscriptions_per_client_max && !has(client, entry.filter) &&
-         !named.contains(entry.filter)) ||
-        over_memory() || !log_state_.accepting) {
+    const bool more = !has(client, entry.filter) && !named.contains(entry.filter);
+    const bool no_room =
+        (more && total >= limits.subscriptions_per_client_max) || over_memory() || !log_state_.accepting;
+    if (no_room || (more && connection.limited && subscription_limit(connection, total + 1))) {
       reasons[i] = ReasonCode::quota_exceeded;
+      if (no_room)
+        say_refused_filter(connection, entry.filter, reasons[i], "no room for more subscriptions");
       continue;
     }
     reasons[i] = static_cast<ReasonCode>(entry.options.qos);  // [MQTT-3.9.3-1]
@@ -109,7 +129,7 @@ void Shard::subscribe(Connection& connection, PacketId id, std::span<const mqtt:
   // A SUBSCRIBE of twenty bytes may bring a hundred thousand in retained messages.
   if (++connection.subacks_pending >= kSubscribesPendingMax) connection.link->pause(Link::subscribing);
   connection.filters_pending += total - before;
-  append(std::move(record), ToSuback{connection.id, id, std::move(reasons), total - before, rules});
+  append(std::move(record), ToSuback{connection.id, id, std::move(reasons), total - before, allowed_by});
 }
 
 void Shard::handle(Connection& connection, const mqtt::Unsubscribe& packet) {

@@ -128,7 +128,7 @@ void Shard::load(Client& client) {
   client.loading = true;
   const SessionId id = client.session.id;
   const uint64_t from = client.session.inbox.gap_begin(), to = client.session.inbox.gap_end();
-  const uint64_t stay = bounds().messages, count = fill(client).messages;
+  const uint64_t stay = bounds(client).messages, count = fill(client).messages;
   const size_t rows = std::clamp<uint64_t>(count - std::min(count, stay), kRowsPerLoad, kRowsPerLoadMax);
   out_.post.run_on_worker([&store = out_.store, &post = out_.post, shard = index_, id, from, to, rows] {
     post.post(shard, read_rows(store, id, from, to, rows));
@@ -202,7 +202,7 @@ void Shard::give_up_unread(Client& client, const LoadedMail::Unreadable& row) {
   const session::Inbox& inbox = client.session.inbox;
   log::error(damage, "a stored message is damaged and its inbox is full: it is given up unread",
              {{"client_id", client.session.client_id}, {"sequence", row.seq}, {"error", row.why}});
-  metrics_.dropped.unreadable.add();
+  metrics_.dropped.unreadable[auth::acl::kNoLabel].add();
   if (client.connection) ++client.connection->dropped;
   // Its size is an estimate. A message that others name too is not touched by it.
   const record::InboxRef ref{row.seq,
@@ -239,23 +239,28 @@ Shard::Fill Shard::fill(const Client& client) {
 // For the policy `refuse`: whether one more message would be too many.
 void Shard::note_fullness(Client& client) {
   const auto [count, bytes] = fill(client);
-  const bool full = count >= out_.limits.inbox_messages_max || bytes >= out_.limits.inbox_bytes_max;
+  const bool full = count >= inbox_messages_max(client) || bytes >= out_.limits.inbox_bytes_max;
   if (full || out_.shared.full_inboxes.any()) out_.shared.full_inboxes.set(client.session.id, full);
 }
 
-InboxBounds Shard::bounds() const {
-  return inbox_bounds(out_.limits, out_.limits.inbox_messages_max, out_.limits.inbox_bytes_max);
+uint32_t Shard::inbox_messages_max(const Client& client) const {
+  const uint32_t own = client.session.inbox_messages_max, most = out_.limits.inbox_messages_max;
+  return own == 0 ? most : std::min(own, most);
+}
+
+InboxBounds Shard::bounds(const Client& client) const {
+  return inbox_bounds(out_.limits, inbox_messages_max(client), out_.limits.inbox_bytes_max);
 }
 
 bool Shard::over_limits(const Client& client) const {
   const auto [messages, bytes] = fill(client);
-  return messages > bounds().messages || bytes > bounds().bytes;
+  return messages > bounds(client).messages || bytes > bounds(client).bytes;
 }
 
 // Why one of its messages goes, while it is over its limits.
 record::DropReason Shard::crowded_by(const Client& client) const {
-  return fill(client).messages > bounds().messages ? record::DropReason::inbox_full_messages
-                                                   : record::DropReason::inbox_full_bytes;
+  return fill(client).messages > bounds(client).messages ? record::DropReason::inbox_full_messages
+                                                         : record::DropReason::inbox_full_bytes;
 }
 
 // Once a Turn, before anything is sent: what a flood brings is given up by one record.
@@ -300,9 +305,22 @@ void Shard::enforce_limits(Client& client) {
   client.work.make().evict_cursor = seq;
 }
 
+ByLabel<Counter>& Shard::drop_counter(record::DropReason reason) {
+  switch (reason) {
+    case record::DropReason::packet_too_large:
+      return metrics_.dropped.too_large;
+    case record::DropReason::administrative:
+      return metrics_.dropped.not_allowed;
+    case record::DropReason::inbox_full_messages:
+    case record::DropReason::inbox_full_bytes:
+    case record::DropReason::group_full:
+      break;
+  }
+  return metrics_.dropped.inbox_full;
+}
+
 void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason) {
-  (reason == record::DropReason::packet_too_large ? metrics_.dropped.too_large : metrics_.dropped.inbox_full)
-      .add();
+  drop_counter(reason)[entry.message->label].add();
   if (client.connection) ++client.connection->dropped;
   log::info(drops, "message dropped",
             {{"client_id", client.session.client_id},
@@ -320,7 +338,7 @@ void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::Dr
 }
 
 void Shard::expire(Client& client, uint64_t seq, session::Entry& entry) {
-  metrics_.dropped.expired.add();
+  metrics_.dropped.expired[entry.message->label].add();
   const record::InboxRef ref = ref_of(seq, entry);
   entry.leaving = true;
   if (client.session.id.ephemeral()) {

@@ -1,4 +1,5 @@
-// Every limit of the node, as plain values; apps/courierd fills it from the configuration, where each is
+// Every limit of the node, as plain values, freely copied: each shard has its own, and gets others by mail
+// (Node::use()); apps/courierd fills it from the configuration, where each is
 // documented (docs/operations/configuration.md).
 #pragma once
 
@@ -41,6 +42,18 @@ struct Limits {
   bool sessions_have_owners = true;
   uint32_t ack_linger_ms = 50;  // how long an ACKED may wait for others
 };
+
+// What a CONNACK tells its client. It may count on that for as long as it is connected, whatever the limits
+// are by then; other limits hold for what comes from now on.
+struct Promise {
+  uint16_t receive_maximum = 0;
+  uint16_t topic_alias_max = 0;
+  uint32_t packet_bytes_max = 0;
+  bool operator==(const Promise&) const = default;
+};
+inline Promise promise_of(const Limits& limits) {
+  return {limits.receive_maximum, limits.topic_alias_max, limits.packet_bytes_max};
+}
 
 // From where on messages go. With the policy `refuse` it takes more than a full inbox: what was acknowledged
 // before publishers could know of it stays, and that is bounded by what they may have on their way.

@@ -28,6 +28,7 @@ class Link {
     memory = 8,
     subscribing = 16,
     deciding = 32,
+    limited = 64,
   };
   virtual void pause(Pause reason) = 0;
   virtual void resume(Pause reason) = 0;

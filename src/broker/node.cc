@@ -68,13 +68,14 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
       rules_(rules),
       rules_told_(rules.generation()),
       metrics_(metrics),
+      quota_(metrics, rules.labels()),
       shared_(metrics, limits_, options_.shard_count),
       directory_(options_.seed, options_.shard_count),
       started_at_(clock.mono_ns()),
       items_(options_.shard_count),
-      group_ended_drops_(dropped_because(metrics, "group_ended")),
-      group_full_drops_(dropped_because(metrics, "inbox_full")),
-      group_expired_drops_(dropped_because(metrics, "expired")),
+      group_ended_drops_(dropped_because(metrics, rules.labels(), "group_ended")),
+      group_full_drops_(dropped_because(metrics, rules.labels(), "inbox_full")),
+      group_expired_drops_(dropped_because(metrics, rules.labels(), "expired")),
       batch_records_(metrics.histogram("courier_commit_batch_events", "Records of one shard's batch.", {},
                                        Histogram::Unit::plain)),
       log_accepting_(metrics.gauge(
@@ -83,14 +84,24 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
           "with QoS 1 and 2 are refused.")) {
   log_accepting_.set(1);
   shared_.checkpoint_parts = this;
-  const Surroundings surroundings{limits_, clock_,        log_,  store_,  directory_,
-                                  post_,   authenticator, rules, shared_, hooks};
+  shared_.bans = options_.bans;
+  shared_.flapping = options_.flapping;
+  const Surroundings surroundings{limits_,       clock_, log_,   store_,  directory_, post_,
+                                  authenticator, rules,  quota_, shared_, hooks};
   for (uint32_t i = 0; i < options_.shard_count; ++i) {
     shards_.push_back(std::make_unique<Shard>(i, options_.shard_count, options_.seed + i, surroundings));
   }
+  if (!options_.bans) return;
+  options_.bans->watch([this](const admission::Ban&) {
+    for (uint32_t i = 0; i < options_.shard_count; ++i) {
+      post_.post(i, TaskMail{[](Shard& shard) { shard.bans_changed(); }});
+    }
+  });
 }
 
-Node::~Node() = default;
+Node::~Node() {
+  if (options_.bans) options_.bans->watch({});
+}
 
 Result<StartReport> Node::start() {
   auto report = restore();
@@ -249,7 +260,7 @@ void Node::on_committed(std::span<store::CommittedBatch> batches) {
         {items_[batch.origin].size(), batch.ticket, batch.first, std::move(unmatched)});
   }
   post_items(std::move(back));
-  group_ended_drops_.add(directory_.take_group_drops().size());
+  for (const auto& drop : directory_.take_group_drops()) group_ended_drops_[drop.message->label].add();
   limit_groups();
   if (log_.tail_bytes() > options_.log_bytes_max / 2) begin_checkpoint();
 }
@@ -280,6 +291,23 @@ void Node::run_on_feed(std::function<void(const record::Directory&)> task) {
   log_.post([this, task = std::move(task)] { task(directory_); });
 }
 
+// Whose inbox was full under the old limits is found out anew, by the next message for it: with the policy
+// that drops nobody would look at them again. The last shard does it, for until then one of them may still
+// add.
+void Node::use(const Limits& limits) {
+  const auto left = std::make_shared<std::atomic<uint32_t>>(options_.shard_count);
+  for (uint32_t i = 0; i < options_.shard_count; ++i) {
+    post_.post(i, TaskMail{[this, limits, left](Shard& shard) {
+                 shard.use(limits);
+                 if (left->fetch_sub(1) == 1) shared_.full_inboxes.clear();
+               }});
+  }
+  run_on_feed([this, limits](const record::Directory&) {
+    limits_ = limits;
+    shared_.full_groups.clear();
+  });
+}
+
 // Records of the node itself; nobody waits for them.
 uint64_t Node::append_alone(std::vector<record::Record> records) {
   store::Batch batch;
@@ -302,6 +330,13 @@ void Node::housekeeping() {
     rules_told_ = generation;
     for (uint32_t i = 0; i < options_.shard_count; ++i) {
       post_.post(i, TaskMail{[](Shard& shard) { shard.rules_changed(); }});
+    }
+  }
+  quota_.tidy(now);
+  if (const uint32_t generation = quota_.generation(); generation != quota_told_) {
+    quota_told_ = generation;
+    for (uint32_t i = 0; i < options_.shard_count; ++i) {
+      post_.post(i, TaskMail{[](Shard& shard) { shard.limits_changed(); }});
     }
   }
   bool sys = false;

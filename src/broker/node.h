@@ -22,9 +22,12 @@
 #include <set>
 #include <vector>
 
+#include "admission/bans.h"
+#include "admission/flapping.h"
 #include "base/metrics.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
+#include "quota/rules.h"
 #include "record/directory.h"
 
 namespace courier::broker {
@@ -36,6 +39,9 @@ struct NodeOptions {
   uint64_t log_bytes_max = 64 * 1024 * 1024;  // tail that a restart may have to read
   int64_t sys_interval_ms = 10'000;           // of $SYS; 0: none
   std::string version = "0";                  // in $SYS
+  // Null: nobody is banned; nobody is counted. Else they outlive the node.
+  admission::Bans* bans = nullptr;
+  admission::Flapping* flapping = nullptr;
 };
 
 struct StartReport {
@@ -59,6 +65,8 @@ class Node final : public store::LogReader, private CheckpointParts {
 
   Shard& shard(uint32_t index) { return *shards_[index]; }
   uint32_t shard_count() const { return options_.shard_count; }
+  // The limits in force. Others may be put there at any time; housekeeping() sees to those who are connected.
+  quota::Rules& quota() { return quota_; }
   // No new connections from now on.
   void drain() { shared_.draining = true; }
   bool draining() const { return shared_.draining; }
@@ -72,6 +80,9 @@ class Node final : public store::LogReader, private CheckpointParts {
   bool checkpoint_failed() const { return checkpoint_failed_.load(); }
   // Memory in use, as the caller measures it; for Limits::memory_bytes_max.
   void set_memory(int64_t bytes) { shared_.memory_bytes = bytes; }
+
+  // Other limits, for what comes from now on. After start(), from one thread.
+  void use(const Limits& limits);
 
   // Runs on the feed thread, in the log's order; the directory may be read there.
   void run_on_feed(std::function<void(const record::Directory&)> task);
@@ -106,11 +117,11 @@ class Node final : public store::LogReader, private CheckpointParts {
   void publish_sys();      // feed thread
   // --- group_limits.cc; feed thread ---
   void limit_groups();
-  void limit_group(const routing::SharedGroup& group, std::vector<record::Record>& records) const;
-  void expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records) const;
+  void limit_group(const routing::SharedGroup& group, std::vector<record::Record>& records);
+  void expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records);
 
   const NodeOptions options_;
-  const Limits limits_;
+  Limits limits_;  // the feed thread's, after start()
   store::OrderedLog& log_;
   store::StateStore& store_;
   const Clock& clock_;
@@ -118,6 +129,8 @@ class Node final : public store::LogReader, private CheckpointParts {
   auth::acl::Rules& rules_;
   uint32_t rules_told_;  // their generation that shards know of
   Registry& metrics_;
+  quota::Rules quota_;
+  uint32_t quota_told_ = quota_.generation();  // likewise
   Shared shared_;
   record::Directory directory_;
   std::vector<std::unique_ptr<Shard>> shards_;
@@ -137,7 +150,7 @@ class Node final : public store::LogReader, private CheckpointParts {
   std::set<record::GroupId> crowded_;                   // past their limits when last looked at
   bool group_expiry_due_ = false;
   uint64_t burst_ = 0;  // number of the latest post_items()
-  Counter &group_ended_drops_, &group_full_drops_, &group_expired_drops_;
+  ByLabel<Counter> group_ended_drops_, group_full_drops_, group_expired_drops_;
   Histogram& batch_records_;
   Gauge& log_accepting_;
 

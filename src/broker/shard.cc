@@ -29,13 +29,32 @@ Shard::Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings s
     : index_(index),
       shard_count_(shard_count),
       out_(surroundings),
+      promises_{promise_of(out_.limits)},
       metrics_(surroundings.shared.metrics, surroundings.rules.labels()),
       gate_(surroundings.rules),
+      quota_(surroundings.quota),
       random_(seed),
       clients_(seed),
       direct_(shard_count) {}
 
 Shard::~Shard() = default;
+
+void Shard::use(const Limits& limits) {
+  out_.limits = limits;
+  const Promise promise = promise_of(limits);
+  if (promise == promises_.back()) return;
+  if (promises_.size() == UINT8_MAX) {  // whoever was told less may have what others were told
+    Promise most;
+    for (const Promise& each : promises_) {
+      most.receive_maximum = std::max(most.receive_maximum, each.receive_maximum);
+      most.topic_alias_max = std::max(most.topic_alias_max, each.topic_alias_max);
+      most.packet_bytes_max = std::max(most.packet_bytes_max, each.packet_bytes_max);
+    }
+    promises_ = {most};
+    for (const auto& [id, connection] : connections_) connection->promise = 0;
+  }
+  promises_.push_back(promise);
+}
 
 void Shard::on_packet(Connection& connection, const mqtt::Packet& packet) {
   if (Tracer* tracer = connection.tracer()) (*tracer)(true, trace_line(packet));
@@ -238,10 +257,13 @@ void Shard::end_turn() {
   metrics_.sessions_connected.set(static_cast<int64_t>(connected));
   metrics_.sessions_offline.set(static_cast<int64_t>(clients_.size() - connected));
   turn_now_ = 0;
+  turn_mono_ = 0;
 }
 
 MonoNs Shard::next_due() const {
   MonoNs due = std::min({acks_due_, trim_due_, throttle_ends_});
+  if (!delays_.empty()) due = std::min(due, delays_.front().until);
+  if (!to_judge_.empty()) due = 0;
   if (!starved_.empty()) due = std::min(due, out_.clock.mono_ns() + kMemoryLookedAtNs);
   // On the wall clock, which may be set: looked at every hour at least.
   const auto at = [&](WallMs wall) {

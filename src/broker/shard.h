@@ -33,6 +33,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
+#include "admission/ban.h"
 #include "auth/acl/rules.h"
 #include "auth/authenticator.h"
 #include "broker/client_table.h"
@@ -42,15 +43,18 @@
 #include "broker/shard_metrics.h"
 #include "mqtt/decoder.h"
 #include "mqtt/encoder.h"
+#include "quota/allowance.h"
+#include "quota/rules.h"
 #include "record/directory.h"
 #include "store/ordered_log.h"
 #include "store/state_store.h"
 
 namespace courier::broker {
 
-// What all shards of a node share. The referenced things outlive the shards and are thread-safe.
+// What all shards of a node share, and each one's limits. The referenced things outlive the shards and are
+// thread-safe.
 struct Surroundings {
-  const Limits& limits;
+  Limits limits;
   const Clock& clock;
   store::OrderedLog& log;
   store::StateStore& store;
@@ -58,6 +62,7 @@ struct Surroundings {
   Post& post;
   auth::Authenticator& authenticator;
   auth::acl::Rules& rules;
+  quota::Rules& quota;
   class Shared& shared;  // broker/shared.h
   auth::Hooks* hooks;    // null: nobody is asked
 };
@@ -116,9 +121,16 @@ class Shard {
   // Sends DISCONNECT 0x8B to up to `count` connections and closes them; returns how many are left.
   size_t drain(size_t count);
 
+  // What the connection's client was told; before its CONNACK, what an earlier one was.
+  const Promise& promised(const Connection& connection) const { return promises_[connection.promise]; }
+
   // --- control; on the shard's thread (TaskMail) ---
+  // From now on. Sessions that have more than they may now lose it when they are next looked at.
+  void use(const Limits& limits);
   // Others are in force: whoever is connected loses the subscriptions that they do not allow.
   void rules_changed();
+  // Other limits are in force: whoever is connected is matched anew, some in each Turn.
+  void limits_changed();
   uint32_t index() const { return index_; }
   size_t connection_count() const { return connections_.size(); }
   size_t client_count() const { return clients_.size(); }
@@ -151,6 +163,8 @@ class Shard {
   std::optional<Access> why(std::string_view mountpoint, std::string_view client_id, auth::acl::Action action,
                             std::string_view topic, size_t receivers_max);
   bool kick(std::string_view mountpoint, std::string_view client_id, mqtt::ReasonCode reason);
+  // There is a new one: ends the connections that are hit, looking at some in each Turn.
+  void bans_changed();
   // Null ends it. False: not connected (an offline client is traced from its next CONNECT on).
   bool trace(const std::string& mountpoint, const std::string& client_id, std::shared_ptr<Tracer> tracer);
   // Whether nothing is on its way through the log.
@@ -183,7 +197,7 @@ class Shard {
     PacketId packet_id;
     std::vector<mqtt::ReasonCode> reasons;
     uint32_t added = 0;  // filters that were not there
-    uint32_t rules = 0;  // the generation of those that allowed it
+    Rights rights;       // that allowed it
   };
   struct ToUnsuback {  // the reasons come with the fold: Connection::unsubscribed
     ConnectionId connection;
@@ -216,6 +230,13 @@ class Shard {
   void attached(const ToConnack& pending);
   void change_is_over(const std::string& name);
 
+  // --- bans.cc ---
+  std::optional<admission::Ban> ban_on(const Connection& connection, std::string_view mountpoint,
+                                       std::string_view username) const;
+  void refuse_banned(Connection& connection, const admission::Ban& ban);
+  bool flaps(const Connection& connection);
+  void judge_some();
+
   // --- access.cc: what is allowed ---
   struct SubscribedTo {
     SessionId session;
@@ -229,12 +250,41 @@ class Shard {
   bool without_rules(const Connection& connection) {
     return gate_.open() && (!connection.extra || !connection.extra->grants);
   }
+  Rights rights(const Connection& connection);
+  // What waits in its inbox may have come by a subscription that is not allowed any more.
+  void suspect_inbox(Connection& connection);
+  // Whether it may still be sent; asked of suspects only, and each was allowed when it came.
+  bool still_allowed(Connection& connection, uint64_t seq, const session::Entry& entry);
+  void take_away(Client& client, uint64_t seq, session::Entry& entry);
   auth::acl::Answer ask(Connection& connection, auth::acl::Action action, std::string_view topic);
   void say_refused(const Connection& connection, auth::acl::Action action, std::string_view topic,
                    std::string_view what);
   void look_up(SessionId session);
   void look_up_some();
   void look_at(const std::vector<SubscribedTo>& found);
+
+  // --- allowance.cc: how much is allowed ---
+  quota::Subject quota_subject(const Connection& connection) const;
+  // False: refused, or delayed; then attach() is called again.
+  bool may_come(Connection& connection);
+  // Counts it; those that it takes the place of lend their places. False: refused.
+  bool counted(Connection& connection, std::span<Connection* const> displaced);
+  // False: the message goes no further.
+  bool within_rates(Connection& connection, const mqtt::Publish& packet, std::string_view topic,
+                    auth::acl::LabelId label);
+  const quota::Limit* subscription_limit(Connection& connection, uint64_t count);
+  const quota::Limit* retain_limit(Connection& connection, const mqtt::Message& message);
+  uint16_t inflight_max(const Connection& connection) const;
+  void delay(Connection& connection, const quota::Allowance::Answer& answer);
+  void wait(Connection& connection, MonoNs pause);
+  void say_limited(Connection& connection, const quota::Limit& limit, quota::What what,
+                   quota::Outcome outcome, MonoNs pause);
+  void end_delays();
+  quota::LimitPtr personal_limit(const Connection& connection);
+  void match_anew(Connection& connection);
+  void match_some(std::vector<ConnectionId> connections);
+  // The terms of a decision, as far as they are about the session.
+  void take_terms(Connection& connection, const auth::SessionTerms& terms);
 
   // --- handle_auth.cc: enhanced authentication ---
   void begin_exchange(Connection& connection, const auth::Credentials& credentials, std::string_view method,
@@ -251,8 +301,8 @@ class Shard {
   static constexpr std::string_view kPayloadNotUtf8 = "the payload is not UTF-8, as it says";
   void publish(Connection& connection, mqtt::MessagePtr message, PacketId id, mqtt::Qos qos,
                std::string_view mountpoint);
-  void refuse_publish(Connection& connection, PacketId id, mqtt::Qos qos, mqtt::ReasonCode reason,
-                      std::string_view why);
+  void refuse_publish(Connection& connection, std::string_view topic, PacketId id, mqtt::Qos qos,
+                      mqtt::ReasonCode reason, std::string_view why, auth::acl::LabelId label);
   bool may_retain(std::string_view mountpoint, const mqtt::Message& message) const;
   bool may_overtake_nothing(Connection& connection);
   bool route_directly(Connection& connection, const mqtt::MessagePtr& message, mqtt::Qos qos,
@@ -272,7 +322,7 @@ class Shard {
   // --- handle_subscribe.cc ---
   void handle(Connection& connection, const mqtt::Subscribe& packet);
   void subscribe(Connection& connection, PacketId id, std::span<const mqtt::Subscribe::Entry> entries,
-                 std::vector<mqtt::ReasonCode> reasons, uint32_t subscription_identifier, uint32_t rules);
+                 std::vector<mqtt::ReasonCode> reasons, uint32_t subscription_identifier, Rights allowed_by);
   void handle(Connection& connection, const mqtt::Unsubscribe& packet);
   void unsubscribe(Connection& connection, PacketId id, std::vector<std::string> filters);
 
@@ -341,6 +391,11 @@ class Shard {
   // False: the connection's maximum packet size forbids it. `message`: the entry's, or what a hook made of
   // it.
   bool transmit(Connection& connection, uint64_t seq, session::Entry& entry, const mqtt::Message& message);
+  void count_delivered(const mqtt::Message& message, mqtt::Qos qos) {
+    metrics_.delivered[static_cast<size_t>(qos)]->add();
+    if (message.label == auth::acl::kNoLabel) return;
+    metrics_.delivery_seconds[message.label].observe(static_cast<double>(now() - message.received_at) * 1e-3);
+  }
   void ask_to_send(Connection& connection);
   void ask_for_retained(Connection& connection);
   void want_pump(Client& client);
@@ -357,7 +412,8 @@ class Shard {
   };
   static Fill fill(const Client& client);
   static void leaves(Client& client, const record::InboxRef& ref);
-  InboxBounds bounds() const;
+  InboxBounds bounds(const Client& client) const;
+  uint32_t inbox_messages_max(const Client& client) const;
   bool over_limits(const Client& client) const;
   record::DropReason crowded_by(const Client& client) const;
   void want_limits(Client& client);
@@ -371,6 +427,7 @@ class Shard {
   void gave_up_unread(const record::Dropped& dropped);
   record::InboxRef ref_of(uint64_t seq, const session::Entry& entry) const;
   void finish_ephemeral(Client& client, const record::InboxRef& ref);
+  ByLabel<Counter>& drop_counter(record::DropReason reason);
   void drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason);
   void expire(Client& client, uint64_t seq, session::Entry& entry);
   template <typename Record>
@@ -408,6 +465,11 @@ class Shard {
     if (turn_now_ == 0) turn_now_ = out_.clock.wall_ms();
     return turn_now_;
   }
+  // Likewise the other clock.
+  MonoNs mono_now() {
+    if (turn_mono_ == 0) turn_mono_ = out_.clock.mono_ns();
+    return turn_mono_;
+  }
   void send(Connection& connection, const mqtt::Packet& packet);
   uint64_t output_room() const;
   Connection* find(ConnectionId id);
@@ -417,8 +479,10 @@ class Shard {
 
   const uint32_t index_, shard_count_;
   Surroundings out_;
+  std::vector<Promise> promises_;  // the latest is in force; never more than a uint8_t counts
   ShardMetrics metrics_;
   auth::acl::Gate gate_;
+  quota::View quota_;
   std::mt19937_64 random_;
   bool acting_ = false;
   store::LogState log_state_;
@@ -429,7 +493,8 @@ class Shard {
   std::unordered_map<std::string, NameChange> changing_;                  // key: name_key()
   std::unordered_map<std::string, std::shared_ptr<Tracer>> tracers_;
 
-  WallMs turn_now_ = 0;  // now(); 0: not read yet
+  WallMs turn_now_ = 0;   // now(); 0: not read yet
+  MonoNs turn_mono_ = 0;  // mono_now(); likewise
 
   // The batch of this Turn.
   std::vector<record::Record> batch_;
@@ -444,6 +509,9 @@ class Shard {
   std::vector<record::Expired> expired_;
   std::vector<ConnectionId> paused_;   // until in_log_bytes_ and every backlog have fallen
   std::vector<ConnectionId> starved_;  // wait_for_memory(): until it is below its ceiling
+
+  std::vector<ConnectionId> to_judge_;  // who is to be held against the bans
+  bool judge_again_ = false;            // another ban came meanwhile
 
   std::vector<SessionId> to_look_up_;  // whose subscriptions are to be held against the rules
   bool looking_up_ = false;
@@ -476,6 +544,13 @@ class Shard {
   // Connections that are not read for a while because a hook said so.
   std::vector<ConnectionId> throttled_;
   MonoNs throttle_ends_ = INT64_MAX;  // of the first of them
+  // Who is not read, or not let in yet, because of a limit; what counts is Allowance::delayed_until.
+  struct Delay {
+    MonoNs until = 0;
+    ConnectionId connection;
+    bool operator>(const Delay& other) const { return until > other.until; }
+  };
+  std::vector<Delay> delays_;  // a heap, the earliest in front
 
   // Sequences of damaged rows whose DROPPED is on its way.
   std::unordered_map<SessionId, std::vector<uint64_t>> unread_;

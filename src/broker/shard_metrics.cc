@@ -2,13 +2,21 @@
 
 namespace courier::broker {
 
-Counter& dropped_because(Registry& registry, std::string_view reason) {
-  return registry.counter("courier_messages_dropped_total",
-                          "Messages that one receiver will not get, by reason.",
-                          {{"reason", std::string(reason)}});
+namespace {
+
+// Those without a label are there from the start.
+template <typename Series>
+ByLabel<Series> from_the_start(ByLabel<Series> series) {
+  (void)series[auth::acl::kNoLabel];
+  return series;
 }
 
-namespace {
+ByLabel<Counter> received_by_label(Registry& registry, const auth::acl::Labels& labels, mqtt::Qos qos) {
+  return from_the_start(ByLabel<Counter>(labels, [&registry, qos](const std::string& label) -> Counter& {
+    return registry.counter("courier_messages_received_total", "PUBLISH packets from clients.",
+                            {{"qos", std::to_string(static_cast<int>(qos))}, {"label", label}});
+  }));
+}
 
 std::array<Counter*, 3> by_qos(Registry& registry, std::string_view name, std::string_view help) {
   std::array<Counter*, 3> counters{};
@@ -19,6 +27,16 @@ std::array<Counter*, 3> by_qos(Registry& registry, std::string_view name, std::s
 
 }  // namespace
 
+ByLabel<Counter> dropped_because(Registry& registry, const auth::acl::Labels& labels,
+                                 const std::string& reason) {
+  return from_the_start(ByLabel<Counter>(labels, [&registry, reason](const std::string& label) -> Counter& {
+    return registry.counter(
+        "courier_messages_dropped_total",
+        "Messages that one receiver will not get, by reason and label of the access rule.",
+        {{"reason", reason}, {"label", label}});
+  }));
+}
+
 ShardMetrics::ShardMetrics(Registry& r, const auth::acl::Labels& labels)
     : connections(
           r.gauge("courier_clients_connected", "Clients whose CONNECT was accepted and who are here.")),
@@ -28,13 +46,16 @@ ShardMetrics::ShardMetrics(Registry& r, const auth::acl::Labels& labels)
                                {{"state", "offline"}})),
       connects_accepted(r.counter("courier_connects_total", "CONNECTs by result.",
                                   {{"result", "accepted"}, {"reason", "success"}})),
+      received{received_by_label(r, labels, mqtt::Qos::at_most_once),
+               received_by_label(r, labels, mqtt::Qos::at_least_once),
+               received_by_label(r, labels, mqtt::Qos::exactly_once)},
       delivered(by_qos(r, "courier_messages_delivered_total",
                        "Messages delivered to clients: QoS 0 when written, QoS 1 and 2 when acknowledged.")),
       transmitted_again(r.counter("courier_messages_retransmitted_total", "PUBLISH packets sent with DUP.")),
-      dropped{dropped_because(r, "inbox_full"),    dropped_because(r, "expired"),
-              dropped_because(r, "too_large"),     dropped_because(r, "output_full"),
-              dropped_because(r, "not_connected"), dropped_because(r, "refused"),
-              dropped_because(r, "unreadable")},
+      dropped{dropped_because(r, labels, "inbox_full"),    dropped_because(r, labels, "expired"),
+              dropped_because(r, labels, "too_large"),     dropped_because(r, labels, "output_full"),
+              dropped_because(r, labels, "not_connected"), dropped_because(r, labels, "refused"),
+              dropped_because(r, labels, "unreadable"),    dropped_because(r, labels, "not_allowed")},
       violations(r.counter("courier_protocol_violations_total", "Connections closed for what they sent.")),
       inbox_read_failures(r.counter("courier_inbox_read_failures_total",
                                     "Reads of a session's stored messages that failed or found damage.")),
@@ -45,24 +66,21 @@ ShardMetrics::ShardMetrics(Registry& r, const auth::acl::Labels& labels)
       connack_seconds(r.histogram("courier_connack_seconds", "From CONNECT to CONNACK.")),
       commit_seconds(r.histogram("courier_commit_seconds",
                                  "From handing a batch of records to the log until they are safe and back.")),
-      registry_(r),
-      labels_(labels) {
-  for (const auto qos : {mqtt::Qos::at_most_once, mqtt::Qos::at_least_once, mqtt::Qos::exactly_once}) {
-    make_received(auth::acl::kNoLabel, qos);
-  }
+      delivery_seconds(
+          labels,
+          [&r](const std::string& label) -> Histogram& {
+            return r.histogram(
+                "courier_delivery_seconds",
+                "From a PUBLISH until a client has it: QoS 0 written, QoS 1 and 2 acknowledged. Of "
+                "messages whose access rule has a label.",
+                {{"label", label}});
+          }),
+      registry_(r) {
+  (void)delivery_seconds[auth::acl::kOtherLabel];
   for (size_t cause = 0; cause < kEndCauseCount; ++cause) {
     ended[cause] = &r.counter("courier_disconnects_total", "Connections that ended, by cause.",
                               {{"reason", std::string(name(static_cast<EndCause>(cause)))}});
   }
-}
-
-Counter& ShardMetrics::make_received(auth::acl::LabelId label, mqtt::Qos qos) {
-  const auto index = size_t{3} * label + static_cast<size_t>(qos);
-  if (received_.size() <= index) received_.resize(index + 1);
-  received_[index] = &registry_.counter(
-      "courier_messages_received_total", "PUBLISH packets from clients.",
-      {{"qos", std::to_string(static_cast<int>(qos))}, {"label", std::string(labels_.name(label))}});
-  return *received_[index];
 }
 
 Counter& ShardMetrics::connects_refused(mqtt::ReasonCode reason) {

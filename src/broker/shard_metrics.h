@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -13,8 +14,30 @@
 
 namespace courier::broker {
 
-// The caller's own instance of the counter of what was dropped for this reason.
-Counter& dropped_because(Registry& registry, std::string_view reason);
+// One series for each label of an access rule, made when first needed: labels are few, but rarely used all.
+template <typename Series>
+class ByLabel {
+ public:
+  using Make = std::function<Series&(const std::string& label)>;
+  // `labels` outlives it.
+  ByLabel(const auth::acl::Labels& labels, Make make) : labels_(&labels), make_(std::move(make)) {}
+
+  Series& operator[](auth::acl::LabelId label) {
+    if (label < made_.size() && made_[label]) return *made_[label];
+    if (made_.size() <= label) made_.resize(label + size_t{1});
+    made_[label] = &make_(std::string(labels_->name(label)));
+    return *made_[label];
+  }
+
+ private:
+  const auth::acl::Labels* labels_;
+  Make make_;
+  std::vector<Series*> made_;  // index: label; null: not yet
+};
+
+// The caller's own counters of what was dropped for this reason.
+ByLabel<Counter> dropped_because(Registry& registry, const auth::acl::Labels& labels,
+                                 const std::string& reason);
 
 struct ShardMetrics {
   // `labels` outlive it.
@@ -25,22 +48,12 @@ struct ShardMetrics {
   Gauge& sessions_offline;
   Counter& connects_accepted;
   Counter& connects_refused(mqtt::ReasonCode reason);
-  // PUBLISH from clients, by QoS and the label of the access rule.
-  Counter& received(auth::acl::LabelId label, mqtt::Qos qos) {
-    const auto index = size_t{3} * label + static_cast<size_t>(qos);
-    if (index < received_.size() && received_[index]) return *received_[index];
-    return make_received(label, qos);
-  }
-  std::array<Counter*, 3> delivered;  // to clients: QoS 0 written, QoS 1 and 2 acknowledged
+  std::array<ByLabel<Counter>, 3> received;  // PUBLISH from clients, by QoS
+  std::array<Counter*, 3> delivered;         // to clients: QoS 0 written, QoS 1 and 2 acknowledged
   Counter& transmitted_again;
   struct Dropped {
-    Counter& inbox_full;
-    Counter& expired;
-    Counter& too_large;
-    Counter& output_full;
-    Counter& not_connected;
-    Counter& refused;
-    Counter& unreadable;
+    ByLabel<Counter> inbox_full, expired, too_large, output_full, not_connected, refused, unreadable,
+        not_allowed;
   } dropped;
   std::array<Counter*, kEndCauseCount> ended;
   Counter& violations;
@@ -51,13 +64,11 @@ struct ShardMetrics {
   Counter& sessions_expired;
   Histogram& connack_seconds;
   Histogram& commit_seconds;
+  // Of messages with a label only: those without pay nothing for it.
+  ByLabel<Histogram> delivery_seconds;
 
  private:
-  Counter& make_received(auth::acl::LabelId label, mqtt::Qos qos);
-
   Registry& registry_;
-  const auth::acl::Labels& labels_;
-  std::vector<Counter*> received_;                // made when first needed, but for those without a label
   std::map<mqtt::ReasonCode, Counter*> refused_;  // made when first needed
 };
 

@@ -8,6 +8,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "admission/bans.h"
+#include "admission/flapping.h"
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "broker/backlog.h"
@@ -29,6 +31,11 @@ class FullInboxes {
       owners_.erase(owner);
     }
     count_.store(owners_.size(), std::memory_order_relaxed);
+  }
+  void clear() {
+    const std::lock_guard lock(mutex_);
+    owners_.clear();
+    count_.store(0, std::memory_order_relaxed);
   }
   bool any() const { return count_.load(std::memory_order_relaxed) != 0; }
   bool contains(Id owner) const {
@@ -62,6 +69,8 @@ class Shared {
   FullInboxes<SessionId> full_inboxes;
   FullInboxes<routing::GroupId> full_groups;
   CheckpointParts* checkpoint_parts = nullptr;  // set before the shards run
+  admission::Bans* bans = nullptr;              // as well; null: nobody is banned
+  admission::Flapping* flapping = nullptr;      // as well; null: nobody is counted
   // The latest burst of committed batches whose FeedMail every shard has. One shard may already work on its
   // own while another's is still being posted: what skips the log must not overtake it.
   std::atomic<uint64_t> bursts_posted{0};

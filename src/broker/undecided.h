@@ -28,6 +28,12 @@
 
 namespace courier::broker {
 
+// Which rules speak of a connection: the generations of those in force, and of its own.
+struct Rights {
+  uint32_t rules = 0, grants = 0;
+  bool operator==(const Rights&) const = default;
+};
+
 struct UndecidedPublish {
   mqtt::MessagePtr message;  // as the client sent it
   PacketId packet_id;
@@ -38,7 +44,7 @@ struct UndecidedSubscribe {
   std::vector<auth::SubscribeQuestion::Topic> topics;
   std::vector<mqtt::ReasonCode> refused;  // one for each; success: it was asked about
   uint32_t subscription_identifier = 0;
-  uint32_t rules = 0;  // the generation of those that allowed it
+  Rights allowed_by;
 };
 struct UndecidedUnsubscribe {
   PacketId packet_id;

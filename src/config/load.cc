@@ -521,6 +521,12 @@ void Loader::finish() {
         "[[hook]] auth_on_register, or "
         "auth.allow_anonymous = true to let everybody in");
   }
+  const Auth& auth = settings_.auth;
+  if (!auth.certificate_mountpoint.empty() && auth.certificate_username.empty()) {
+    problem(origin_of("auth.certificate_mountpoint"),
+            "auth.certificate_mountpoint: it says the tenant of who comes in by auth.certificate_username, "
+            "which is not set");
+  }
   check_order();
 }
 

@@ -10,6 +10,7 @@
 
 #include "config/errc.h"
 #include "config/machine.h"
+#include "config/schema.h"
 
 namespace courier::config {
 namespace {
@@ -91,6 +92,29 @@ format = "json"
   EXPECT_EQ(settings.log.level, log::Level::debug);
   EXPECT_EQ(settings.log.format, log::Format::json);
   EXPECT_EQ(settings.sys, Sys{});
+}
+
+TEST(Load, LimitsAreRowsOfTheirOwn) {
+  const auto settings =
+      load(std::nullopt,
+           {"auth.allow_anonymous=true", "limit.phones.messages_per_second=10", "limit.phones.per=identity",
+            "limit.phones.bytes_per_second=2MB", "limit.storm.delay_max=0s", "limit.storm.username="},
+           {});
+  ASSERT_TRUE(settings) << settings.error().message;
+  ASSERT_EQ(settings->limit_rules.size(), 2u);
+  const LimitRule& phones = settings->limit_rules[0];
+  EXPECT_EQ(phones.name, "phones");
+  EXPECT_EQ(phones.username, "*");
+  EXPECT_EQ(phones.per, LimitPer::identity);
+  EXPECT_EQ(phones.messages_per_second, 10u);
+  EXPECT_EQ(phones.bytes_per_second, 2u * 1024 * 1024);
+  EXPECT_EQ(phones.delay_max, 10s);
+  EXPECT_EQ(settings->limit_rules[1].username, "");
+  EXPECT_EQ(settings->limit_rules[1].delay_max, 0ms);
+  // Taken over while running, as are rows that come and go.
+  Settings other = *settings;
+  other.limit_rules.clear();
+  EXPECT_TRUE(changes_that_need_a_restart(*settings, other).empty());
 }
 
 TEST(Load, WithoutAFileThereIsOneListener) {

@@ -100,6 +100,15 @@ Section limits() {
            .help = "Length of a topic name or filter, in bytes. Beyond: as above.",
            .min = 1,
            .max = 65'535},
+          {.name = "connect_bytes_max",
+           .kind = Kind::bytes,
+           .member = limit<&Limits::connect_bytes_max>(),
+           .help =
+               "Largest CONNECT, with its user name, password or token, and will; and any other packet until "
+               "the client is let in. A larger one is refused (5.0: 0x95, 3.x: closed). With the default "
+               "nobody who was not let in makes the node hold more than 8 KB (and TLS): see admission.md.",
+           .min = kKB,
+           .max = kMB},
           {.name = "packet_bytes_max",
            .kind = Kind::bytes,
            .member = limit<&Limits::packet_bytes_max>(),
@@ -216,7 +225,18 @@ Section limits() {
           {.name = "connect_timeout",
            .kind = Kind::duration,
            .member = limit<&Limits::connect_timeout>(),
-           .help = "A connection whose CONNECT is not there after this long is closed.",
+           .help =
+               "A connection whose CONNECT is not there after this long, however slowly its bytes come, is "
+               "closed. Waiting for a turn, a PROXY header, TLS and WebSocket count.",
+           .min = 100,
+           .max = 5 * 60 * kSecond},
+          {.name = "authenticate_timeout",
+           .kind = Kind::duration,
+           .member = limit<&Limits::authenticate_timeout>(),
+           .help =
+               "From its CONNECT on, so long may pass until it is decided whether the client may come in: "
+               "passwords, tokens, hooks and all answers of enhanced authentication together. Then it is "
+               "refused (5.0: 0x89, or 0x87 when the client owes an answer; 3.x: return code 3 or 5).",
            .min = 100,
            .max = 5 * 60 * kSecond},
           {.name = "packet_timeout",
@@ -348,9 +368,20 @@ const Key* Section::find(std::string_view key) const {
 }
 
 const std::vector<Section>& schema() {
-  static const std::vector<Section> table = {
-      top(),   listener_section(), auth_section(), jwt_section(), hook_section(), hooks_section(),
-      admin(), limits(),           store(),        log_section(), sys()};
+  static const std::vector<Section> table = {top(),
+                                             listener_section(),
+                                             auth_section(),
+                                             jwt_section(),
+                                             hook_section(),
+                                             hooks_section(),
+                                             admin(),
+                                             admission_section(),
+                                             flapping_section(),
+                                             limits(),
+                                             limit_section(),
+                                             store(),
+                                             log_section(),
+                                             sys()};
   return table;
 }
 

@@ -70,7 +70,10 @@ inline constexpr int64_t kDay = 24 * kHour;
 Section listener_section();
 Section auth_section();
 Section jwt_section();
+Section limit_section();
 Section hook_section();
 Section hooks_section();
+Section admission_section();
+Section flapping_section();
 
 }  // namespace courier::config

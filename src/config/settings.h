@@ -101,7 +101,7 @@ struct Auth {
   std::string password_file;
   uint32_t password_workers = 2;
   uint32_t password_queue_max = 1000;
-  std::string certificate_username;
+  std::string certificate_username, certificate_mountpoint;
   Jwt jwt;
   std::string acl_file;
   SessionOwner session_owner = SessionOwner::username;
@@ -140,10 +140,32 @@ struct Admin {
   bool operator==(const Admin&) const = default;
 };
 
+struct Admission {
+  uint32_t connects_per_second = 0;  // 0: any
+  uint32_t connects_burst = 0;       // 0: a second's worth
+  uint32_t source_connects_per_second = 0;
+  uint32_t source_connects_burst = 0;
+  uint32_t source_prefix_v4 = 32;
+  uint32_t source_prefix_v6 = 64;
+  uint32_t source_connections_max = 0;
+  uint32_t source_strangers_max = 4096;
+  Milliseconds delay_max = 2s;
+  uint32_t delayed_max = 10'000;
+  bool operator==(const Admission&) const = default;
+};
+
+struct Flapping {
+  uint32_t connects = 0;  // 0: off
+  Milliseconds within = 60s;
+  Milliseconds ban = 300s;
+  bool operator==(const Flapping&) const = default;
+};
+
 struct Limits {
   uint32_t client_id_bytes_max = 256;
   uint32_t topic_levels_max = 128;
   uint32_t topic_bytes_max = 4096;
+  uint32_t connect_bytes_max = 3 * kKilobyte;
   uint32_t packet_bytes_max = kMegabyte;
   uint16_t inflight_max = 256;
   uint16_t receive_maximum = 1024;
@@ -160,9 +182,30 @@ struct Limits {
   Milliseconds session_expiry_max = 0ms;  // 0: what the client asks for
   Milliseconds keep_alive_max = 0ms;      // 0: what the client asks for
   Milliseconds connect_timeout = 5s;
+  Milliseconds authenticate_timeout = 15s;
   Milliseconds packet_timeout = 60s;
   uint64_t memory_max = 0;  // 0: 70% of memory_bytes() (machine.h)
   bool operator==(const Limits&) const = default;
+};
+
+enum class LimitPer : uint8_t { connection, identity, listener, all };
+
+// [[limit]]
+struct LimitRule {
+  std::string name;
+  std::string listener = "*", mountpoint = "*", username = "*";
+  std::string label;
+  LimitPer per = LimitPer::connection;
+  uint32_t connections_max = 0;
+  uint64_t connects_per_second = 0, connect_burst = 0;
+  uint64_t messages_per_second = 0, messages_burst = 0;
+  uint64_t bytes_per_second = 0, bytes_burst = 0;
+  Milliseconds delay_max = 10s;
+  uint32_t inflight_max = 0;
+  uint32_t subscriptions_max = 0;
+  uint32_t retained_messages_max = 0;
+  uint32_t payload_bytes_max = 0;
+  bool operator==(const LimitRule&) const = default;
 };
 
 struct Store {
@@ -193,7 +236,10 @@ struct Settings {
   std::vector<Hook> hooks;  // in the order in which endpoints of the same hook are asked
   HookLimits hook_limits;
   Admin admin;
+  Admission admission;
+  Flapping flapping;
   Limits limits;
+  std::vector<LimitRule> limit_rules;
   Store store;
   Log log;
   Sys sys;

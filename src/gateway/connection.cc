@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "gateway/limits.h"
 #include "gateway/shard_thread.h"
+#include "net/kept_bytes.h"
+#include "net/limits.h"
 #include "net/socket.h"
 
 namespace courier::gateway {
@@ -29,15 +31,28 @@ Connection::~Connection() {
 void Connection::leave() {
   if (left_) return;
   left_ = true;
+  if (counted_) listener_->admission().left(source_, !stranger_);
   listener_->leave();
 }
 
-void Connection::open(ShardThread& thread, Listener& listener, net::Fd fd, net::SocketAddress peer) {
+// It was let in.
+void Connection::settle() {
+  stranger_ = false;
+  if (counted_) listener_->admission().settled(source_);
+}
+
+void Connection::open(ShardThread& thread, Listener& listener, net::Fd fd, net::SocketAddress peer,
+                      const std::optional<admission::Arrival>& arrival) {
   std::unique_ptr<Connection> made(new Connection(thread, listener, std::move(fd)));
+  if (arrival) {
+    made->counted_ = arrival->counted;
+    made->source_ = arrival->source;
+  }
   if (auto added = thread.loop().add(made->fd_.get(), *made, net::kReadable); !added) {
     listener.no_resources.add();
     log::error(watch_lines, "connection refused",
                {{"listener", listener.options().name}, {"error", added.error().message}});
+    if (arrival && arrival->verdict == admission::Verdict::delay) listener.admission().waited();
     return;
   }
   Connection& connection = *made.release();
@@ -45,9 +60,13 @@ void Connection::open(ShardThread& thread, Listener& listener, net::Fd fd, net::
   connection.opening_ = std::make_unique<Opening>();
   connection.opening_->peer = peer;
   connection.opening_->client = std::move(peer);
+  connection.opening_->proxy = listener.proxy();
+  connection.opening_->header_due = connection.opening_->proxy->mode() != net::ProxyMode::off;
+  connection.opening_->deadline = thread.now() + thread.options().connect_timeout_ns;
   thread.keep_apart(connection);
-  if (listener.options().proxy.mode() == net::ProxyMode::off) connection.begin();
-  thread.wheel().arm_coarse(connection, thread.now() + thread.options().connect_timeout_ns);
+  thread.wheel().arm_coarse(connection, connection.opening_->deadline);
+  if (arrival && !connection.enter(*arrival)) return;
+  if (!connection.opening_->header_due) connection.begin();
 }
 
 void Connection::move(ConnectionState to) {
@@ -71,6 +90,14 @@ void Connection::on_events(uint32_t ready) {
         write_waiting();
       } else {
         want(interest_ & ~net::kReadable);
+      }
+      return;
+    case ConnectionState::delayed:
+      // It is not read, so there is nothing else to hear.
+      if (ready & net::kHangup) {
+        destroy();
+      } else {
+        want(0);
       }
       return;
     case ConnectionState::proxy_header:
@@ -97,7 +124,7 @@ void Connection::on_events(uint32_t ready) {
 
 void Connection::read() {
   if (peer_ended_) return;
-  const std::span<char> room = thread_->scratch();
+  const std::span<char> room = thread_->scratch().first(stranger_ ? this->room() : kReadBytesMax);
   const net::IoResult result = net::read_some(fd_.get(), room);
   switch (result.status) {
     case net::IoStatus::would_block:
@@ -125,6 +152,19 @@ void Connection::read() {
   }
 }
 
+// What may be held of a stranger: a CONNECT, or a PROXY header.
+size_t Connection::held_bytes_max() const {
+  return std::max<size_t>(thread_->options().connect_bytes_max, net::kProxyV2SizeMax);
+}
+
+// How much of a stranger one read may bring, so that no more has to be held.
+size_t Connection::room() const {
+  if (state_ == ConnectionState::handshake && listener_->options().slow_handshake)
+    return kHandshakeReadBytesMax;
+  const size_t held = input_ ? input_->bytes.size() : 0, most = held_bytes_max();
+  return std::clamp<size_t>(most > held ? most - held : 1, 1, kStrangerReadBytesMax);
+}
+
 void Connection::unwrap(std::string_view wire) {
   std::string& plain = thread_->plain();
   std::string& reply = thread_->reply();
@@ -138,14 +178,14 @@ void Connection::unwrap(std::string_view wire) {
     broke(result.error());
   } else if (*result == net::TransportState::ended) {
     peer_ended();
-  } else if (!reply.empty() && unsent_bytes() > unread_bytes_max()) {
+  } else if (!reply.empty() && (stranger_ ? unsent_.bytes() : unsent_bytes()) > unread_bytes_max()) {
     // Pings without end, and no answer is read: nothing else looks at what they cost.
     broke(Error(make_error_code(std::errc::no_buffer_space), "too many answers are unread"));
   }
 }
 
 size_t Connection::unread_bytes_max() const {
-  return connection_ ? thread_->options().output_bytes_max : kOpeningUnreadBytesMax;
+  return stranger_ ? kOpeningUnreadBytesMax : thread_->options().output_bytes_max;
 }
 
 // The peer's goodbye: what came before it is worked off first.
@@ -163,7 +203,11 @@ void Connection::take(std::string_view fresh) {
     keep(fresh.substr(decode(fresh)));
     return;
   }
-  input_->bytes.append(fresh);
+  if (stranger_) {
+    net::append_kept(input_->bytes, fresh, held_bytes_max());
+  } else {
+    input_->bytes.append(fresh);
+  }
   go_on();
 }
 
@@ -231,6 +275,10 @@ bool Connection::packet_is_late() {
 
 size_t Connection::decode(std::string_view bytes) {
   size_t used = 0;
+  if (state_ == ConnectionState::handshake) {  // these waited while it was delayed
+    shake_hands(bytes);
+    return bytes.size();
+  }
   if (state_ == ConnectionState::proxy_header) {
     const std::optional<size_t> header = take_proxy_header(bytes);
     if (!header) return 0;
@@ -248,10 +296,10 @@ size_t Connection::decode(std::string_view bytes) {
       thread_->remember(*this);
       break;
     }
-    const mqtt::DecodeLimits limits{
-        .packet_size_max = first ? std::min(kConnectBytesMax, thread_->options().packet_bytes_max)
-                                 : thread_->options().packet_bytes_max,
-        .v3_1_1_extensions = listener_->options().v3_1_1_extensions};
+    const mqtt::DecodeLimits limits{.packet_size_max =
+                                        stranger_ ? thread_->options().connect_bytes_max
+                                                  : thread_->shard().promised(*connection_).packet_bytes_max,
+                                    .v3_1_1_extensions = listener_->v3_1_1_extensions()};
     const mqtt::Version version = first ? mqtt::Version::v5 : connection_->version;
     const mqtt::DecodeResult result =
         mqtt::decode_one(bytes.substr(used), version, mqtt::Side::server, first, limits);
@@ -352,6 +400,7 @@ void Connection::pause(Pause reason) {
 void Connection::resume(Pause reason) {
   if (paused_ == 0) return;
   paused_ &= static_cast<uint8_t>(~reason);
+  if (stranger_ && connection_ && connection_->state == broker::Connection::State::active) settle();
   if (paused_ != 0 || state_ != ConnectionState::serving) return;
   last_packet_ = moment(thread_->now());
   if (input_) {
@@ -372,6 +421,7 @@ void Connection::set_keep_alive(uint32_t seconds) {
 // For whatever is due first.
 void Connection::set_timer() {
   MonoNs due = keep_alive_seconds_ == 0 ? INT64_MAX : keep_alive_deadline();
+  if (stranger_ && authentication_due() < due) due = authentication_due();
   watched_ = rest_is_due();
   if (watched_) due = std::min(due, input_->since + thread_->options().packet_timeout_ns);
   if (due == INT64_MAX) {
@@ -515,6 +565,7 @@ void Connection::discard() {
 void Connection::destroy() {
   if (state_ == ConnectionState::closed) return;
   if (state_ == ConnectionState::lingering) thread_->lingering(-1);
+  if (state_ == ConnectionState::delayed) thread_->admission().waited();
   if (state_ == ConnectionState::handshake) opening_->handshake->connection = nullptr;
   move(ConnectionState::closed);
   connection_ = nullptr;
@@ -528,6 +579,12 @@ void Connection::destroy() {
 
 // --- time ---
 
+// Whoever is asked about it may take this long, with all that the client is asked meanwhile.
+MonoNs Connection::authentication_due() const {
+  if (!connection_ || connection_->state != broker::Connection::State::authenticating) return INT64_MAX;
+  return connection_->request->came_at + thread_->options().authenticate_timeout_ns;
+}
+
 MonoNs Connection::keep_alive_deadline() const {
   // last_packet_ holds the low bits of a moment that is not far from now, rounded down: one more unit, so
   // that nobody is cut off early.
@@ -539,6 +596,9 @@ MonoNs Connection::keep_alive_deadline() const {
 
 void Connection::on_timer() {
   switch (state_) {
+    case ConnectionState::delayed:
+      wait_is_over();
+      return;
     case ConnectionState::proxy_header:
     case ConnectionState::handshake:
     case ConnectionState::connect:
@@ -554,6 +614,10 @@ void Connection::on_timer() {
       break;
   }
   if (paused_ != 0) last_packet_ = moment(thread_->now());
+  if (stranger_ && authentication_due() <= thread_->now()) {
+    thread_->shard().on_end(*connection_, broker::EndCause::connect_timeout);
+    return;
+  }
   const auto silent = [this] { return keep_alive_seconds_ != 0 && keep_alive_deadline() <= thread_->now(); };
   // After a long Turn its packets may lie in the kernel still: one more look before it is given up.
   if ((silent() || packet_is_late()) && reading()) read();

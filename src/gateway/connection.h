@@ -21,6 +21,8 @@
 // 6. A packet that was begun goes on at kPacketBytesPerSecondMin or more, or the connection ends: what it
 //    holds grows with what has come, whatever its length says, and stands for a bounded time. That runs also
 //    while it is not read because memory is past its ceiling, or it might never fall.
+// 7. Of a stranger (nobody has let it in yet) no more is held than a CONNECT may have, and no longer than
+//    connect_timeout until its CONNECT and authenticate_timeout from there.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +31,7 @@
 #include <string>
 #include <string_view>
 
+#include "admission/admission.h"
 #include "broker/connection.h"
 #include "broker/link.h"
 #include "gateway/connection_state.h"
@@ -51,7 +54,9 @@ class Connection final : public net::Handler, public broker::Link, public net::T
  public:
   // Takes an accepted socket into `thread`, which owns the connection from then on. Closes it if it cannot be
   // watched.
-  static void open(ShardThread& thread, Listener& listener, net::Fd fd, net::SocketAddress peer);
+  // `arrival`: whether it may come in, if that could be asked already.
+  static void open(ShardThread& thread, Listener& listener, net::Fd fd, net::SocketAddress peer,
+                   const std::optional<admission::Arrival>& arrival = {});
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -90,9 +95,15 @@ class Connection final : public net::Handler, public broker::Link, public net::T
 
   // What is needed until CONNECT has come, and nobody pays for afterwards.
   struct Opening {
-    net::SocketAddress peer;    // the socket's
-    net::SocketAddress client;  // what a PROXY header said; else the socket's
-    bool probe = false;         // a balancer that speaks for itself
+    // As it was when the connection came; shared with the listener, which may get another.
+    std::shared_ptr<const net::ProxyPolicy> proxy;
+    net::SocketAddress peer;                                // the socket's
+    net::SocketAddress client;                              // what a PROXY header said; else the socket's
+    bool probe = false;                                     // a balancer that speaks for itself
+    bool arrived = false;                                   // admission was asked
+    bool header_due = false;                                // a PROXY header may still come
+    MonoNs deadline = 0;                                    // of its CONNECT
+    admission::Limit refused_for = admission::Limit::none;  // its CONNECT is to be
     uint64_t bytes_in = 0;
     std::shared_ptr<Handshake> handshake;  // in that state
     std::shared_ptr<net::TlsSession> tls;  // what came of it
@@ -110,9 +121,12 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   Connection(ShardThread& thread, Listener& listener, net::Fd fd);
   void move(ConnectionState to);
   void leave();
+  void settle();
 
   // --- reading (connection.cc) ---
   void read();
+  size_t room() const;
+  size_t held_bytes_max() const;
   void discard();
   void unwrap(std::string_view wire);
   void take(std::string_view fresh);
@@ -133,16 +147,21 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   void want(uint32_t interest);
   void write_waiting();
   MonoNs keep_alive_deadline() const;
+  MonoNs authentication_due() const;
   void set_timer();
 
   // --- before there is a session (connection_opening.cc) ---
   // How many bytes the PROXY header takes; nothing while it is incomplete, or when the connection has ended.
   std::optional<size_t> take_proxy_header(std::string_view bytes);
   void refuse_proxy(std::string_view why);
+  // Whether it may go on now. If not, it waits or is gone.
+  bool enter(const admission::Arrival& arrival);
+  void wait_is_over();
   void begin();
   void shake_hands(std::string_view wire);
   void on_connect(const mqtt::Connect& packet);
   void refuse(const mqtt::Violation& violation);
+  void turn_away(const mqtt::Connect& packet);
   void connect_timed_out();
 
   // Moments are kept in units of 2^26 ns (67 ms): four bytes instead of eight. They wrap after nine years.
@@ -160,9 +179,12 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   net::Fd fd_;
   uint32_t last_packet_ = 0;  // moment()
   uint16_t keep_alive_seconds_ = 0;
-  uint8_t paused_ = 0;  // Link::Pause bits
+  uint16_t source_ = 0;  // its place in Admission
+  uint8_t paused_ = 0;   // Link::Pause bits
   ConnectionState state_ = ConnectionState::proxy_header;
-  uint8_t interest_ = 0;  // as epoll has it
+  uint8_t interest_ : 4 = 0;  // as epoll has it
+  bool stranger_ : 1 = true;  // nobody has let it in yet
+  bool counted_ : 1 = false;  // in that place
   bool remembered_ : 1 = false;
   bool plain_ : 1 = false;       // nothing is to stand between
   bool left_ : 1 = false;        // the listener does not count it any more

@@ -17,6 +17,7 @@ log::Limit proxy_lines({.per_second = 10});
 log::Limit refused_lines({.per_second = 20});
 log::Limit late_lines({.per_second = 10});
 log::Limit busy_lines({.per_second = 1});
+log::Limit told_lines({.per_second = 5});
 
 // Only what 3.x has a code for is answered there: a CONNECT that is malformed ends without a CONNACK.
 // [MQTT-3.1.4-1]
@@ -29,10 +30,10 @@ bool answered(const mqtt::Violation& violation) {
 }  // namespace
 
 std::optional<size_t> Connection::take_proxy_header(std::string_view bytes) {
-  const net::ProxyExpectation expectation = listener_->options().proxy.expectation(opening_->peer);
+  const net::ProxyExpectation expectation = opening_->proxy->expectation(opening_->peer);
   const bool trusted =
       expectation == net::ProxyExpectation::may_come || expectation == net::ProxyExpectation::must_come;
-  const bool required = listener_->options().proxy.mode() == net::ProxyMode::required;
+  const bool required = opening_->proxy->mode() == net::ProxyMode::required;
   net::ProxyDecoded decoded = net::decode_proxy_header(bytes);
   if (std::holds_alternative<net::ProxyNeedMore>(decoded)) return std::nullopt;
   if (std::holds_alternative<net::NotProxy>(decoded)) {
@@ -66,8 +67,49 @@ std::optional<size_t> Connection::take_proxy_header(std::string_view bytes) {
   return header.size;
 }
 
+bool Connection::enter(const admission::Arrival& arrival) {
+  opening_->arrived = true;
+  counted_ = arrival.counted;
+  source_ = arrival.source;
+  switch (arrival.verdict) {
+    case admission::Verdict::admit:
+      return true;
+    case admission::Verdict::tell:
+      opening_->refused_for = arrival.limit;
+      return true;
+    case admission::Verdict::delay:
+      move(ConnectionState::delayed);
+      want(0);
+      thread_->wheel().arm(*this, thread_->now() + arrival.wait);
+      return false;
+    case admission::Verdict::close:
+      listener_->turned_away(arrival.limit, opening_->client);
+      destroy();
+      return false;
+  }
+  return false;
+}
+
+// Its turn: on with what it was about to do, and with what had come already.
+void Connection::wait_is_over() {
+  thread_->admission().waited();
+  thread_->wheel().arm_coarse(*this, opening_->deadline);
+  if (opening_->header_due) {
+    move(ConnectionState::proxy_header);
+  } else {
+    begin();
+  }
+  want(net::kReadable);
+  if (input_) go_on();
+}
+
 // The bytes are the client's own from here on.
 void Connection::begin() {
+  opening_->header_due = false;
+  if (!opening_->arrived && !enter(thread_->admission().arrive(
+                                opening_->client, !listener_->options().slow_handshake, thread_->now()))) {
+    return;
+  }
   if (!listener_->options().transport) {
     plain_ = true;
     move(ConnectionState::connect);
@@ -132,7 +174,34 @@ void Connection::refuse_proxy(std::string_view why) {
   destroy();
 }
 
+// Its CONNECT came, and is to hear why it gets no further. That is cheap, and only a few get here.
+void Connection::turn_away(const mqtt::Connect& packet) {
+  const admission::Limit limit = opening_->refused_for;
+  const bool quota = limit == admission::Limit::source_connections;
+  listener_->turned_away(limit, opening_->client);
+  (quota ? thread_->metrics().refused_quota : thread_->metrics().refused_rate).add();
+  log::info(told_lines, "connect refused",
+            {{"client_id", packet.client_id},
+             {"peer", opening_->client.to_string()},
+             {"listener", listener_->options().name},
+             {"reason", admission::name(limit)},
+             {"see", admission::setting(limit)}});
+  mqtt::Connack connack;
+  connack.reason = quota ? mqtt::ReasonCode::quota_exceeded : mqtt::ReasonCode::connection_rate_exceeded;
+  if (packet.request_problem_information) {
+    connack.reason_string =
+        quota ? "too many connections from your address" : "too many connections at a time";
+  }
+  mqtt::encode(output(), connack, packet.version);
+  close();
+  says_why_ = true;
+}
+
 void Connection::on_connect(const mqtt::Connect& packet) {
+  if (opening_->refused_for != admission::Limit::none) {
+    turn_away(packet);
+    return;
+  }
   const std::unique_ptr<Opening> opening = std::move(opening_);
   thread_->wheel().cancel(*this);
   thread_->no_longer_apart(*this);
@@ -143,6 +212,7 @@ void Connection::on_connect(const mqtt::Connect& packet) {
   if (state_ != ConnectionState::serving) return;
   connection_ = connection;
   connection_->bytes_in += opening->bytes_in;
+  set_timer();
 }
 
 // [MQTT-3.1.0-1], [MQTT-4.13.1-1]
@@ -152,7 +222,9 @@ void Connection::refuse(const mqtt::Violation& violation) {
             {{"listener", listener_->options().name},
              {"peer", opening_->client.to_string()},
              {"reason", mqtt::name(violation.reason)},
-             {"why", mqtt::describe(violation)}});
+             {"why", violation.reason == mqtt::ReasonCode::packet_too_large
+                         ? "a CONNECT of more bytes than limits.connect_bytes_max"
+                         : mqtt::describe(violation)}});
   if (answered(violation)) {
     thread_->metrics().refused.add();
     mqtt::Connack connack;

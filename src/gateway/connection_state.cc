@@ -10,10 +10,11 @@ struct Move {
   ConnectionState from, to;
 };
 constexpr Move kMoves[] = {
-    {proxy_header, handshake}, {proxy_header, connect}, {proxy_header, closed}, {handshake, connect},
-    {handshake, closing},      {handshake, closed},     {connect, serving},     {connect, closing},
-    {connect, closed},         {serving, closing},      {serving, closed},      {closing, closed},
-    {closing, lingering},      {lingering, closed},
+    {proxy_header, handshake}, {proxy_header, connect}, {proxy_header, delayed}, {proxy_header, closed},
+    {delayed, proxy_header},   {delayed, handshake},    {delayed, connect},      {delayed, closed},
+    {handshake, connect},      {handshake, closing},    {handshake, closed},     {connect, serving},
+    {connect, closing},        {connect, closed},       {serving, closing},      {serving, closed},
+    {closing, closed},         {closing, lingering},    {lingering, closed},
 };
 
 }  // namespace
@@ -22,6 +23,8 @@ std::string_view name(ConnectionState state) {
   switch (state) {
     case proxy_header:
       return "proxy_header";
+    case delayed:
+      return "delayed";
     case handshake:
       return "handshake";
     case connect:

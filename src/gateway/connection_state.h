@@ -1,11 +1,11 @@
 // The life of a socket that was accepted, as one table.
 //
 //    accepted
-//       |            bad header, too late
+//       |            bad header, too many, too late
 //       v     +------------------------------------------------+
-//   proxy_header                                               |
-//       |                                                      v
-//       v            too late, peer gone                    closed
+//   proxy_header <--> delayed ---------------------------------+
+//       |               |                                      v
+//       v   <-----------+  too late, peer gone              closed
 //   handshake ---------------------------------------------->  ^ ^ ^
 //       |  \  no TLS, no WebSocket: closing                    | | |
 //       v            too late, peer gone                       | | |
@@ -22,6 +22,7 @@
 //          lingering ----------------------------------------------+
 //
 // proxy_header  a PROXY header must or may come
+// delayed       more come than are let in at a time: not read until its turn
 // handshake     TLS and WebSocket are being agreed on; passed over by a listener without
 // connect       its bytes are the client's own; CONNECT has not come
 // serving       the shard has it (or it is on its way from one shard to another)
@@ -39,6 +40,7 @@ namespace courier::gateway {
 
 enum class ConnectionState : uint8_t {
   proxy_header,
+  delayed,
   handshake,
   connect,
   serving,
@@ -46,7 +48,7 @@ enum class ConnectionState : uint8_t {
   lingering,
   closed
 };
-inline constexpr size_t kConnectionStateCount = 7;
+inline constexpr size_t kConnectionStateCount = 8;
 
 std::string_view name(ConnectionState state);
 // Whether the table has this arrow; any other move is a bug of ours.

@@ -20,7 +20,8 @@ TEST(ConnectionState, TheTableIsTheDrawing) {
     table += '\n';
   }
   EXPECT_EQ(table,
-            "proxy_header: handshake connect closed\n"
+            "proxy_header: delayed handshake connect closed\n"
+            "delayed: proxy_header handshake connect closed\n"
             "handshake: connect closing closed\n"
             "connect: serving closing closed\n"
             "serving: closing closed\n"

@@ -169,15 +169,26 @@ TEST(Connection, WhatIsNotMqttIsClosedWithoutAWord) {
   EXPECT_TRUE(malformed.closed_in_order());
 }
 
-TEST(Connection, AConnectThatIsTooLargeIsRefusedFromItsLengthAlone) {
-  Bed bed;
+TEST(Connection, AConnectThatIsTooLargeIsRefusedAsSoonAsItNamesItsVersion) {
+  Bed bed({.connections = {.connect_bytes_max = 1000}});
+  const std::string five =
+      Phone::encoded(Connect{.version = Version::v5, .password = std::string(1000, 'x')});
   Phone phone(bed.address());
-  std::string header = "\x10";
-  for (uint32_t left = kConnectBytesMax; left > 0; left >>= 7) {
-    header.push_back(static_cast<char>((left & 0x7F) | (left > 0x7F ? 0x80 : 0)));
-  }
-  phone.send(header);
+  phone.send(five.substr(0, 4));
+  EXPECT_TRUE(Bed::soon([&] { return bed.gateway->connections() == 1; }));
+  phone.send(five.substr(4, 7));
+  EXPECT_EQ(phone.expect<Connack>().reason, ReasonCode::packet_too_large);
   EXPECT_TRUE(phone.closed_in_order());
+  // 3.x has no word for it.
+  const std::string four =
+      Phone::encoded(Connect{.version = Version::v3_1_1, .username = "u", .password = std::string(1000, 'x')},
+                     Version::v3_1_1);
+  Phone old(bed.address(), Version::v3_1_1);
+  old.send(four.substr(0, 12));
+  EXPECT_TRUE(old.closed_in_order());
+  Phone noise(bed.address());
+  noise.send(std::string_view("\x10\xff\x7f\x00\x04HTTP/1.1", 13));
+  EXPECT_TRUE(noise.closed_in_order());
 }
 
 TEST(Connection, APacketThatIsTooLargeEndsItWithTheCode) {

@@ -10,10 +10,11 @@
 
 namespace courier::gateway {
 
-Gateway::Gateway(Registry& registry, uint32_t workers, uint32_t handshakers)
+Gateway::Gateway(Registry& registry, const GatewayOptions& options)
     : registry_(registry),
-      workers_("worker", workers, kWorkerTasksMax),
-      handshakes_("handshake", handshakers, kHandshakesWaitingMax, kHandshakeNiceness) {}
+      workers_("worker", options.workers, kWorkerTasksMax),
+      handshakes_("handshake", options.threads, kHandshakesWaitingMax, kHandshakeNiceness),
+      admission_(options.admission, options.bans, registry) {}
 
 Gateway::~Gateway() {
   stop();
@@ -22,11 +23,11 @@ Gateway::~Gateway() {
 Result<std::unique_ptr<Gateway>> Gateway::open(const GatewayOptions& options, const Clock& clock,
                                                Registry& registry) {
   CHECK(options.threads > 0 && options.workers > 0);
-  std::unique_ptr<Gateway> gateway(new Gateway(registry, options.workers, options.threads));
+  std::unique_ptr<Gateway> gateway(new Gateway(registry, options));
   gateway->threads_.reserve(options.threads);
   for (uint32_t i = 0; i < options.threads; ++i) {
-    auto thread =
-        ShardThread::open(i, options.connections, gateway->threads_, gateway->handshakes_, clock, registry);
+    auto thread = ShardThread::open(i, options.connections, gateway->threads_, gateway->handshakes_,
+                                    gateway->admission_, clock, registry);
     if (!thread) return fail(std::move(thread).error());
     gateway->threads_.push_back(*std::move(thread));
   }
@@ -71,7 +72,8 @@ Result<void> Gateway::listen(std::vector<ListenerOptions> wanted) {
       one.sockets.push_back(std::make_shared<net::Listener>(*std::move(socket)));
     }
     addresses.push_back(address);
-    one.listener = listeners.emplace_back(std::make_unique<Listener>(std::move(options), registry_)).get();
+    one.listener =
+        listeners.emplace_back(std::make_unique<Listener>(std::move(options), admission_, registry_)).get();
     opened.push_back(std::move(one));
   }
 
@@ -105,9 +107,19 @@ Result<void> Gateway::listen(std::vector<ListenerOptions> wanted) {
   return {};
 }
 
-void Gateway::use(const std::vector<std::shared_ptr<const net::TransportFactory>>& transports) {
-  CHECK(transports.size() == listeners_.size());
-  for (size_t i = 0; i < transports.size(); ++i) listeners_[i]->use(transports[i]);
+void Gateway::use(const std::vector<ListenerOptions>& changed) {
+  for (const ListenerOptions& options : changed) {
+    for (const auto& listener : listeners_) {
+      if (listener->options().name == options.name) listener->use(options);
+    }
+  }
+}
+
+void Gateway::use(const ConnectionOptions& connections) {
+  for (const auto& thread : threads_) {
+    thread->post(
+        broker::TaskMail{[thread = thread.get(), connections](broker::Shard&) { thread->use(connections); }});
+  }
 }
 
 void Gateway::stop_listening() {

@@ -18,6 +18,7 @@
 #include <memory>
 #include <vector>
 
+#include "admission/admission.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/result.h"
@@ -32,6 +33,8 @@ struct GatewayOptions {
   uint32_t threads = 1;  // and shards
   uint32_t workers = 2;
   ConnectionOptions connections;
+  admission::Options admission;
+  admission::Bans* bans = nullptr;  // null: nobody is banned; else it outlives the gateway
 };
 
 class Gateway final : public broker::Post {
@@ -52,10 +55,13 @@ class Gateway final : public broker::Post {
   void start(const std::function<broker::Shard&(uint32_t)>& shard);
   // Opens all of them, or none. net::errc::address_in_use… with a sentence for the operator.
   Result<void> listen(std::vector<ListenerOptions> listeners);
+  // Who may come in from now on, and how fast. Any thread.
+  admission::Admission& admission() { return admission_; }
   // Where they listen, in the order given, with the ports that the kernel chose.
   const std::vector<net::SocketAddress>& addresses() const { return addresses_; }
-  // What stands between the sockets and MQTT, one for each listener, for connections that come from now on.
-  void use(const std::vector<std::shared_ptr<const net::TransportFactory>>& transports);
+  // What may change of them (see ListenerOptions), found by name, for connections that come from now on.
+  void use(const std::vector<ListenerOptions>& changed);
+  void use(const ConnectionOptions& connections);
   // Returns when no thread accepts any more.
   void stop_listening();
   // Runs `task` on every shard's thread; returns when all have.
@@ -64,16 +70,19 @@ class Gateway final : public broker::Post {
   size_t drain(size_t count_per_shard);
   // Open on all listeners, whether or not CONNECT has come. Any thread, once listen() has returned.
   size_t connections() const;
+  // The same of the one at this place in the order given.
+  size_t connections(size_t listener) const { return listeners_[listener]->connections(); }
   // Whether every thread has had a Turn since the last call. The first call says yes.
   bool all_alive();
   // Ends the threads, then the workers.
   void stop();
 
  private:
-  Gateway(Registry& registry, uint32_t workers, uint32_t handshakers);
+  Gateway(Registry& registry, const GatewayOptions& options);
 
   Registry& registry_;
   WorkerPool workers_, handshakes_;
+  admission::Admission admission_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // outlive the threads' connections
   ShardThread::Siblings threads_;
   std::vector<net::SocketAddress> addresses_;

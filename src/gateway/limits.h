@@ -15,12 +15,12 @@ inline constexpr unsigned kPacketsPerTurn = 512;
 // Connections that one listening socket takes in one Turn.
 inline constexpr unsigned kAcceptsPerTurn = 128;
 
-// A CONNECT, whatever the packet limit is: nobody has said yet who is there, so the memory they cost is kept
-// small. It has room for the longest password or will and then as much again.
-inline constexpr uint32_t kConnectBytesMax = 128 * 1024;
-
-// Answers of TLS or WebSocket that a peer has not read before its CONNECT: the handshake, and some pongs.
-inline constexpr size_t kOpeningUnreadBytesMax = 64 * 1024;
+// What one read may bring of whom nobody has let in yet: what is left of it is held until its CONNECT is
+// decided. In a TLS handshake more, for what a record may have.
+inline constexpr size_t kStrangerReadBytesMax = 4 * 1024;
+inline constexpr size_t kHandshakeReadBytesMax = 16 * 1024;
+// Answers of TLS or WebSocket, pongs, that such a peer has not read when it sends more.
+inline constexpr size_t kOpeningUnreadBytesMax = 2 * 1024;
 
 // What a packet that was begun must bring on average over packet_timeout: less than the worst mobile network
 // does, and enough that a packet of any size ends.

@@ -19,6 +19,7 @@ namespace {
 
 log::Limit full_lines({.per_second = 1});
 log::Limit shortage_lines({.per_second = 1});
+log::Limit turned_away_lines({.per_second = 5});
 
 Labels of(const ListenerOptions& options) {
   return {{"listener", options.name}};
@@ -32,7 +33,7 @@ Counter& refused(Registry& registry, const ListenerOptions& options, std::string
 
 }  // namespace
 
-Listener::Listener(ListenerOptions options, Registry& registry)
+Listener::Listener(ListenerOptions options, admission::Admission& admission, Registry& registry)
     : accepted(registry.counter("courier_accepts_total", "Connections that were let in.", of(options))),
       over_limit(refused(registry, options, "connections_max")),
       no_resources(refused(registry, options, "no_resources")),
@@ -42,10 +43,35 @@ Listener::Listener(ListenerOptions options, Registry& registry)
                            "that is not trusted.",
                            of(options))),
       options_(std::move(options)),
+      admission_(admission),
       registry_(registry),
       open_(registry.gauge("courier_connections",
                            "Connections that are open, whether or not CONNECT has come.", of(options_))),
-      transport_(options_.transport) {}
+      transport_(options_.transport),
+      proxy_(std::make_shared<const net::ProxyPolicy>(options_.proxy)),
+      connections_max_(options_.connections_max),
+      v3_1_1_extensions_(options_.v3_1_1_extensions) {
+  using enum admission::Limit;
+  for (const admission::Limit limit : {banned, rate, source_rate, source_connections, source_strangers}) {
+    turned_away_[static_cast<size_t>(limit)] = &refused(registry, options_, admission::name(limit));
+  }
+}
+
+void Listener::use(const ListenerOptions& changed) {
+  transport_.store(changed.transport);
+  proxy_.store(std::make_shared<const net::ProxyPolicy>(changed.proxy));
+  connections_max_.store(changed.connections_max, std::memory_order_relaxed);
+  v3_1_1_extensions_.store(changed.v3_1_1_extensions, std::memory_order_relaxed);
+}
+
+void Listener::turned_away(admission::Limit limit, const net::SocketAddress& client) {
+  turned_away_[static_cast<size_t>(limit)]->add();
+  log::warn(turned_away_lines, "connection not let in",
+            {{"listener", options_.name},
+             {"peer", client.to_string()},
+             {"reason", admission::name(limit)},
+             {"see", admission::setting(limit)}});
+}
 
 void Listener::transport_failed(std::string_view reason) {
   const std::lock_guard lock(mutex_);
@@ -60,7 +86,7 @@ void Listener::transport_failed(std::string_view reason) {
 
 bool Listener::admit() {
   const uint32_t before = connections_.fetch_add(1, std::memory_order_relaxed);
-  if (options_.connections_max != 0 && before >= options_.connections_max) {
+  if (const uint32_t most = connections_max(); most != 0 && before >= most) {
     connections_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
@@ -138,12 +164,24 @@ void Acceptor::take(net::Accepted accepted) {
     listener_.over_limit.add();
     log::warn(full_lines, "connection refused: the listener is full",
               {{"listener", listener_.options().name},
-               {"connections_max", listener_.options().connections_max},
+               {"connections_max", listener_.connections_max()},
                {"peer", accepted.peer.to_string()}});
     return;
   }
+  // Who is there is known already, unless a header may say that it is somebody else: then nothing is paid for
+  // who is not let in.
+  std::optional<admission::Arrival> arrival;
+  const ListenerOptions& options = listener_.options();
+  if (options.proxy.mode() == net::ProxyMode::off || !options.proxy.trusts(accepted.peer)) {
+    arrival = thread_.admission().arrive(accepted.peer, !options.slow_handshake, thread_.now());
+    if (arrival->verdict == admission::Verdict::close) {
+      listener_.turned_away(arrival->limit, accepted.peer);
+      listener_.leave();
+      return;
+    }
+  }
   listener_.accepted.add();
-  Connection::open(thread_, listener_, std::move(accepted.fd), std::move(accepted.peer));
+  Connection::open(thread_, listener_, std::move(accepted.fd), std::move(accepted.peer), arrival);
 }
 
 }  // namespace courier::gateway

@@ -8,6 +8,7 @@
 // share the port; probe() refuses to start then. A Unix socket has one listening socket, on the first thread.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -17,6 +18,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "admission/admission.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "net/event_loop.h"
@@ -31,27 +33,38 @@ class ShardThread;
 struct ListenerOptions {
   std::string name;
   net::SocketAddress bind;
-  net::ProxyPolicy proxy;
-  uint32_t connections_max = 0;  // 0: no limit of its own
   std::string mountpoint;
+  bool slow_handshake = false;  // workers do it
+
+  // --- what may change while it listens: Listener::use() ---
+  net::ProxyPolicy proxy;
+  uint32_t connections_max = 0;    // 0: no limit of its own
   bool v3_1_1_extensions = false;  // see mqtt::DecodeLimits
   // What stands between the socket and MQTT; null: nothing, for good.
   std::shared_ptr<const net::TransportFactory> transport;
-  bool slow_handshake = false;  // workers do it
 };
 
 // Thread-safe. Outlives its connections.
 class Listener {
  public:
-  Listener(ListenerOptions options, Registry& registry);
+  Listener(ListenerOptions options, admission::Admission& admission, Registry& registry);
 
+  // As it began: what may change has functions of its own.
   const ListenerOptions& options() const { return options_; }
-  // For the next connections. Null if nothing is between.
+  // For the next connections; shared with those that come before there is another. Null if nothing is
+  // between.
   std::shared_ptr<const net::TransportFactory> transport() const { return transport_.load(); }
-  void use(std::shared_ptr<const net::TransportFactory> transport) { transport_.store(std::move(transport)); }
+  std::shared_ptr<const net::ProxyPolicy> proxy() const { return proxy_.load(); }
+  uint32_t connections_max() const { return connections_max_.load(std::memory_order_relaxed); }
+  bool v3_1_1_extensions() const { return v3_1_1_extensions_.load(std::memory_order_relaxed); }
+  // For connections that come from now on; v3_1_1_extensions for all.
+  void use(const ListenerOptions& changed);
   // Counts a connection that ended for what its TLS or WebSocket was. `reason`: of a bounded set.
   void transport_failed(std::string_view reason);
   void transport_failed(std::error_code code) { transport_failed(code.message()); }
+  admission::Admission& admission() { return admission_; }
+  // Counts a connection that was not let in, and says so in the log now and then.
+  void turned_away(admission::Limit limit, const net::SocketAddress& client);
   // Counts one connection in; false when the limit is reached.
   bool admit();
   void leave();
@@ -67,9 +80,14 @@ class Listener {
 
  private:
   const ListenerOptions options_;
+  admission::Admission& admission_;
   Registry& registry_;
+  std::array<Counter*, admission::kLimitCount> turned_away_{};
   Gauge& open_;
   std::atomic<std::shared_ptr<const net::TransportFactory>> transport_;
+  std::atomic<std::shared_ptr<const net::ProxyPolicy>> proxy_;
+  std::atomic<uint32_t> connections_max_;
+  std::atomic<bool> v3_1_1_extensions_;
   std::mutex mutex_;
   std::map<std::string, Counter*, std::less<>> transport_failures_;  // guarded by mutex_
   alignas(64) std::atomic<uint32_t> connections_{0};

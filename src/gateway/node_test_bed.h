@@ -135,20 +135,28 @@ struct BedOptions {
   ConnectionOptions connections;
   broker::Limits limits;
   std::vector<ListenerOptions> listeners;  // none: one on a free port of 127.0.0.1
+  admission::Options admission;
+  admission::FlappingOptions flapping;
 };
 
 class Bed {
  public:
   explicit Bed(BedOptions options = {}) : limits(options.limits) {
     options.connections.packet_bytes_max = limits.packet_bytes_max;
-    auto opened =
-        Gateway::open({.threads = options.threads, .workers = 1, .connections = options.connections},
-                      system_clock(), registry);
+    auto opened = Gateway::open({.threads = options.threads,
+                                 .workers = 1,
+                                 .connections = options.connections,
+                                 .admission = options.admission,
+                                 .bans = bans.get()},
+                                system_clock(), registry);
     EXPECT_TRUE(opened) << opened.error().message;
     gateway = *std::move(opened);
     broker::NodeOptions node_options;
     node_options.shard_count = options.threads;
     node_options.sys_interval_ms = 0;
+    node_options.bans = bans.get();
+    node_options.flapping = &flapping;
+    flapping.use(options.flapping);
     node.emplace(node_options, limits, log, store, system_clock(), *gateway, authenticator, *rules, registry);
     const auto started = node->start();
     EXPECT_TRUE(started) << started.error().message;
@@ -179,6 +187,8 @@ class Bed {
 
   Registry registry;
   broker::Limits limits;
+  std::unique_ptr<admission::Bans> bans = *admission::Bans::open({}, system_clock(), registry);
+  admission::Flapping flapping;
   store::MemoryDisk disk;
   PumpedLog log{disk, system_clock()};
   store::MemoryStore store{disk};

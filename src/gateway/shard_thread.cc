@@ -11,20 +11,22 @@ namespace courier::gateway {
 
 Result<std::unique_ptr<ShardThread>> ShardThread::open(uint32_t index, const ConnectionOptions& options,
                                                        const Siblings& siblings, WorkerPool& handshakes,
-                                                       const Clock& clock, Registry& registry) {
+                                                       admission::Admission& admission, const Clock& clock,
+                                                       Registry& registry) {
   auto loop = net::EventLoop::open();
   if (!loop) return fail(std::move(loop).error());
   return std::unique_ptr<ShardThread>(
-      new ShardThread(index, options, siblings, handshakes, clock, registry, *std::move(loop)));
+      new ShardThread(index, options, siblings, handshakes, admission, clock, registry, *std::move(loop)));
 }
 
 ShardThread::ShardThread(uint32_t index, const ConnectionOptions& options, const Siblings& siblings,
-                         WorkerPool& handshakes, const Clock& clock, Registry& registry,
-                         std::unique_ptr<net::EventLoop> loop)
+                         WorkerPool& handshakes, admission::Admission& admission, const Clock& clock,
+                         Registry& registry, std::unique_ptr<net::EventLoop> loop)
     : index_(index),
       options_(options),
       siblings_(siblings),
       handshakes_(handshakes),
+      admission_(admission),
       clock_(clock),
       metrics_(registry),
       loop_(std::move(loop)),

@@ -21,6 +21,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "admission/admission.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/worker_pool.h"
@@ -39,9 +40,13 @@ namespace courier::gateway {
 // The same for all connections of a node.
 struct ConnectionOptions {
   MonoNs connect_timeout_ns = 5'000'000'000;  // from accept to CONNECT
+  // From CONNECT until it is decided whether the client may come in, with all that it is asked meanwhile.
+  MonoNs authenticate_timeout_ns = 15'000'000'000;
+  // A CONNECT, and any other packet before it is decided. See admission.md for what a stranger costs.
+  uint32_t connect_bytes_max = 3 * 1024;
   // A packet that was begun has kPacketBytesPerSecondMin over so long, again and again until it is whole.
   MonoNs packet_timeout_ns = 60'000'000'000;
-  uint32_t packet_bytes_max = 1024 * 1024;
+  uint32_t packet_bytes_max = 1024 * 1024;  // of a CONNECT; then it is what the shard promised
   // Beyond, who only pings a TLS or WebSocket layer and reads nothing is closed.
   uint64_t output_bytes_max = 1280 * 1024;
 };
@@ -63,11 +68,12 @@ class ShardThread {
  public:
   using Siblings = std::vector<std::unique_ptr<ShardThread>>;
 
-  // `siblings` (this one among them), `handshakes`, `clock` and `registry` outlive it.
+  // `siblings` (this one among them), `handshakes`, `admission`, `clock` and `registry` outlive it.
   // net::errc::out_of_resources.
   static Result<std::unique_ptr<ShardThread>> open(uint32_t index, const ConnectionOptions& options,
                                                    const Siblings& siblings, WorkerPool& handshakes,
-                                                   const Clock& clock, Registry& registry);
+                                                   admission::Admission& admission, const Clock& clock,
+                                                   Registry& registry);
   ~ShardThread();
   ShardThread(const ShardThread&) = delete;
   ShardThread& operator=(const ShardThread&) = delete;
@@ -86,9 +92,12 @@ class ShardThread {
   // --- its thread ---
   Result<void> listen(Listener& listener, net::Listener socket);
   void stop_listening() { acceptors_.clear(); }
+  // For what begins from now on.
+  void use(const ConnectionOptions& options) { options_ = options; }
 
   // --- for its connections and acceptors ---
   net::EventLoop& loop() { return *loop_; }
+  admission::Admission& admission() { return admission_; }
   net::TimerWheel<Connection>& wheel() { return wheel_; }
   broker::Shard& shard() { return *shard_; }
   ShardThread& sibling(uint32_t index) { return *siblings_[index]; }
@@ -126,7 +135,7 @@ class ShardThread {
 
  private:
   ShardThread(uint32_t index, const ConnectionOptions& options, const Siblings& siblings,
-              WorkerPool& handshakes, const Clock& clock, Registry& registry,
+              WorkerPool& handshakes, admission::Admission& admission, const Clock& clock, Registry& registry,
               std::unique_ptr<net::EventLoop> loop);
   void run();
   void turn();
@@ -138,9 +147,10 @@ class ShardThread {
   void finish_connections();
 
   const uint32_t index_;
-  const ConnectionOptions options_;
+  ConnectionOptions options_;
   const Siblings& siblings_;
   WorkerPool& handshakes_;
+  admission::Admission& admission_;
   const Clock& clock_;
   ThreadMetrics metrics_;
   broker::Shard* shard_ = nullptr;

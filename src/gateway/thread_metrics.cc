@@ -10,6 +10,10 @@ ThreadMetrics::ThreadMetrics(Registry& r)
                         {{"result", "refused"}, {"reason", "malformed"}})),
       connect_timeouts(r.counter("courier_disconnects_total", "Connections that ended, by cause.",
                                  {{"reason", "connect_timeout"}})),
+      refused_rate(r.counter("courier_connects_total", "CONNECTs by result.",
+                             {{"result", "refused"}, {"reason", "connection_rate_exceeded"}})),
+      refused_quota(r.counter("courier_connects_total", "CONNECTs by result.",
+                              {{"result", "refused"}, {"reason", "quota_exceeded"}})),
       loop_lag_seconds(r.histogram("courier_loop_lag_seconds",
                                    "How long a shard thread was busy from one wait to the next.")) {}
 

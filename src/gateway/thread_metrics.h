@@ -14,6 +14,9 @@ struct ThreadMetrics {
   Counter& violations;
   Counter& refused;
   Counter& connect_timeouts;
+  // Told so at their CONNECT: they came too fast, or their source has too many.
+  Counter& refused_rate;
+  Counter& refused_quota;
   // From the wake-up to the end of the Turn: what came meanwhile has waited as long.
   Histogram& loop_lag_seconds;
 };

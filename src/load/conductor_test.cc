@@ -216,6 +216,23 @@ TEST_F(Leading, ClientsThatDoNotLeaveAreNotWaitedForForEver) {
   EXPECT_TRUE(conductor->over());
 }
 
+TEST_F(Leading, MoreLagThanTheScenarioAllowsMakesTheResultInvalid) {
+  come();
+  strings[0].report = all_there(1);
+  Tally late;
+  for (int i = 0; i < 10; ++i) late[Latency::generator_lag].record(500'000'000);
+  strings[0].report->tallies = {{.stage = 1, .tally = late}};
+  after(5);
+  for (int i = 0; i < 3; ++i) after(3);
+  ASSERT_TRUE(conductor->over());
+  const RunResult slow = conductor->result();
+  EXPECT_EQ(slow.outcome, Outcome::invalid);
+  EXPECT_THAT(slow.trouble, HasSubstr("too slow"));
+  EXPECT_THAT(slow.trouble, HasSubstr("lag_max is 100 ms"));
+  scenario->lag_ms_max = 2'000;
+  EXPECT_NE(conductor->result().outcome, Outcome::invalid) << "it judges no times, and says so";
+}
+
 TEST_F(LeadingTwo, BeginsAStageAtOneMomentForAll) {
   EXPECT_EQ(strings[0].began_us, strings[1].began_us);
   EXPECT_THAT(strings[0].began_us, ElementsAre((clock.now + kStageLeadNs) / 1000));

@@ -108,6 +108,7 @@ std::string quick_scenario(const QuickOptions& o) {
   w.line("courier_load: 1");
   w.line(fmt::format("name: quick {}", info.name));
   w.line(fmt::format("seed: {}", o.seed));
+  if (o.lag_ms_max) w.line(fmt::format("lag_max: {}ms", *o.lag_ms_max));
   w.line("target:");
   w.line(fmt::format("  brokers: [ {} ]", yaml_quoted(o.broker)));
   if (o.proxy_protocol != "none") w.line(fmt::format("  proxy_protocol: {}", o.proxy_protocol));

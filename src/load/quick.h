@@ -45,6 +45,7 @@ struct QuickOptions {
   std::string proxy_protocol = "none";
   std::string sources;
   uint64_t seed = 1;
+  std::optional<uint64_t> lag_ms_max;  // the scenario's lag_max
 };
 
 std::string quick_scenario(const QuickOptions& options);

@@ -48,9 +48,11 @@ TEST(Quick, FlagsAreInForce) {
                               .keep_alive_s = 0,
                               .proxy_protocol = "v2",
                               .sources = "127.0.0.2-127.0.0.5",
-                              .seed = 9});
+                              .seed = 9,
+                              .lag_ms_max = 700});
   ASSERT_TRUE(scenario);
   EXPECT_EQ(scenario->seed, 9u);
+  EXPECT_EQ(scenario->lag_ms_max, 700);
   EXPECT_EQ(scenario->target.brokers.at(0).port, 2883);
   EXPECT_EQ(scenario->target.proxy_protocol, ProxyProtocol::v2);
   const Group& receivers = scenario->groups.at(0);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "client/scheme.h"
+#include "load/limits.h"
 #include "load/quantity.h"
 #include "load/text_template.h"
 #include "mqtt/packet.h"
@@ -236,7 +237,8 @@ struct Scenario {
   std::vector<Stage> stages;
   std::vector<Threshold> thresholds;
   Output output;
-  int64_t drain_ms = 10'000;  // how long the end waits for what is still on its way
+  int64_t drain_ms = 10'000;       // how long the end waits for what is still on its way
+  int64_t lag_ms_max = kLagMsMax;  // of the generator, 99th percentile: more makes the result invalid
 
   uint64_t clients() const {
     uint64_t sum = 0;

@@ -96,6 +96,7 @@ TEST(AScenario, IsReadWhole) {
   EXPECT_TRUE(scenario->thresholds[3].abort);
   EXPECT_FALSE(scenario->thresholds[4].stage);
   EXPECT_EQ(scenario->output.html, "storm.html");
+  EXPECT_EQ(scenario->lag_ms_max, kLagMsMax) << "nothing is said";
 }
 
 TEST(AMistake, IsShownWithItsLineAndWhatWasMeant) {

@@ -679,6 +679,12 @@ const Section<Draft>& scenario_section() {
        {{"drain", "how long the end waits for what is on its way, 3s at least; 10s if nothing is said",
          &type::duration},
         [](YamlReader& r, const Node& n, Draft& d) { set(d.scenario.drain_ms, r.duration_ms(n)); }},
+       {{"lag_max",
+         "how late the generator itself may be, as generator.lag p99, for the result to be valid; 100ms if "
+         "nothing "
+         "is said. More is for runs that judge counts and no times",
+         &type::duration},
+        [](YamlReader& r, const Node& n, Draft& d) { set(d.scenario.lag_ms_max, r.duration_ms(n)); }},
        {{"output", "files to write", nullptr, &output_section().info()},
         [](YamlReader& r, const Node& n, Draft& d) { output_section().read(r, n, d.scenario.output); }}});
   return section;

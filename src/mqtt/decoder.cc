@@ -161,6 +161,20 @@ Length read_length(std::string_view bytes) {
   return length;
 }
 
+// In which version a CONNECT, from its variable header on, is to be answered. The outer one is empty while
+// that has not come, the inner one when it is no MQTT.
+std::optional<std::optional<Version>> named_version(std::string_view body) {
+  constexpr std::string_view kNames[] = {{"\0\4MQTT", 6}, {"\0\6MQIsdp", 8}};
+  for (const std::string_view name : kNames) {
+    if (body.size() <= name.size()) {
+      if (name.starts_with(body.substr(0, name.size()))) return std::nullopt;
+    } else if (body.starts_with(name)) {
+      return body[name.size()] < 5 ? Version::v3_1_1 : Version::v5;
+    }
+  }
+  return std::optional<Version>();
+}
+
 }  // namespace
 
 PacketId read_packet_id(Reader& in) {
@@ -190,8 +204,15 @@ DecodeResult decode_one(std::string_view bytes, Version version, Side side, bool
   const size_t header_size = 1 + length.size;
   const size_t size = header_size + length.value;
   if (size > limits.packet_size_max) {
-    return refuse(ReasonCode::packet_too_large, "the packet exceeds the maximum packet size",
-                  side == Side::server ? "MQTT-3.2.2-15" : "MQTT-3.1.2-24", type);
+    Violation violation = refuse(ReasonCode::packet_too_large, "the packet exceeds the maximum packet size",
+                                 side == Side::server ? "MQTT-3.2.2-15" : "MQTT-3.1.2-24", type);
+    if (side == Side::server && type == PacketType::connect) {
+      // It is told so, in the words of its version, as soon as it has named that.
+      const auto named = named_version(bytes.substr(header_size));
+      if (!named) return NeedMore{size};
+      violation.version = *named;
+    }
+    return violation;
   }
   if (bytes.size() < size) return NeedMore{size};
 

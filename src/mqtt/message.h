@@ -36,6 +36,9 @@ class Message : public RefCounted<Message> {
   WallMs received_at = 0;
   Qos qos = Qos::at_most_once;  // as published
   bool retain = false;          // the RETAIN flag as published
+  // What the access rule that allowed it is called (auth::acl::LabelId); 0: nothing. For metrics only, and
+  // known only to the run of the node that took it: it is not stored.
+  uint8_t label = 0;
 
   // What this message counts for, in bytes; the unit of every byte limit on queues. Stored with inboxes, so
   // kOverhead stays what it is.

@@ -21,6 +21,8 @@ class Cidr {
   // socket is in no network.
   bool contains(const SocketAddress& address) const;
   std::string to_string() const;
+  const SocketAddress& network() const { return network_; }  // without a port
+  unsigned bits() const { return bits_; }                    // of its prefix
 
   bool operator==(const Cidr&) const = default;
 

@@ -101,6 +101,7 @@ constexpr uint64_t kSole = 0x01;
 constexpr uint64_t kThroughGroup = 0x02;
 constexpr int kReferenceFlagBits = 2;
 
+constexpr uint8_t kAttachHasWill = 0x01, kAttachBoundsInbox = 0x02;
 constexpr uint8_t kDetachEnds = 0x01;
 constexpr uint8_t kDetachDropsWill = 0x02;
 
@@ -196,7 +197,9 @@ void put_body(std::string& out, const Attach& record) {
   put(out, static_cast<uint8_t>(record.version));
   put_varint(out, record.expiry_seconds);
   put_varint(out, record.window);
-  put(out, static_cast<uint8_t>(record.will.message ? 1 : 0));
+  put(out, static_cast<uint8_t>((record.will.message ? kAttachHasWill : 0) |
+                                (record.inbox_messages_max != 0 ? kAttachBoundsInbox : 0)));
+  if (record.inbox_messages_max != 0) put_varint(out, record.inbox_messages_max);
   if (!record.will.message) return;
   put_varint(out, record.will.delay_seconds);
   put_varint(out, record.will.message_expiry_seconds);
@@ -433,7 +436,9 @@ Attach take_attach(Reader& in) {
   record.version = static_cast<mqtt::Version>(version);
   record.expiry_seconds = in.number<uint32_t>();
   record.window = in.number<uint16_t>();
-  if (in.byte_to(1) == 1) {
+  const uint8_t flags = in.byte_to(kAttachHasWill | kAttachBoundsInbox);
+  if (flags & kAttachBoundsInbox) record.inbox_messages_max = in.number<uint32_t>();
+  if (flags & kAttachHasWill) {
     Will& will = record.will;
     will.delay_seconds = in.number<uint32_t>();
     will.message_expiry_seconds = in.number<uint32_t>();

@@ -187,7 +187,7 @@ TEST(Codec, ValuesThatAFieldCannotHoldAreRefused) {
       "\x01\x07\x00\x00\x00\x03\x00\x00\x00"sv,          // PUBLISH with QoS 3
       "\x01\x07\x00\x00\x00\x40\x00\x00\x00"sv,          // PUBLISH with an unknown flag
       "\x04\x09\x00\x00\x00\x00\x00\x06\x00\x00\x00"sv,  // ATTACH of protocol level 6
-      "\x04\x09\x00\x00\x00\x00\x00\x04\x00\x00\x02"sv,  // ATTACH with a will flag of 2
+      "\x04\x09\x00\x00\x00\x00\x00\x04\x00\x00\x04"sv,  // ATTACH with a flag that there is not
       "\x06\x07\x02\x01\x01\x00\x00\x80\x00"sv,          // ACKED with a size longer than needed
   };
   for (const std::string_view bytes : bad) {

@@ -373,11 +373,22 @@ void Directory::set_volatile(std::string_view mountpoint, mqtt::MessagePtr messa
 void Directory::note_retained(std::string_view mountpoint, std::string_view topic) {
   const uint64_t hash = topic_hash(mountpoint, topic);
   const StripedLock::Writing lock(retained_lock_);
+  auto count = retained_counts_.find(mountpoint);
   if (const routing::Retained* retained = retained_.find(mountpoint, topic)) {
-    retained_costs_[hash] = static_cast<uint32_t>(retained->message->cost());
-  } else {
-    retained_costs_.erase(hash);
+    const bool more =
+        retained_costs_.insert_or_assign(hash, static_cast<uint32_t>(retained->message->cost())).second;
+    if (!more) return;
+    if (count == retained_counts_.end()) count = retained_counts_.emplace(mountpoint, 0).first;
+    ++count->second;
+  } else if (retained_costs_.erase(hash) > 0 && count != retained_counts_.end() && --count->second == 0) {
+    retained_counts_.erase(count);
   }
+}
+
+size_t Directory::retained_count(std::string_view mountpoint) const {
+  const StripedLock::Reading lock(retained_lock_, StripedLock::next_stripe());
+  const auto found = retained_counts_.find(mountpoint);
+  return found == retained_counts_.end() ? 0 : found->second;
 }
 
 std::optional<size_t> Directory::retained_cost(std::string_view mountpoint, std::string_view topic) const {

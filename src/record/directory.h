@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -102,6 +103,7 @@ class Directory {
   std::optional<Subscriptions> subscriptions(SessionId session) const;
   // Any thread.
   size_t retained_count() const { return retained_count_.load(std::memory_order_relaxed); }
+  size_t retained_count(std::string_view mountpoint) const;
   // Message::cost() of the topic's retained message; nothing if there is none.
   std::optional<size_t> retained_cost(std::string_view mountpoint, std::string_view topic) const;
   size_t retained_bytes() const { return retained_bytes_.load(std::memory_order_relaxed); }
@@ -170,7 +172,8 @@ class Directory {
   std::vector<int32_t> delivery_of_shard_;  // scratch of route(): index into its items, -1 none
   void note_retained(std::string_view mountpoint, std::string_view topic);
   mutable StripedLock retained_lock_;
-  std::unordered_map<uint64_t, uint32_t> retained_costs_;  // by topic_hash(); guarded by retained_lock_
+  std::unordered_map<uint64_t, uint32_t> retained_costs_;       // by topic_hash(); guarded by retained_lock_
+  std::map<std::string, size_t, std::less<>> retained_counts_;  // by mountpoint; likewise; not 0
   std::atomic<size_t> retained_count_{0}, retained_bytes_{0}, subscription_count_{0};
 };
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/name.h"
 #include "base/text.h"
 #include "mqtt/message.h"
 #include "mqtt/packet.h"
@@ -81,11 +82,13 @@ inline constexpr uint32_t kNeverExpires = 0xFFFFFFFF;
 struct Attach {
   SessionId resume;  // the stored session it goes on with; 0: a new one
   SessionId ends;    // the stored session that this one replaces (clean start); 0: none
-  Text mountpoint, client_id, username;
+  Name mountpoint;
+  Text client_id, username;
   uint32_t expiry_seconds = 0;  // session expiry interval; 0: ends with the connection
   uint16_t window = 0;          // most messages of a shared group that may wait for this member's ack
   mqtt::Version version{};
-  Will will;  // none if it has no message
+  uint32_t inbox_messages_max = 0;  // of this session; 0: as configured
+  Will will;                        // none if it has no message
 };
 
 // The connection of a session ended, or the session itself.

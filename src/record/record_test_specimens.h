@@ -29,7 +29,8 @@ inline bool same(const Attach& a, const Attach& b) {
                          : !a.will.message == !b.will.message;
   return wills && a.resume == b.resume && a.ends == b.ends && a.mountpoint == b.mountpoint &&
          a.client_id == b.client_id && a.username == b.username && a.version == b.version &&
-         a.expiry_seconds == b.expiry_seconds && a.window == b.window;
+         a.expiry_seconds == b.expiry_seconds && a.window == b.window &&
+         a.inbox_messages_max == b.inbox_messages_max;
 }
 template <typename R>
 bool same(const R& a, const R& b) {
@@ -86,6 +87,8 @@ inline std::vector<std::pair<std::string, Record>> specimens() {
                 .will = {}};
   attach.will =
       Will{.message = mqtt::MessagePtr(will_message), .delay_seconds = 30, .message_expiry_seconds = 600};
+  Attach bounded = attach;
+  bounded.inbox_messages_max = 1000;
   return {
       {"publish", Publish{.message = specimen_message(), .mountpoint = "", .will_of = {}}},
       {"publish_will", Publish{.message = specimen_message(), .mountpoint = "tenant", .will_of = by}},
@@ -133,6 +136,7 @@ inline std::vector<std::pair<std::string, Record>> specimens() {
                                      .subscription_identifier = 7,
                                      .since = Position(4711),
                                      .after = "status/phone-255"}},
+      {"attach_bounded", bounded},
   };
 }
 
@@ -216,6 +220,7 @@ class RecordMaker {
           record.will = Will{message(), static_cast<uint32_t>(number(0xFFFFFFFF)),
                              static_cast<uint32_t>(number(0xFFFFFFFF))};
         }
+        if (flip()) record.inbox_messages_max = static_cast<uint32_t>(number(0xFFFFFFFF));
         return record;
       }
       case 4:

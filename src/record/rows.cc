@@ -60,6 +60,8 @@ mqtt::Qos take_qos(Reader& in) {
   return static_cast<mqtt::Qos>(in.varint(2));
 }
 
+constexpr uint8_t kHasWill = 1, kBoundsInbox = 2;
+
 // What follows the numbers of a session's inbox, to the end of its row.
 void put_extras(std::string& out, const session::Session& s) {
   put_varint(out, s.inbox.steps().size());
@@ -78,7 +80,8 @@ void put_extras(std::string& out, const session::Session& s) {
     put_varint(out, grouped.entry.bytes);
     put_u8(out, grouped.entry.sole);
   }
-  put_u8(out, s.will != nullptr);
+  put_u8(out, static_cast<uint8_t>((s.will ? kHasWill : 0) | (s.inbox_messages_max != 0 ? kBoundsInbox : 0)));
+  if (s.inbox_messages_max != 0) put_varint(out, s.inbox_messages_max);
   if (s.will) {
     put_varint(out, s.will->delay_seconds);
     put_varint(out, s.will->message_expiry_seconds);
@@ -114,7 +117,9 @@ std::vector<session::Inbox::StepOf> take_extras(Reader& in, session::Session& s)
     grouped.entry.sole = in.u8() != 0;
   }
   if (!from_groups.empty()) s.grouped.make() = std::move(from_groups);
-  if (in.u8() != 0) {
+  const uint8_t flags = in.u8();
+  s.inbox_messages_max = flags & kBoundsInbox ? static_cast<uint32_t>(in.varint(UINT32_MAX)) : 0;
+  if (flags & kHasWill) {
     session::Will will;
     will.delay_seconds = static_cast<uint32_t>(in.varint(UINT32_MAX));
     will.message_expiry_seconds = static_cast<uint32_t>(in.varint(UINT32_MAX));
@@ -217,7 +222,7 @@ Result<void> decode_session(std::string_view value, session::Session& s) {
 
 std::string encode_session_extras(const session::Session& session) {
   const bool any = !session.inbox.steps().empty() || session.taken.size() > 0 || !session.grouped->empty() ||
-                   session.will || session.walks;
+                   session.will || session.walks || session.inbox_messages_max != 0;
   std::string out;
   if (any) put_extras(out, session);
   return out;

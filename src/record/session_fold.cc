@@ -26,6 +26,7 @@ void apply(Session& session, const Attach& attach, Position position) {
   session.username = attach.username;
   session.version = attach.version;
   session.expiry_seconds = attach.expiry_seconds;
+  session.inbox_messages_max = attach.inbox_messages_max;
   session.connected = true;
   session.detached_at = 0;
   session.will = will_of(attach);
@@ -80,7 +81,7 @@ bool step(Session& session, const InboxStep& record, session::Step to) {
 
 void begin(Session& session, const Attach& attach, Position position, uint16_t hash) {
   session.id = session_created_at(position, hash);
-  session.mountpoint = attach.mountpoint.view();
+  session.mountpoint = attach.mountpoint;
   session.client_id = attach.client_id;
   apply(session, attach, position);
 }

@@ -70,8 +70,9 @@ struct Session {
   bool dirty = false;           // changed since the last checkpoint
   uint32_t expiry_seconds = 0;  // session expiry interval
   uint32_t subscription_count = 0;
-  WallMs detached_at = 0;    // of the latest DETACH, while not connected
-  uint64_t sent_before = 0;  // inbox sequences below may be known to the client: DUP [MQTT-3.3.1-1]
+  uint32_t inbox_messages_max = 0;  // granted to this one; 0: as for all
+  WallMs detached_at = 0;           // of the latest DETACH, while not connected
+  uint64_t sent_before = 0;         // inbox sequences below may be known to the client: DUP [MQTT-3.3.1-1]
   std::unique_ptr<const Will> will;
   Inbox inbox;
   TakenIds taken;

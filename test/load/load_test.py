@@ -27,10 +27,15 @@ import with_broker  # noqa: E402
 COURIERD, COURIER = sys.argv[1:3]
 WAIT = 60
 
+# Who judges counts and no times may be late: the machine has other things to do beside. So do all here but those that
+# ask what becomes of a generator that is too slow.
+LENIENT = "lag_max: 20s"
+
 PUSH = """
 courier_load: 1
 name: push
-vars: {{ phones: 20, rate: 400/s, messages: 400, qos: 1, publish_qos: 1, version: "3.1.1", drain: 1s }}
+vars: {{ phones: 20, rate: 400/s, messages: 400, qos: 1, publish_qos: 1, version: "3.1.1", drain: 1s, lag_max: 20s }}
+lag_max: ${{lag_max}}
 target: {{ brokers: [ "mqtt://127.0.0.1:{port}" ] }}
 groups:
   phones:
@@ -55,6 +60,7 @@ SEEDED = """
 courier_load: 1
 name: seeded
 seed: {seed}
+lag_max: 20s
 target: {{ brokers: [ "mqtt://127.0.0.1:{port}" ] }}
 groups:
   phones: {{ count: 60, client_id: "phone-{{n:03}}", subscribe: [ {{ topic: "phone/{{n}}" }} ] }}
@@ -206,6 +212,7 @@ class Load(unittest.TestCase):
         result = self.play(self.write(f"""
 courier_load: 1
 name: share
+{LENIENT}
 target: {{ brokers: [ "mqtt://127.0.0.1:{self.port}" ] }}
 groups:
   work: {{ count: 4, client_id: "w{workers}-{{n}}", {version}, subscribe: [ {{ topic: "$share/g{workers}{stored}/t/+", qos: 1 }} ] }}
@@ -288,6 +295,7 @@ drain: 1s
                     result = self.play(self.write(f"""
 courier_load: 1
 name: overlap
+{LENIENT}
 target: {{ brokers: [ "mqtt://127.0.0.1:{self.port}" ] }}
 groups:
   p: {{ count: 4, client_id: "op-{{n}}" }}
@@ -305,6 +313,7 @@ stages:
         result = self.play(self.write(f"""
 courier_load: 1
 name: expiry
+{LENIENT}
 target: {{ brokers: [ "mqtt://127.0.0.1:{self.port}" ] }}
 groups:
   p: {{ count: 4, client_id: "ep-{{n}}" }}
@@ -332,6 +341,7 @@ drain: 4s
                     result = self.play(self.write(f"""
 courier_load: 1
 name: share
+{LENIENT}
 target: {{ brokers: [ "mqtt://127.0.0.1:{self.port}" ] }}
 groups:
   p: {{ count: 4, client_id: "sp-{{n}}" }}
@@ -364,7 +374,8 @@ stages:
     def test_what_the_generator_does_not_get_round_to_is_not_passed_over(self):
         path = pathlib.Path(self.push(thresholds="  - all: publish.sent > 0"))
         path.write_text(path.read_text().replace("- name: push\n", "- name: push\n    duration: 300ms\n"))
-        counts = self.play(str(path), "--set", "publish_qos=0", "--set", "rate=8000000/s", "--set", "messages=100000000", code=4)["total"]["counts"]
+        counts = self.play(str(path), "--set", "publish_qos=0", "--set", "rate=8000000/s", "--set", "messages=100000000",
+                           "--set", "lag_max=100ms", code=4)["total"]["counts"]
         self.assertGreater(counts["publish.sent"] + counts["publish.unsent"], 0.3 * 8_000_000 * 0.99)
 
     # --- how it ends ---
@@ -388,7 +399,7 @@ stages:
         self.assertLess(time.monotonic() - began, 10)
 
     def test_a_generator_that_was_too_slow_ends_with_4(self):
-        process = self.start("run", self.push(), "--set", "rate=100/s")
+        process = self.start("run", self.push(), "--set", "rate=100/s", "--set", "lag_max=100ms")
         for line in process.stderr:
             if re.search(r" push .* [1-9]\d*/s sent", line):
                 break
@@ -643,7 +654,7 @@ stages:
     def test_every_quick_kind_runs_and_prints_a_scenario_that_runs(self):
         for kind in ("conn", "pub", "sub", "p2p", "fanout", "fanin", "offline"):
             with self.subTest(kind=kind):
-                flags = ["-p", str(self.port), "-c", "20", "-d", "1"]
+                flags = ["-p", str(self.port), "-c", "20", "-d", "1", "--lag-max", "20000"]
                 if kind not in ("conn", "sub"):
                     flags += ["-r", "100", "-s", "100"]
                 out, _ = self.run_load("quick", kind, *flags)
@@ -726,17 +737,12 @@ stages:
                                     ('  scrape: [ "http://127.0.0.1:9464/metrics" ]\n', "")):
                     text = text.replace(long, brief)
                 # Of a machine that does other things beside.
-                text = re.sub(r"generator.lag p99 < \d+ms", "generator.lag p99 < 100ms", text)
-                text = re.sub(r"(delivery.e2e|delivery.catch_up|publish.ack) p99 < \d+m?s", r"\1 p99 < 5s", text)
+                text = re.sub(r"(generator.lag|delivery.e2e|delivery.catch_up|publish.ack) p99 < \d+m?s", r"\1 p99 < 20s", text)
+                text += LENIENT + "\n"
                 arguments = ["--set", small[file.stem], "--set", f"broker=mqtt://127.0.0.1:{self.port}"]
                 if " rate:" in text.split("target:")[0]:
                     arguments += ["--set", "rate=100/s" if file.stem != "offline-drain" else "rate=1000/s"]
-                for _ in range(3):
-                    process = self.start("run", self.write(text), *arguments)
-                    out, err = process.communicate(timeout=WAIT)
-                    if process.returncode != 4:  # the machine had other things to do, and the run says so
-                        break
-                self.assertEqual(process.returncode, 0, out + err)
+                _, err = self.run_load("run", self.write(text), *arguments)
                 self.assertNotIn("warning", err)
 
 

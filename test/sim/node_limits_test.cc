@@ -303,7 +303,9 @@ class CrowdedGroup : public Bounded {
     return count;
   }
   double counted() {
-    return world.metrics().value("courier_messages_dropped_total", {{"reason", "inbox_full"}}).value_or(0);
+    return world.metrics()
+        .value("courier_messages_dropped_total", {{"reason", "inbox_full"}, {"label", ""}})
+        .value_or(0);
   }
 
   std::shared_ptr<Wire> publisher;
@@ -433,7 +435,7 @@ class DamagedInbox {
   }
   double value(std::string_view name, std::string_view reason = "") {
     if (reason.empty()) return world->metrics().total(name);
-    return world->metrics().value(name, {{"reason", std::string(reason)}}).value_or(0);
+    return world->metrics().value(name, {{"reason", std::string(reason)}, {"label", ""}}).value_or(0);
   }
   uint64_t messages(std::string_view id) {
     return world->node().shard(0).find("", id)->session.inbox.count();
@@ -649,9 +651,10 @@ TEST(NodeLimits, AFloodIntoAFullInboxWritesOneRecordATurn) {
     }
   }
   EXPECT_EQ(dropped, std::vector<size_t>{490});
-  EXPECT_EQ(
-      node.world.metrics().value("courier_messages_dropped_total", {{"reason", "inbox_full"}}).value_or(0),
-      490);
+  EXPECT_EQ(node.world.metrics()
+                .value("courier_messages_dropped_total", {{"reason", "inbox_full"}, {"label", ""}})
+                .value_or(0),
+            490);
   EXPECT_EQ(node.world.node().shard(0).find("", "s")->session.inbox.count(), 10u);
 }
 
@@ -684,7 +687,7 @@ TEST(NodeLimits, WhatAFloodPushesOutOfASleepingInboxLeavesTheDiskToo) {
   EXPECT_EQ(rows(), kStays);
   const auto dropped = [&] {
     return node.world.metrics()
-        .value("courier_messages_dropped_total", {{"reason", "inbox_full"}})
+        .value("courier_messages_dropped_total", {{"reason", "inbox_full"}, {"label", ""}})
         .value_or(0);
   };
   EXPECT_EQ(dropped(), kStays);

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "audit.h"
+#include "base/check.h"
 #include "base/sabotage.h"
 #include "sim_client.h"
 
@@ -53,6 +54,7 @@ class Simulation {
     narrow_ = random_() % 4 == 0;
     if (narrow_) options.limits.output_bytes_max = 100 + random_() % 400;
     if (random_() % 8 == 0) options.limits.uncommitted_bytes_max = 200 + random_() % 2000;
+    limited_ = random_() % 4 == 0;
     options.hooks = seed % 4 == 1;
     options_ = options;
     return options;
@@ -135,6 +137,24 @@ class Simulation {
     const auto report = world_.start();
     if (!report) verdict_.faults.push_back("the node did not start: " + report.error().message);
     while (report && !world_.node().ready()) world_.log().pump();
+    if (limited_) limit();
+  }
+
+  // Other limits, or none. They delay and refuse nothing: what is missing at the end is missing.
+  void limit() {
+    std::vector<quota::Rule> rules;
+    for (uint64_t n = random_() % 3; n > 0; --n) {
+      quota::Rule rule;
+      rule.name = "limit" + std::to_string(n);
+      rule.per = random_() % 2 == 0 ? quota::Per::all : quota::Per::identity;
+      rule.messages = {1 + random_() % 20, 1 + random_() % 5};
+      rule.connects = {1 + random_() % 5, 1 + random_() % 3};
+      rule.connections_max = 1000;
+      rule.inflight_max = 1 + static_cast<uint32_t>(random_() % 10);
+      rule.delay_max_ns = 3600 * kNsPerSecond;
+      rules.push_back(std::move(rule));
+    }
+    CHECK(world_.node().quota().exchange(std::move(rules)));
   }
 
   void crash() {
@@ -157,7 +177,9 @@ class Simulation {
   uint64_t expired() { return dropped("expired") + dropped("group_ended"); }
   uint64_t dropped(const std::string& reason) {
     return static_cast<uint64_t>(
-        world_.metrics().value("courier_messages_dropped_total", {{"reason", reason}}).value_or(0));
+        world_.metrics()
+            .value("courier_messages_dropped_total", {{"reason", reason}, {"label", ""}})
+            .value_or(0));
   }
 
   // Whatever was stored when, and however much of the log was replayed for it: the state is one.
@@ -174,6 +196,8 @@ class Simulation {
     if (chance(150)) return world_.node().checkpoint();
     if (chance(200)) return world_.clock().advance(static_cast<int64_t>(random_() % 400));
     if (chance(100)) return world_.node().housekeeping();
+    if (limited_ && chance(200)) return limit();
+    if (limited_ && chance(50)) return world_.clock().advance(static_cast<int64_t>(random_() % 1'000));
     if (timed_ && chance(300)) return world_.clock().advance(static_cast<int64_t>(random_() % 60'000));
     if (old_ && chance(100)) return world_.clock().advance(static_cast<int64_t>(random_() % 5'000));
     if (jumps_ && chance(300)) {
@@ -216,6 +240,7 @@ class Simulation {
   void finish() {
     if (!world_.log().state().accepting) world_.log().unstall();
     if (store_fails_) fail_or_mend_store();
+    CHECK(world_.node().quota().exchange({}));
     for (SimClient& client : clients_) client.calm_down();
     for (int round = 0; round < 3000 && verdict_.faults.empty(); ++round) {
       bool busy = false;
@@ -321,6 +346,7 @@ class Simulation {
   bool timed_ = false;          // minutes pass: sessions and wills come to their end
   bool jumps_ = false;          // the wall clock is set, back and forth
   bool old_ = false;            // messages expire
+  bool limited_ = false;        // limits come and go
   bool failing_store_ = false;  // checkpoints cannot be written, for a time
   bool narrow_ = false;         // little may be written and not taken
   bool disorderly_ = false;     // answers come in any order

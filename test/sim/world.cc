@@ -10,6 +10,7 @@ void AllowEverybody::authenticate(auth::Credentials credentials, std::function<v
   auth::Decision decision;
   decision.verdict = auth::Verdict::allow;
   decision.identity = {credentials.username.value_or(""), credentials.mountpoint, !credentials.username};
+  if (more) more(decision);
   done(std::move(decision));
 }
 
@@ -116,7 +117,8 @@ Result<broker::StartReport> World::start() {
   node_options.seed = options_.seed;
   node_options.sys_interval_ms = 0;
   node_ = std::make_unique<broker::Node>(node_options, options_.limits, *log_, *store_, clock_, *this,
-                                         everybody_, *rules_, *metrics_, options_.hooks ? &hooks_ : nullptr);
+                                         options_.authenticator ? *options_.authenticator : everybody_,
+                                         *rules_, *metrics_, options_.hooks ? &hooks_ : nullptr);
   return node_->start();
 }
 

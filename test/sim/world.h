@@ -43,6 +43,7 @@ class SimClock final : public Clock {
 // Allows everybody, under the name they give.
 class AllowEverybody final : public auth::Authenticator {
  public:
+  std::function<void(auth::Decision&)> more;  // what a test adds to each decision
   void authenticate(auth::Credentials credentials, std::function<void(auth::Decision)> done) override;
 };
 
@@ -98,6 +99,8 @@ class World final : public broker::Post {
     uint64_t seed = 1;
     uint32_t shards = 2;
     broker::Limits limits;
+    std::string rules_file = {};                   // access rules; empty: everything is allowed
+    auth::Authenticator* authenticator = nullptr;  // null: everybody, under the name they give
     bool hooks = false;  // SimHooks is asked
   };
   explicit World(Options options);
@@ -149,7 +152,9 @@ class World final : public broker::Post {
   store::MemoryLog& log() { return *log_; }
   store::MemoryStore& store() { return *store_; }
   Registry& metrics() { return *metrics_; }
+  auth::acl::Rules& rules() { return *rules_; }
   SimClock& clock() { return clock_; }
+  AllowEverybody& authenticator() { return everybody_; }
   const broker::Limits& limits() const { return options_.limits; }
 
  private:
@@ -164,7 +169,7 @@ class World final : public broker::Post {
   Options options_;
   SimClock clock_;
   AllowEverybody everybody_;
-  std::unique_ptr<auth::acl::Rules> rules_ = *auth::acl::Rules::open({});
+  std::unique_ptr<auth::acl::Rules> rules_ = *auth::acl::Rules::open(options_.rules_file);
   std::unique_ptr<store::MemoryDisk> disk_;
   std::unique_ptr<Registry> metrics_;
   std::unique_ptr<store::MemoryLog> log_;

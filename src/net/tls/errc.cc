@@ -35,6 +35,8 @@ class Category final : public std::error_category {
         return "wrong_name";
       case errc::too_large:
         return "too_large";
+      case errc::key_updates:
+        return "key_updates";
       case errc::refused_by_peer:
         return "refused_by_peer";
       case errc::protocol:

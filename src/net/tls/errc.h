@@ -19,6 +19,7 @@ enum class errc {
   no_current_crl,   // revocation cannot be told: the issuer's list is missing or too old
   wrong_name,       // the server's certificate is for another name
   too_large,        // a message, or the whole handshake
+  key_updates,      // more changes of keys than anybody needs
   refused_by_peer,  // it sent an alert
   protocol,         // anything else that is not TLS's order of things
   internal,         // ours: no memory, no randomness

@@ -18,6 +18,9 @@ inline constexpr size_t kServerChainBytesMax = 64 * 1024;
 inline constexpr size_t kOpeningRecordBytesMax = 8 * 1024 + 512;
 // All that a peer may send until the handshake is done.
 inline constexpr size_t kHandshakeBytesMax = 64 * 1024;
+// Changes of its keys that a peer may ask for in what came at once. Each costs us as much as some records,
+// and those who mean it change them once in hours or millions of records.
+inline constexpr unsigned kKeyUpdatesMax = 8;
 // Records that we write. A phone can use a record only once all of it has come, and while we write one its
 // buffer is of this size.
 inline constexpr long kRecordBytesMax = 4 * 1024;

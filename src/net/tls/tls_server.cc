@@ -243,6 +243,7 @@ Result<ContextPtr> TlsServer::make_context() {
   SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                              SSL_OP_PRIORITIZE_CHACHA);
   SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_msg_callback(c, TlsTransport::on_message);
   SSL_CTX_set_max_send_fragment(c, kRecordBytesMax);
   SSL_CTX_set_max_cert_list(c, kClientChainBytesMax);
   SSL_CTX_set_tlsext_servername_callback(c, Callbacks::server_name);

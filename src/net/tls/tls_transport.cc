@@ -20,7 +20,8 @@ struct SpanBio {
   static int read(BIO* bio, char* room, size_t size, size_t* taken) {
     BIO_clear_retry_flags(bio);
     TlsTransport& transport = *static_cast<TlsTransport*>(BIO_get_data(bio));
-    const std::string_view bytes = transport.in_.substr(0, size);
+    const bool flooded = transport.key_updates_ > kKeyUpdatesMax;
+    const std::string_view bytes = transport.in_.substr(0, flooded ? 0 : size);
     *taken = bytes.size();
     if (bytes.empty()) {
       BIO_set_retry_read(bio);
@@ -160,6 +161,12 @@ int TlsTransport::on_verified(int accepted, X509_STORE_CTX* store) {
   return accepted;
 }
 
+void TlsTransport::on_message(int is_ours, int, int type, const void* bytes, size_t size, SSL* ssl, void*) {
+  if (is_ours || type != SSL3_RT_HANDSHAKE || size == 0) return;
+  if (*static_cast<const unsigned char*>(bytes) != SSL3_MT_KEY_UPDATE) return;
+  ++static_cast<TlsTransport*>(BIO_get_data(SSL_get_rbio(ssl)))->key_updates_;
+}
+
 void TlsTransport::start(std::string& wire) {
   if (is_server_) return;
   const Call call(*this, {}, wire);
@@ -192,6 +199,7 @@ Result<size_t> TlsTransport::ready(std::string_view bytes, std::string& reply) {
 
 Result<TransportState> TlsTransport::receive(std::string_view wire, std::string& plain, std::string& reply) {
   TransportState state = opening_ ? TransportState::opening : TransportState::open;
+  key_updates_ = 0;
   while (!wire.empty()) {
     const bool begun = !held_.empty();
     if (begun) {
@@ -235,6 +243,9 @@ Result<TransportState> TlsTransport::take(std::string_view records, std::string&
     }
     switch (SSL_get_error(ssl_.get(), 0)) {
       case SSL_ERROR_WANT_READ:
+        if (key_updates_ > kKeyUpdatesMax) {
+          return fail(errc::key_updates, "the TLS connection failed: the peer changes its keys without end");
+        }
         return TransportState::open;
       case SSL_ERROR_ZERO_RETURN:
         return TransportState::ended;

@@ -7,7 +7,10 @@
 //
 // 1. Renegotiation, compression and early data are off. A client's attempt at any is an alert.
 // 2. What the peer proved is known from the end of the handshake on: tls().
-// 3. Goodbye is close_notify. A peer whose socket ends without has truncated what it said, which MQTT notices
+// 3. A peer that changes its keys more than kKeyUpdatesMax times in one receive() is closed, and no more of
+// it
+//    is worked off.
+// 4. Goodbye is close_notify. A peer whose socket ends without has truncated what it said, which MQTT notices
 //    by itself: its packets have lengths.
 #pragma once
 
@@ -39,6 +42,8 @@ class TlsTransport final : public Transport {
   // For contexts that verify: remembers whose certificate was not accepted. A callback of
   // SSL_CTX_set_verify().
   static int on_verified(int accepted, X509_STORE_CTX* store);
+  // Counts changes of keys. A callback of SSL_CTX_set_msg_callback().
+  static void on_message(int is_ours, int version, int type, const void* bytes, size_t size, SSL* ssl, void*);
 
  private:
   friend struct SpanBio;
@@ -71,6 +76,7 @@ class TlsTransport final : public Transport {
   SslPtr ssl_;  // before what it refers to
   const bool is_server_;
   bool closed_ = false;
+  uint16_t key_updates_ = 0;  // in this call of receive()
 };
 
 }  // namespace courier::net::tls

@@ -260,6 +260,30 @@ TEST(TlsTransport, FollowsAClientThatChangesItsKeysAlsoAfterItsCertificateWasFor
   EXPECT_EQ(pair.server.transport->tls()->certificate->common_name, "phone");
 }
 
+// Each change asks us for one of our own: many in one piece would cost us more than the peer.
+TEST(TlsTransport, EndsAClientThatChangesItsKeysWithoutEnd) {
+  const TlsTestBed bed;
+  TestPair pair = bed.run();
+  ASSERT_TRUE(pair.open());
+  SSL* const ssl = static_cast<TlsTransport&>(*pair.client.transport).ssl();
+  const auto change = [&](unsigned count) {
+    for (unsigned i = 0; i < count; ++i) {
+      ASSERT_EQ(SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+      pair.client.say("x");  // goes out behind the change
+    }
+  };
+  change(kKeyUpdatesMax);
+  pair.run();
+  EXPECT_TRUE(pair.open()) << pair.server.sentence;
+  EXPECT_EQ(pair.server.plain, std::string(kKeyUpdatesMax, 'x'));
+  EXPECT_EQ(pair.server.failed, "");
+  change(1000);
+  pair.run();
+  EXPECT_EQ(pair.server.failed, "key_updates");
+  EXPECT_THAT(pair.server.sentence, HasSubstr("changes its keys without end"));
+  EXPECT_LE(pair.server.plain.size(), 2 * kKeyUpdatesMax + 2);
+}
+
 TEST(TlsTransport, SendsShortFragmentsToAClientThatAskedForThem) {
   TlsTestBed bed;
   bed.ask_for_certificates(ClientCertificates::optional);

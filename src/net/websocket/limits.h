@@ -6,8 +6,9 @@
 
 namespace courier::net::websocket {
 
-// The head of the upgrade request or of its answer, up to and with the empty line.
-inline constexpr size_t kHeadBytesMax = 8 * 1024;
+// The head of the upgrade request or of its answer, up to and with the empty line: what a stranger may make
+// us hold.
+inline constexpr size_t kHeadBytesMax = 6 * 1024;
 // Two bytes, eight of length, four of mask.
 inline constexpr size_t kFrameHeaderBytesMax = 14;
 // Payload of ping, pong and close. RFC 6455, section 5.5.
