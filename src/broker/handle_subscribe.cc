@@ -85,7 +85,8 @@ void Shard::handle(Connection& connection, const mqtt::Subscribe& packet) {
             packet.subscription_identifier.value_or(0), rights(connection));
 }
 
-// Step 2. `reasons`: one for each filter, of which success says that it is legal and allowed, by `allowed_by`.
+// Step 2. `reasons`: one for each filter, of which success says that it is legal and allowed, by
+// `allowed_by`.
 void Shard::subscribe(Connection& connection, PacketId id, std::span<const mqtt::Subscribe::Entry> entries,
                       std::vector<ReasonCode> reasons, uint32_t subscription_identifier, Rights allowed_by) {
   Client& client = *connection.client;
@@ -104,8 +105,7 @@ void Shard::subscribe(Connection& connection, PacketId id, std::span<const mqtt:
         (more && total >= limits.subscriptions_per_client_max) || over_memory() || !log_state_.accepting;
     if (no_room || (more && connection.limited && subscription_limit(connection, total + 1))) {
       reasons[i] = ReasonCode::quota_exceeded;
-      if (no_room)
-        say_refused_filter(connection, entry.filter, reasons[i], "no room for more subscriptions");
+      if (no_room) say_refused_filter(connection, entry.filter, reasons[i], "no room for more subscriptions");
       continue;
     }
     reasons[i] = static_cast<ReasonCode>(entry.options.qos);  // [MQTT-3.9.3-1]

@@ -296,10 +296,10 @@ size_t Connection::decode(std::string_view bytes) {
       thread_->remember(*this);
       break;
     }
-    const mqtt::DecodeLimits limits{.packet_size_max =
-                                        stranger_ ? thread_->options().connect_bytes_max
-                                                  : thread_->shard().promised(*connection_).packet_bytes_max,
-                                    .v3_1_1_extensions = listener_->v3_1_1_extensions()};
+    const mqtt::DecodeLimits limits{
+        .packet_size_max = stranger_ ? thread_->options().connect_bytes_max
+                                     : thread_->shard().promised(*connection_).packet_bytes_max,
+        .v3_1_1_extensions = listener_->v3_1_1_extensions()};
     const mqtt::Version version = first ? mqtt::Version::v5 : connection_->version;
     const mqtt::DecodeResult result =
         mqtt::decode_one(bytes.substr(used), version, mqtt::Side::server, first, limits);

@@ -101,7 +101,7 @@ class World final : public broker::Post {
     broker::Limits limits;
     std::string rules_file = {};                   // access rules; empty: everything is allowed
     auth::Authenticator* authenticator = nullptr;  // null: everybody, under the name they give
-    bool hooks = false;  // SimHooks is asked
+    bool hooks = false;                            // SimHooks is asked
   };
   explicit World(Options options);
   // One whose disk holds this already.
