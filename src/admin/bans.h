@@ -1,4 +1,4 @@
-// A ban as JSON, for whoever shows one.
+// A ban as JSON: for the list of bans, and for whoever shows the one that keeps a client out.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -286,6 +286,28 @@ class Admin(unittest.TestCase):
         self.assertNotIn("tablet disconnected", self.courier("client", "kick", "tablet", "none", exit_code=1)[0])
         phone.terminate()
 
+    def test_bans_are_made_listed_and_removed(self):
+        self.start()
+        phone = self.subscribed("phone/1", "orders/#")
+        self.assertRegex(self.courier("ban", "add", "--address", "192.0.2.0/24", "--for", "1h", "-r", "scans")[0],
+                         r"^ban 1 holds until 20\S+Z\n$")
+        self.assertEqual(self.courier("ban", "add", "--client-id", "phone/1")[0], "ban 2 holds for ever\n")
+        self.offline("phone/1")  # at once
+        self.courier("pub", "-p", self.port, "-i", "phone/1", "-t", "a", "-m", "b", exit_code=4)
+        self.assertRegex(self.courier("client", "show", "phone/1")[0], r"\nban +id=2 ")
+        out = self.courier("ban", "ls")[0]
+        self.assertRegex(out, r"^ID +ADDRESS +CLIENT ID +UNTIL ")
+        self.assertRegex(out, r"\n1 +192\.0\.2\.0/24 +20\S+Z .* scans\n")
+        self.assertEqual([b["id"] for b in json.loads(self.courier("ban", "ls", "--json")[0])], [1, 2])
+        self.assertIn("there are more than 1", self.courier("ban", "ls", "-n", "1")[1])
+        self.assertIn("did you mean \"10.0.0.0/8\"?", self.courier("ban", "add", "-a", "10.1.2.3/8", exit_code=1)[1])
+        self.assertIn("of one thing", self.courier("ban", "add", "-a", "10.1.2.3", "-u", "eve", exit_code=2)[1])
+        self.assertIn("no time to ban for", self.courier("ban", "add", "-u", "eve", "--for", "soon", exit_code=2)[1])
+        self.assertEqual(self.courier("ban", "rm", "2")[0], "ban 2 removed\n")
+        self.assertIn("there is no ban 2", self.courier("ban", "rm", "2", exit_code=1)[1])
+        self.courier("pub", "-p", self.port, "-i", "phone/1", "-t", "a", "-m", "b")
+        phone.terminate()
+
     def test_trace_shows_the_packets_of_one_client_as_they_happen(self):
         self.start()
         environment = {**os.environ, "COURIER_ADMIN_URL": self.admin, "COURIER_ADMIN_TOKEN": TOKEN}

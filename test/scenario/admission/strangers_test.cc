@@ -183,7 +183,7 @@ TEST(Strangers, HoldEightKilobytesWhileTheyAreAuthenticated) {
               "somebody:$argon2id$v=19$m=262144,t=64,p=1$c29tZXNhbHRzb21l$"
               "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
   RawSocket first(doors.broker->proxy_optional_port());
-  first.send(connect_of(100));
+  first.send(connect_of(200));
   // The worker's own memory is apart: it has touched all of it when the first pass is over.
   ASSERT_TRUE(soon([&] { return resident_bytes(*doors.broker) > 256u << 20; }));
   std::vector<RawSocket> strangers;
