@@ -147,14 +147,14 @@ void HttpConnection::broken(const error_code& error) {
   head_ = false;
   state_ = State::answering;
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-    write(error_response(431, "the header of the request is too large",
-                         "at most " + std::to_string(kHeaderBytesMax) + " bytes"));
+    refuse(431, "the header of the request is too large",
+           "at most " + std::to_string(kHeaderBytesMax) + " bytes");
   } else if (error == http::error::body_limit) {
-    write(error_response(413, "the body of the request is too large",
-                         "at most " + std::to_string(kBodyBytesMax) + " bytes"));
+    refuse(413, "the body of the request is too large",
+           "at most " + std::to_string(kBodyBytesMax) + " bytes");
   } else if (error.category() == make_error_code(http::error::bad_method).category() &&
              error != http::error::end_of_stream && error != http::error::partial_message) {
-    write(error_response(400, "this is not an HTTP request: " + error.message()));
+    refuse(400, "this is not an HTTP request: " + error.message());
   } else {
     if (error == beast::error::timeout) floor_.slow_requests.add();
     close();  // it went away, or was too slow
@@ -172,7 +172,7 @@ void HttpConnection::on_request() {
   head_ = request.method() == http::verb::head;
   const std::string_view written = request.target();
   auto target = parse_target(written);
-  if (!target) return write(error_response(target.error()));
+  if (!target) return refuse(error_response(target.error()).status, target.error().message);
   const auto authorization = request[http::field::authorization];
   if (needs_token(target->segments)) {
     if (const auto refused = refusal({authorization.data(), authorization.size()})) return write(*refused);
@@ -180,12 +180,11 @@ void HttpConnection::on_request() {
   const auto method = request.method_string();
   const Found found = find_route({method.data(), method.size()}, target->segments);
   if (!found.route) {
-    if (found.allowed.empty())
-      return write(error_response(404, "there is nothing at this path",
-                                  "known: /metrics, /livez, /readyz, /v1/clients, /v1/node, /v1/backup"));
-    Response response = error_response(405, "this path does not have that method", "use " + found.allowed);
-    response.headers.emplace_back("Allow", found.allowed);
-    return write(response);
+    if (found.allowed.empty()) {
+      return refuse(404, "there is nothing at this path",
+                    "known: /metrics, /livez, /readyz, /v1/clients, /v1/node, /v1/backup");
+    }
+    return refuse(405, "this path does not have that method", "use " + found.allowed, found.allowed);
   }
   if (!found.route->slow) {
     timer_.expires_after(floor_.options.answer_timeout);
@@ -201,6 +200,20 @@ void HttpConnection::on_request() {
       reply_to_this());
 }
 
+std::string HttpConnection::peer() const {
+  error_code ignored;
+  return stream_.socket().remote_endpoint(ignored).address().to_string();
+}
+
+void HttpConnection::refuse(unsigned status, std::string_view why, std::string_view hint,
+                            std::string_view allowed) {
+  static log::Limit limit{{.per_second = 5}};
+  log::info(limit, "an HTTP request was refused", {{"peer", peer()}, {"status", status}, {"why", why}});
+  Response response = error_response(status, why, hint);
+  if (!allowed.empty()) response.headers.emplace_back("Allow", std::string(allowed));
+  write(response);
+}
+
 // What is said to somebody without a token.
 std::optional<Response> HttpConnection::refusal(std::string_view authorization) {
   if (floor_.tokens.empty()) {
@@ -212,10 +225,7 @@ std::optional<Response> HttpConnection::refusal(std::string_view authorization) 
   if (floor_.tokens.accept(authorization)) return std::nullopt;
   floor_.refused_tokens.add();
   static log::Limit limit{{.per_second = 1}};
-  error_code ignored;
-  const auto peer = stream_.socket().remote_endpoint(ignored);
-  log::warn(limit, "a REST request without a valid token was refused",
-            {{"peer", peer.address().to_string()}});
+  log::warn(limit, "a REST request without a valid token was refused", {{"peer", peer()}});
   Response response =
       authorization.empty()
           ? error_response(401, "this needs a token",

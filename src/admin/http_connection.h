@@ -85,6 +85,10 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void on_request();
   std::optional<Response> refusal(std::string_view authorization);
   void broken(const boost::system::error_code& error);
+  // Answers what is no good request, and logs it: somebody may be feeling for a way in.
+  void refuse(unsigned status, std::string_view why, std::string_view hint = {},
+              std::string_view allowed = {});
+  std::string peer() const;
   Reply reply_to_this();
   void answer(uint64_t exchange, const Response& response);
   void write(const Response& response);
