@@ -179,7 +179,8 @@ Result<std::unique_ptr<auth::Authenticator>> authenticator_of(const config::Sett
                                                               Registry& registry) {
   const config::Auth& from = settings.auth;
   const auto make = [&](std::string_view name) -> Result<std::unique_ptr<auth::Authenticator>> {
-    if (name == "certificate") return auth::Certificate::open(from.certificate_username);
+    if (name == "certificate")
+      return auth::Certificate::open(from.certificate_username, from.certificate_mountpoint);
     if (name == "jwt") {
       auto options = jwt_options_of(from.jwt);
       if (!options) return fail(std::move(options).error());

@@ -1,9 +1,11 @@
-// Lets in who showed a certificate that was verified (mTLS), under a name that the certificate has.
+// Lets in who showed a certificate that was verified (mTLS), under a name that the certificate has; it may
+// say the tenant, too.
 //
-// The name is a template: text with {cn}, {dns}, {uri}, {email} (the first of each), {serial} or
-// {fingerprint} in it. Who showed no certificate, or one without what the template asks for, is for the next
-// in the chain. What the CONNECT says of user name and password is not looked at. Stateless, any thread;
-// answers at once.
+// Name and tenant are templates: text with {cn}, {o}, {ou}, {dns}, {uri}, {email} (the first of each),
+// {serial} or {fingerprint} in it. Who showed no certificate, or one without what the name asks for, is for
+// the next in the chain; one that has a name but no tenant is refused, since the listener's own would be
+// another's. What the CONNECT says of user name and password is not looked at. Stateless, any thread; answers
+// at once.
 #pragma once
 
 #include <functional>
@@ -19,8 +21,10 @@ namespace courier::auth {
 
 class Certificate final : public Authenticator {
  public:
-  // Error: std::errc::invalid_argument, with what is wrong with the template.
-  static Result<std::unique_ptr<Certificate>> open(std::string_view username);
+  // An empty `mountpoint` is the listener's. Error: std::errc::invalid_argument, with what is wrong with
+  // which.
+  static Result<std::unique_ptr<Certificate>> open(std::string_view username,
+                                                   std::string_view mountpoint = {});
 
   void authenticate(Credentials credentials, std::function<void(Decision)> done) override;
 
@@ -29,11 +33,14 @@ class Certificate final : public Authenticator {
     std::string text;
     std::string_view (*field)(const net::PeerCertificate&) = nullptr;  // instead of the text
   };
-  explicit Certificate(std::vector<Part> username) : username_(std::move(username)) {}
+  using Template = std::vector<Part>;
+  Certificate(Template username, Template mountpoint)
+      : username_(std::move(username)), mountpoint_(std::move(mountpoint)) {}
+  static Result<Template> parse(std::string_view setting, std::string_view text);
   // Empty: it lacks something.
-  std::string name(const net::PeerCertificate& certificate) const;
+  static std::string fill(const Template& parts, const net::PeerCertificate& certificate);
 
-  const std::vector<Part> username_;
+  const Template username_, mountpoint_;
 };
 
 }  // namespace courier::auth

@@ -469,6 +469,12 @@ void Loader::finish() {
         "auth.password_file (`courier passwd` writes one), keys of auth.jwt, auth.certificate_username, or "
         "auth.allow_anonymous = true to let everybody in");
   }
+  if (!auth.certificate_mountpoint.empty() && auth.certificate_username.empty()) {
+    problem(origin_of("auth.certificate_mountpoint"),
+            "auth.certificate_mountpoint: it says the tenant of who comes in by auth.certificate_username, "
+            "which is "
+            "not set");
+  }
   check_order();
 }
 

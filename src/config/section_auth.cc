@@ -32,9 +32,16 @@ Section auth_section() {
            .help =
                "Lets in who shows a certificate that its listener verified (mTLS), or whose load balancer "
                "says in its PROXY header that it did, under a user name made of it: a text with {cn}, "
-               "{dns}, {uri}, {email} (the first of each), {serial} or {fingerprint} in it. Who shows none "
-               "is for the next in the order.",
+               "{o}, {ou}, {dns}, {uri}, {email} (the first of each), {serial} or {fingerprint} in it. Who "
+               "shows none is for the next in the order.",
            .example = "{cn}"},
+          {.name = "certificate_mountpoint",
+           .kind = Kind::text,
+           .member = member<&Settings::auth, &Auth::certificate_mountpoint>(),
+           .help =
+               "The tenant of who comes in by a certificate, a text as that of certificate_username. Whose "
+               "certificate lacks what it asks for is refused. Empty: the listener's mountpoint.",
+           .example = "{o}"},
           {.name = "allow_anonymous",
            .kind = Kind::boolean,
            .member = member<&Settings::auth, &Auth::allow_anonymous>(),

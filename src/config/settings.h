@@ -100,7 +100,7 @@ struct Auth {
   std::string password_file;
   uint32_t password_workers = 2;
   uint32_t password_queue_max = 1000;
-  std::string certificate_username;
+  std::string certificate_username, certificate_mountpoint;
   Jwt jwt;
   std::string acl_file;
   SessionOwner session_owner = SessionOwner::username;

@@ -14,6 +14,8 @@ namespace courier::net {
 // UTF-8 without NUL: one that is not is left out, because it could pass for another.
 struct PeerCertificate {
   std::string common_name;       // the last CN of the subject; empty without one
+  std::string organization;      // likewise the last O,
+  std::string unit;              // and the last OU
   std::string subject;           // "CN=phone-17,O=Example", RFC 2253
   std::vector<std::string> dns;  // subject alternative names, by kind
   std::vector<std::string> uri;

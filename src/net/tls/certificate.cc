@@ -34,10 +34,11 @@ std::string name_of(const ASN1_STRING* string) {
   return name;
 }
 
-std::string common_name(X509* certificate) {
+// The last of its kind in the subject; empty without one.
+std::string subject_part(X509* certificate, int kind) {
   const X509_NAME* subject = X509_get_subject_name(certificate);
   int last = -1;
-  for (int at = -1; (at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0;) last = at;
+  for (int at = -1; (at = X509_NAME_get_index_by_NID(subject, kind, at)) >= 0;) last = at;
   return last < 0 ? std::string() : name_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, last)));
 }
 
@@ -112,7 +113,8 @@ std::string date(WallMs time) {
 std::vector<std::string> server_names(X509* certificate) {
   std::vector<std::string> names = alternative_names(certificate).dns;
   if (names.empty()) {
-    if (std::string name = common_name(certificate); !name.empty()) names.push_back(std::move(name));
+    if (std::string name = subject_part(certificate, NID_commonName); !name.empty())
+      names.push_back(std::move(name));
   }
   return names;
 }
@@ -130,7 +132,9 @@ CertificateDescription describe(X509* certificate) {
 
 PeerCertificate peer_certificate(X509* certificate) {
   PeerCertificate peer;
-  peer.common_name = common_name(certificate);
+  peer.common_name = subject_part(certificate, NID_commonName);
+  peer.organization = subject_part(certificate, NID_organizationName);
+  peer.unit = subject_part(certificate, NID_organizationalUnitName);
   peer.subject = subject(certificate);
   AlternativeNames names = alternative_names(certificate);
   peer.dns = std::move(names.dns);
