@@ -9,6 +9,8 @@
 #include <fstream>
 #include <future>
 #include <latch>
+#include <memory>
+#include <thread>
 #include <vector>
 
 #include "auth/file/errc.h"
@@ -131,6 +133,32 @@ TEST_F(FileAuthenticatorTest, AFullQueueIsServerBusyAndEveryoneElseIsAnswered) {
   release.set_value();
   answered.wait();
   for (const Decision& decision : decisions) EXPECT_EQ(decision.verdict, Verdict::allow);
+}
+
+// Who waits then is not answered, and nothing of it stays: neither a password nor who was to be told.
+TEST_F(FileAuthenticatorTest, StopsWhileAnswersArePending) {
+  open(1, 100);
+  std::promise<void> entered, release;
+  auto released = release.get_future().share();
+  const auto told = std::make_shared<std::atomic<int>>(0);
+  authenticator_->authenticate(credentials("alice", "right"), [&entered, released, told](Decision) {
+    entered.set_value();
+    released.wait();
+    ++*told;
+  });
+  entered.get_future().wait();
+  for (int i = 0; i < 20; ++i) {
+    authenticator_->authenticate(credentials("alice", "wrong"), [told](Decision) { ++*told; });
+  }
+  auto exchange = authenticator_->begin("SCRAM-SHA-256", credentials(std::nullopt, std::nullopt));
+  ASSERT_TRUE(exchange);
+  exchange->step("n,,n=alice,r=abc", [told](Exchange::Step) { ++*told; });
+  exchange.reset();
+  std::thread stopping([&] { authenticator_.reset(); });
+  release.set_value();
+  stopping.join();
+  EXPECT_GE(*told, 1) << "what ran was let finish";
+  EXPECT_EQ(told.use_count(), 1);
 }
 
 TEST_F(FileAuthenticatorTest, AChangedFileCountsWithinASecond) {

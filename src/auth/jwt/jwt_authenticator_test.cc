@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <latch>
+#include <memory>
+#include <thread>
 
 #include "auth/jwt/errc.h"
 #include "auth/jwt/jwt_test_bed.h"
@@ -308,6 +311,33 @@ TEST_F(JwtAuthenticatorTest, AFullQueueIsServerBusyAndEveryoneElseIsAnswered) {
   release.set_value();
   answered.wait();
   for (const Decision& decision : decisions) EXPECT_EQ(decision.verdict, Verdict::allow);
+}
+
+TEST_F(JwtAuthenticatorTest, StopsWhileAnswersArePending) {
+  const auto pair = jose::test::fresh_ed25519();
+  write("key.pem", pair.public_pem);
+  options_.key_files = {path("key.pem")};
+  options_.workers = 1;
+  open();
+  int n = 0;
+  const auto fresh = [&] { return token(fmt::format(R"({{"rid":"17","jti":{}}})", n++), pair.signing()); };
+  std::promise<void> entered, release;
+  auto released = release.get_future().share();
+  const auto told = std::make_shared<std::atomic<int>>(0);
+  authenticator_->authenticate(credentials("17", fresh()), [&entered, released, told](Decision) {
+    entered.set_value();
+    released.wait();
+    ++*told;
+  });
+  entered.get_future().wait();
+  for (int i = 0; i < 20; ++i) {
+    authenticator_->authenticate(credentials("17", fresh()), [told](Decision) { ++*told; });
+  }
+  std::thread stopping([&] { authenticator_.reset(); });
+  release.set_value();
+  stopping.join();
+  EXPECT_GE(*told, 1) << "what ran was let finish";
+  EXPECT_EQ(told.use_count(), 1);
 }
 
 TEST_F(JwtAuthenticatorTest, SettingsThatLetAnybodyTakeAnyNameDoNotOpen) {

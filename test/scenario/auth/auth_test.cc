@@ -87,6 +87,27 @@ TEST(Auth, PasswordsDecideWhoComesIn) {
   watcher.expect_nothing_but_marker(watcher);
 }
 
+// Passwords that nobody has checked yet do not hold up the end, and nobody comes in by them.
+TEST(Auth, StopsWhilePasswordsWaitToBeChecked) {
+  COURIER_ONLY();
+  // Each takes half a second or so; there are two workers.
+  Broker broker(
+      {.auth_toml = "[auth]\npassword_file = \"{dir}/passwd\"\n[limits]\nconnect_timeout = \"60s\"\n",
+       .passwords = "alice:$argon2id$v=19$m=65536,t=10,p=1$c2FsdHNhbHRzYWx0$GMv1V/"
+                    "a9uBNqF+93SqBH3JLZiqfe1V1xP9SfOSAqqRE\n"});
+  std::vector<Client> waiting;
+  for (int i = 0; i < 50; ++i) {
+    Client& client = waiting.emplace_back(Client::open(broker.port()));
+    client.send(connect_packet({.client_id = unique("waits"), .username = "alice", .password = "guess"}));
+  }
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(broker.terminate(), 0);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, kPatience) << "not one after the other";
+  for (Client& client : waiting) {
+    for (const Packet& packet : client.read_until_end()) EXPECT_NE(packet.reason, 0);
+  }
+}
+
 // With nobody who could ever come in, courierd does not start, and says why.
 TEST(Auth, NoWayInRefusesToStart) {
   COURIER_ONLY();
