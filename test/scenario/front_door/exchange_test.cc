@@ -1,67 +1,25 @@
 // Enhanced authentication: SCRAM-SHA-256 and tokens by AUTH packets. Section 4.12.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <ctime>
 
 #include "harness/client.h"
-#include "jose/base64url.h"
-#include "jose/digest.h"
+#include "harness/scram.h"
 #include "jose/jws.h"
 #include "jose/key.h"
 
 namespace courier::scenario {
 namespace {
 
-// user: pencil, from RFC 7677
-constexpr char kPasswords[] =
-    "user:$scram-sha-256$i=4096,s=W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=$"
-    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\n";
-constexpr char kMethod[] = "SCRAM-SHA-256";
-
 BrokerOptions scram() {
-  return {.auth_toml = "[auth]\npassword_file = \"{dir}/passwd\"\n", .passwords = kPasswords};
-}
-
-std::string base64(std::string_view bytes) {
-  std::string text = jose::base64url(bytes);
-  std::ranges::replace(text, '-', '+');
-  std::ranges::replace(text, '_', '/');
-  text.append((4 - text.size() % 4) % 4, '=');
-  return text;
-}
-
-std::string from_base64(std::string text) {
-  std::erase(text, '=');
-  std::ranges::replace(text, '+', '-');
-  std::ranges::replace(text, '/', '_');
-  return jose::decode_base64url(text).value();
-}
-
-std::string part(const std::string& message, char name) {
-  const size_t at = message.find(std::string(1, name) + "=");
-  return message.substr(at + 2, message.find(',', at) - at - 2);
-}
-
-// What a client answers to the server's first message.
-std::string proof(const std::string& bare, const std::string& server_first, const std::string& password) {
-  const std::string salted = jose::pbkdf2_sha256(password, from_base64(part(server_first, 's')),
-                                                 static_cast<uint32_t>(std::stoul(part(server_first, 'i'))));
-  const std::string client_key = jose::hmac_sha256(salted, "Client Key");
-  const jose::Digest stored = jose::sha256(client_key);
-  const std::string last = "c=biws,r=" + part(server_first, 'r');
-  std::string signature = jose::hmac_sha256({reinterpret_cast<const char*>(stored.data()), stored.size()},
-                                            bare + "," + server_first + "," + last);
-  for (size_t i = 0; i < signature.size(); ++i)
-    signature[i] = static_cast<char>(signature[i] ^ client_key[i]);
-  return last + ",p=" + base64(signature);
+  return {.auth_toml = "[auth]\npassword_file = \"{dir}/passwd\"\n", .passwords = kScramPasswords};
 }
 
 // As far as the server's challenge.
 Client begun(const Broker& broker, const std::string& bare, const std::string& client_id) {
   Client client = Client::open(broker.port());
   client.send(connect_packet(
-      {.client_id = client_id, .properties = with(kAuthMethod, kMethod).text(kAuthData, "n,," + bare)}));
+      {.client_id = client_id, .properties = with(kAuthMethod, kScram).text(kAuthData, "n,," + bare)}));
   return client;
 }
 
@@ -78,28 +36,28 @@ TEST(Exchange, ScramLetsInWhoKnowsThePassword) {
   Client client = begun(broker, bare, "scram");
   const Packet challenge = client.expect(kAuth);
   EXPECT_EQ(challenge.reason, 0x18);
-  EXPECT_EQ(challenge.properties.text(kAuthMethod), kMethod);
+  EXPECT_EQ(challenge.properties.text(kAuthMethod), kScram);
   client.send(auth_packet(
-      0x18, with(kAuthMethod, kMethod).text(kAuthData, proof(bare, data_of(challenge), "pencil"))));
+      0x18, with(kAuthMethod, kScram).text(kAuthData, scram_proof(bare, data_of(challenge), "pencil"))));
   const Packet connack = client.expect(kConnack);
   EXPECT_EQ(connack.reason, 0);
-  EXPECT_EQ(connack.properties.text(kAuthMethod), kMethod);
+  EXPECT_EQ(connack.properties.text(kAuthMethod), kScram);
   EXPECT_TRUE(data_of(connack).starts_with("v="));
   client.ping();
 
   // Again, while it goes on working. [MQTT-4.12.1-1], [MQTT-4.12.1-2]
-  client.send(auth_packet(0x19, with(kAuthMethod, kMethod).text(kAuthData, "n,," + bare)));
+  client.send(auth_packet(0x19, with(kAuthMethod, kScram).text(kAuthData, "n,," + bare)));
   const Packet again = client.expect(kAuth);
   EXPECT_EQ(again.reason, 0x18);
   client.ping();
-  client.send(
-      auth_packet(0x18, with(kAuthMethod, kMethod).text(kAuthData, proof(bare, data_of(again), "pencil"))));
+  client.send(auth_packet(
+      0x18, with(kAuthMethod, kScram).text(kAuthData, scram_proof(bare, data_of(again), "pencil"))));
   EXPECT_EQ(client.expect(kAuth).reason, 0);
   // And with a wrong one, which ends it.
-  client.send(auth_packet(0x19, with(kAuthMethod, kMethod).text(kAuthData, "n,," + bare)));
+  client.send(auth_packet(0x19, with(kAuthMethod, kScram).text(kAuthData, "n,," + bare)));
   const Packet third = client.expect(kAuth);
-  client.send(
-      auth_packet(0x18, with(kAuthMethod, kMethod).text(kAuthData, proof(bare, data_of(third), "wrong"))));
+  client.send(auth_packet(
+      0x18, with(kAuthMethod, kScram).text(kAuthData, scram_proof(bare, data_of(third), "wrong"))));
   client.expect_end({0x87});
   broker.expect_in_log("username=user");
 }
@@ -115,10 +73,10 @@ TEST(Exchange, ScramRefusesEverythingElse) {
       Client client = begun(broker, bare, "refused");
       const Packet challenge = client.expect(kAuth);
       EXPECT_EQ(challenge.reason, 0x18);
-      EXPECT_TRUE(i == 0 || part(data_of(challenge), 's') == salt);
-      salt = part(data_of(challenge), 's');
+      EXPECT_TRUE(i == 0 || scram_part(data_of(challenge), 's') == salt);
+      salt = scram_part(data_of(challenge), 's');
       client.send(auth_packet(
-          0x18, with(kAuthMethod, kMethod).text(kAuthData, proof(bare, data_of(challenge), "wrong"))));
+          0x18, with(kAuthMethod, kScram).text(kAuthData, scram_proof(bare, data_of(challenge), "wrong"))));
       EXPECT_EQ(client.expect(kConnack).reason, 0x86);
       EXPECT_TRUE(client.read_until_end().empty());
     }
@@ -126,7 +84,7 @@ TEST(Exchange, ScramRefusesEverythingElse) {
   for (const std::string bad : {"", "n,,", "p=tls-unique,,n=user,r=x", "n,a=root,n=user,r=x"}) {
     Client client = Client::open(broker.port());
     client.send(
-        connect_packet({.client_id = "bad", .properties = with(kAuthMethod, kMethod).text(kAuthData, bad)}));
+        connect_packet({.client_id = "bad", .properties = with(kAuthMethod, kScram).text(kAuthData, bad)}));
     EXPECT_EQ(client.expect(kConnack).reason, 0x87) << bad;
   }
   // The same password, sent as it is.
@@ -149,7 +107,7 @@ TEST(Exchange, NothingElseComesBeforeTheConnack) {
   EXPECT_EQ(after_challenge(publish_packet(v5, {.topic = "a", .payload = "x"})), 0x82);
   EXPECT_EQ(after_challenge(pingreq_packet()), 0x82);
   EXPECT_EQ(after_challenge(auth_packet(0x18, with(kAuthMethod, "JWT").text(kAuthData, "x"))), 0x82);
-  EXPECT_EQ(after_challenge(auth_packet(0x19, with(kAuthMethod, kMethod).text(kAuthData, "n,,n=user,r=x"))),
+  EXPECT_EQ(after_challenge(auth_packet(0x19, with(kAuthMethod, kScram).text(kAuthData, "n,,n=user,r=x"))),
             0x82);
   // Who does not answer is not waited for.
   Client silent = begun(broker, "n=user,r=abcdef", "silent");
