@@ -108,9 +108,10 @@ class Connection {
 
   State state = State::authenticating;
   mqtt::Version version{};
-  bool client_id_assigned = false;
-  bool problem_information = true;
-  bool blocked = false;  // output full; on_writable() goes on
+  bool client_id_assigned : 1 = false;
+  bool problem_information : 1 = true;
+  bool blocked : 1 = false;  // output full; on_writable() goes on
+  bool limited : 1 = false;  // there is an Extra::allowance
   // What its packets have in their way besides rules: nothing, for most.
   enum Hurdle : uint8_t {
     ask_publish = 1,  // a hook is to be asked about each
@@ -123,8 +124,7 @@ class Connection {
     no_unsubscribe = 128,
   };
   uint8_t hurdles = 0;
-  bool limited = false;  // there is an Extra::allowance
-  uint8_t promise = 0;   // of the shard's promises, from CONNACK on
+  uint8_t promise = 0;  // of the shard's promises, from CONNACK on
 
   // --- what the client allows ---
   uint16_t window = 0;  // most QoS ≥ 1 messages in flight to it: min(its Receive Maximum, inflight_max)

@@ -29,6 +29,11 @@ Result<HttpHead> parse(std::string_view bytes) {
   parser.put(boost::asio::buffer(bytes.data(), bytes.size()), error);
   if (error && error != http::error::need_more) return fail(errc::bad_request, error.message());
   if (!parser.is_header_done()) return fail(errc::bad_request, "its header is incomplete");
+  // RFC 9112, 5.2: what one reads as a header of its own another joins to the one before.
+  const std::string_view lines = bytes.substr(0, bytes.find("\r\n\r\n"));
+  if (lines.find("\n ") != lines.npos || lines.find("\n\t") != lines.npos) {
+    return fail(errc::bad_request, "a header goes on in the next line");
+  }
   const auto& message = parser.get();
   HttpHead head;
   if constexpr (is_request) {

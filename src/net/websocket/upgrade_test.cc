@@ -136,6 +136,11 @@ TEST(Upgrade, RefusesWhatCouldBeReadTwoWays) {
   twice = request();
   twice.insert(twice.size() - 2, "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n");
   EXPECT_EQ(answer(twice).label, "bad_request");
+  for (const char* blank : {" ", "\t"}) {
+    std::string folded = request();
+    folded.insert(folded.size() - 2, std::string("X: a\r\n") + blank + "Content-Length: 5\r\n");
+    EXPECT_EQ(answer(folded).label, "bad_request");
+  }
 }
 
 TEST(Upgrade, RefusesWhatIsNoHttp) {

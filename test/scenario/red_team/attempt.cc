@@ -114,9 +114,9 @@ std::string end_of(Client& client) {
   return words + "closed";
 }
 
-std::string Watcher::saw() {
-  const std::string marker = unique("marker/");
-  client_.publish(marker, "marker", 1);
+std::string Watcher::saw(Client& attacker) {
+  const std::string marker = unique("public/marker");
+  attacker.publish(marker, "marker", 1);
   std::string seen;
   while (true) {
     const Packet message = client_.message();

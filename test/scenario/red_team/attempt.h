@@ -44,8 +44,11 @@ class Watcher {
  public:
   explicit Watcher(Client client) : client_(std::move(client)) { client_.subscribe("#", 1); }
   Client& client() { return client_; }
-  // "seen by nobody", or what arrived. Nothing that an attacker sends arrives later than what is sent now.
-  std::string saw();
+  // "seen by nobody", or what arrived. The attacker may publish to public/#: what it says there now arrives
+  // behind whatever it said before.
+  std::string saw(Client& attacker);
+  // Of one that was not let in: there is nobody whose messages could be on their way.
+  std::string saw() { return saw(client_); }
 
  private:
   Client client_;

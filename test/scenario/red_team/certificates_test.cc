@@ -30,22 +30,26 @@ class Certificates : public testing::Test {
   }
   void SetUp() override { COURIER_ONLY(); }
 
+  std::shared_ptr<net::tls::TlsClient> tls(const std::optional<TestCertificate>& own,
+                                           std::vector<std::string> alpn = {"mqtt"}) const {
+    net::tls::ClientOptions options{.ca_file = ca, .alpn = std::move(alpn)};
+    if (own) {
+      options.certificate = folder.write(unique("certificate"), own->certificate);
+      options.key = folder.write(unique("key"), own->key);
+    }
+    auto client = net::tls::TlsClient::load(std::move(options));
+    if (!client) throw Broken(client.error().message);
+    return *client;
+  }
   // What comes of a CONNECT behind this certificate; "closed" if TLS is as far as it gets.
   std::function<std::string(Version)> shows(std::optional<TestCertificate> own, Connect connect = {},
                                             std::vector<std::string> alpn = {"mqtt"}) {
     return [=, this](Version version) -> std::string {
-      net::tls::ClientOptions options{.ca_file = ca, .alpn = alpn};
-      if (own) {
-        options.certificate = folder.write("own.pem", own->certificate);
-        options.key = folder.write("own.key", own->key);
-      }
-      auto client = net::tls::TlsClient::load(std::move(options));
-      if (!client) throw Broken(client.error().message);
       Connect named = connect;
       named.version = version;
       if (named.client_id.empty()) named.client_id = unique("red");
       try {
-        return answer_to(Client::open(broker->extra_port(), (*client)->connect("localhost")), named);
+        return answer_to(Client::open(broker->extra_port(), tls(own, alpn)->connect("localhost")), named);
       } catch (const Broken& broken) {
         // TLS 1.3: the client's end is open before the server has looked at its certificate.
         if (std::string_view(broken.what()).starts_with("the transport")) return "closed";
@@ -186,13 +190,6 @@ TEST_F(Certificates, OfTheWrongKindComeToNothing) {
               {"connect refused", "auth.certificate_mountpoint"}},
              {"with a good one, under another's name and client id",
               [&](Version version) {
-                const auto tls = [&](const TestCertificate& own) {
-                  return net::tls::TlsClient::load({.ca_file = ca,
-                                                    .alpn = {"mqtt"},
-                                                    .certificate = folder.write("hers.pem", own.certificate),
-                                                    .key = folder.write("hers.key", own.key)})
-                      .value();
-                };
                 const auto hers = tls(alice);
                 Client victim = Client::open(broker->extra_port(), hers->connect("localhost"));
                 const std::string id = unique("hers");
@@ -213,12 +210,7 @@ TEST_F(Certificates, OfTheWrongKindComeToNothing) {
 TEST_F(Certificates, OfOneTenantHearNothingOfAnother) {
   const TestCertificate other = authority.issue({.common_name = "alice", .organization = "b"});
   const auto inside = [&](const TestCertificate& own, const std::string& id) {
-    const auto tls = net::tls::TlsClient::load({.ca_file = ca,
-                                                .alpn = {"mqtt"},
-                                                .certificate = folder.write(unique("c"), own.certificate),
-                                                .key = folder.write(unique("k"), own.key)})
-                         .value();
-    Client client = Client::open(broker->extra_port(), tls->connect("localhost"));
+    Client client = Client::open(broker->extra_port(), tls(own)->connect("localhost"));
     EXPECT_EQ(client.handshake(persistent(v5, id)).reason, 0);
     return client;
   };

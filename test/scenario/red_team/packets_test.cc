@@ -74,8 +74,8 @@ TEST_F(Packets, BeforeTheConnect) {
               {"not a CONNECT", "why="}},
              {"a version that there is not",
               begins([](Version) { return raw_connect(Version{6}, 2, ""); }),
-              "CONNACK 1, closed",
               "",
+              "CONNACK 0x84, closed",
               {"not a CONNECT", "why="}},
              {"a CONNECT with the reserved flag",
               begins([](Version v) { return raw_connect(v, 3, ""); }),
@@ -205,7 +205,7 @@ TEST_F(Packets, AfterTheConnect) {
                 return subscribe_packet(v, 1, {{"a", 3}});
               }),
               "closed",
-              bad,
+              wrong,
               {violation, "what="}},
              {"a SUBSCRIBE with reserved options",
               goes_on([](Version v) {
@@ -254,7 +254,7 @@ TEST_F(Packets, AfterTheConnect) {
              {"a PUBACK for what was never sent, and HTTP behind it",
               goes_on([](Version v) { return reply_packet(v, kPuback, 9) + "GET / HTTP/1.1\r\n\r\n"; }),
               "closed",
-              wrong,
+              bad,
               {violation, "what="}},
          });
 }
