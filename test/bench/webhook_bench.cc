@@ -29,7 +29,7 @@ class InstantSender final : public http::Sender {
   Done done_;
 };
 
-PublishQuestion question() {
+auth::PublishQuestion question() {
   return {.client = {"", "phone-0007", "ada", false},
           .topic = "phones/phone-0007/up",
           .payload = std::string(100, 'x'),
@@ -43,11 +43,11 @@ void run(benchmark::State& state, uint32_t cache_entries_max) {
   auto sender = std::make_unique<InstantSender>();
   InstantSender& line = *sender;
   const auto webhooks = Webhooks::open(options, registry, system_clock(), std::move(sender)).value();
-  webhooks->ask(question(), [](const PublishAnswer&) {});
+  webhooks->ask(question(), [](const auth::PublishAnswer&) {});
   line.answer();
   for (auto _ : state) {
     bool ok = false;
-    webhooks->ask(question(), [&](const PublishAnswer& answer) { ok = answer.ok(); });
+    webhooks->ask(question(), [&](const auth::PublishAnswer& answer) { ok = answer.ok(); });
     if (cache_entries_max == 0) line.answer();
     if (!ok) state.SkipWithError("not ok");
   }
