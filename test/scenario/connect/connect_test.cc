@@ -179,10 +179,10 @@ TEST(Connect, EmptyClientIdThatWantsASessionIsRejectedIn311) {
 TEST(Connect, ClientIdBeyondTheLimitIsRejected) {
   COURIER_ONLY();
   Client client = Client::open();
-  EXPECT_EQ(client.handshake({.client_id = std::string(65535, 'x')}).reason, 0x85);  // [MQTT-3.2.2-8]
+  EXPECT_EQ(client.handshake({.client_id = std::string(2000, 'x')}).reason, 0x85);  // [MQTT-3.2.2-8]
   EXPECT_TRUE(client.read_until_end().empty());
   Client old = Client::open();
-  EXPECT_EQ(old.handshake({.version = v3_1_1, .client_id = std::string(65535, 'x')}).reason, 2);
+  EXPECT_EQ(old.handshake({.version = v3_1_1, .client_id = std::string(2000, 'x')}).reason, 2);
   EXPECT_TRUE(old.read_until_end().empty());
 }
 
