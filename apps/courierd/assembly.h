@@ -7,6 +7,8 @@
 
 #include "admin/server.h"
 #include "auth/authenticator.h"
+#include "auth/file/file_authenticator.h"
+#include "auth/jwt/jwt_authenticator.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "broker/limits.h"
@@ -24,8 +26,17 @@ Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Setting
 admin::ServerOptions admin_options_of(const config::Settings& settings);
 log::Options log_options_of(const config::Settings& settings);
 
-// The chain of authenticators. Errors: a password file that cannot be read.
-Result<std::unique_ptr<auth::Authenticator>> authenticator_of(const config::Settings& settings,
-                                                              Registry& registry);
+// The chain of authenticators, and those of its links that a reload goes on with: shared by the chain and its
+// successor.
+struct Authenticators {
+  std::unique_ptr<auth::Authenticator> chain;
+  std::shared_ptr<auth::file::FileAuthenticator> passwords;  // null: not configured
+  std::shared_ptr<auth::jwt::JwtAuthenticator> tokens;       // null: not configured
+};
+// Takes what stays the same from `running`, which was made of `settings_then`. Errors: a file that cannot be
+// used.
+Result<Authenticators> authenticators_of(const config::Settings& settings, Registry& registry,
+                                         const Authenticators* running = nullptr,
+                                         const config::Settings* settings_then = nullptr);
 
 }  // namespace courier::courierd

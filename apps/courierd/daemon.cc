@@ -1,6 +1,7 @@
 #include "daemon.h"
 
 #include <malloc.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <utility>
@@ -20,8 +22,10 @@
 #include "admin/node_control.h"
 #include "assembly.h"
 #include "auth/acl/rules.h"
+#include "auth/replaceable.h"
 #include "base/log.h"
 #include "broker/node.h"
+#include "config/credentials.h"
 #include "config/load.h"
 #include "config/machine.h"
 #include "config/schema.h"
@@ -29,6 +33,8 @@
 #include "gateway/gateway.h"
 #include "net/open_files.h"
 #include "process.h"
+#include "reload.h"
+#include "reload_parts.h"
 #include "store/errc.h"
 #include "store/rocksdb/rocks_store.h"
 #include "systemd.h"
@@ -87,8 +93,12 @@ class Daemon {
   std::optional<ExitCode> start_admin();
   std::optional<ExitCode> recover();
   void tick();
-  void reload();
-  void tell(const std::vector<Transports::Door>& doors);
+  Result<admin::ReloadFacts> reload();
+  void hang_up();
+  void reload_when_asked();
+  std::vector<admin::ListenerFacts> listeners() const;  // any thread
+  void describe_listeners(const config::Settings& settings, const std::vector<Transports::Door>& doors);
+  void tell(const config::Settings& settings, const std::vector<Transports::Door>& doors);
   void look_at_memory(Steady::time_point now);
   void drain_connections();
   // Whether `condition` became true in time; signals are heard meanwhile.
@@ -101,7 +111,7 @@ class Daemon {
   const CommandLine& command_line_;
   const Adapters& adapters_;
   config::Settings settings_;
-  const broker::Limits limits_;
+  broker::Limits limits_;
   Systemd systemd_;
   uint64_t open_files_ = 0;
   Registry registry_;
@@ -110,12 +120,17 @@ class Daemon {
   std::unique_ptr<store::RocksStore> store_;
   Transports transports_;
   std::map<std::string, Gauge*> certificate_ends_;  // by listener and file
-  std::unique_ptr<auth::Authenticator> authenticator_;
+  Authenticators authenticators_;
+  std::unique_ptr<auth::Replaceable> authenticator_;
   std::unique_ptr<auth::acl::Rules> rules_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<broker::Node> node_;
+  std::optional<Reload> reload_;
   std::unique_ptr<admin::NodeControl> control_;
   std::unique_ptr<admin::Server> admin_;  // none: [admin] bind is empty
+  mutable std::mutex asked_mutex_;        // what the REST side's thread asks of this one
+  std::vector<std::function<void(Result<admin::ReloadFacts>)>> asking_for_reload_;  // guarded by asked_mutex_
+  std::vector<admin::ListenerFacts> listener_facts_;                                // guarded by asked_mutex_
   broker::StartReport report_;
   milliseconds recovery_{};
   Steady::time_point memory_trimmed_{}, watchdog_fed_{};
@@ -157,11 +172,12 @@ std::optional<ExitCode> Daemon::start() {
   auto doors = transports_.load(settings_.listeners, system_clock().wall_ms());
   if (!doors) return refuse(kUsage, doors.error().message);
   for (size_t i = 0; i < listeners->size(); ++i) (*listeners)[i].transport = (*doors)[i].transport;
-  tell(*doors);
+  tell(settings_, *doors);
   if (const auto code = open_store()) return code;
-  auto authenticator = authenticator_of(settings_, registry_);
-  if (!authenticator) return refuse(kUsage, authenticator.error().message);
-  authenticator_ = *std::move(authenticator);
+  auto authenticators = authenticators_of(settings_, registry_);
+  if (!authenticators) return refuse(kUsage, authenticators.error().message);
+  authenticators_ = *std::move(authenticators);
+  authenticator_ = std::make_unique<auth::Replaceable>(std::move(authenticators_.chain));
   auto rules = auth::acl::Rules::open(settings_.auth.acl_file);
   if (!rules) return refuse(kUsage, rules.error().message);
   rules_ = *std::move(rules);
@@ -172,6 +188,20 @@ std::optional<ExitCode> Daemon::start() {
   if (auto listening = gateway_->listen(*std::move(listeners)); !listening) {
     return refuse(kCannotListen, listening.error().message);
   }
+  describe_listeners(settings_, *doors);
+  reload_ = reload_of(
+      {.registry = registry_,
+       .transports = transports_,
+       .gateway = *gateway_,
+       .node = *node_,
+       .authenticator = *authenticator_,
+       .authenticators = authenticators_,
+       .rules = *rules_,
+       .admin = admin_,
+       .tell = [this](const config::Settings& settings, const std::vector<Transports::Door>& served) {
+         tell(settings, served);
+         describe_listeners(settings, served);
+       }});
 
   registry_.gauge("courier_build_info", "Always 1; the labels say what runs.", {{"version", COURIER_VERSION}})
       .set(1);
@@ -242,13 +272,20 @@ std::optional<ExitCode> Daemon::recover() {
 // Before the recovery, so that /livez and /readyz can tell a node that recovers from one that is gone.
 std::optional<ExitCode> Daemon::start_admin() {
   if (settings_.admin.bind.empty()) return std::nullopt;
-  control_ = std::make_unique<admin::NodeControl>(admin::NodeControl::Parts{.node = *node_,
-                                                                            .post = *gateway_,
-                                                                            .log = store_->log(),
-                                                                            .state = store_->state(),
-                                                                            .clock = system_clock(),
-                                                                            .registry = registry_,
-                                                                            .version = COURIER_VERSION});
+  control_ = std::make_unique<admin::NodeControl>(
+      admin::NodeControl::Parts{.node = *node_,
+                                .post = *gateway_,
+                                .log = store_->log(),
+                                .state = store_->state(),
+                                .clock = system_clock(),
+                                .registry = registry_,
+                                .version = COURIER_VERSION,
+                                .listeners = [this] { return listeners(); },
+                                .reload =
+                                    [this](auto done) {
+                                      const std::lock_guard lock(asked_mutex_);
+                                      asking_for_reload_.push_back(std::move(done));
+                                    }});
   auto server = admin::Server::start(admin_options_of(settings_), *control_, registry_);
   if (!server) {
     const bool address = server.error().code == admin::make_error_code(admin::errc::listen);
@@ -264,7 +301,7 @@ void Daemon::serve() {
       case Signal::stop:
         return;
       case Signal::hang_up:
-        reload();
+        hang_up();
         break;
       case Signal::none:
         tick();
@@ -275,6 +312,8 @@ void Daemon::serve() {
 
 void Daemon::tick() {
   node_->housekeeping();
+  authenticator_->sweep();
+  reload_when_asked();
   const Steady::time_point now = Steady::now();
   look_at_memory(now);
   if (systemd_.watchdog() && now - watchdog_fed_ >= *systemd_.watchdog() / 2) {
@@ -284,56 +323,73 @@ void Daemon::tick() {
   }
 }
 
-void Daemon::reload() {
-  if (auto reopened = log::reopen(); !reopened) log::error("SIGHUP", {{"error", reopened.error().message}});
-  if (auto tokens = admin_ ? admin_->reload_tokens() : Result<void>(); !tokens) {
-    log::error("SIGHUP: the old tokens of the REST API stay", {{"error", tokens.error().message}});
-  }
+Result<admin::ReloadFacts> Daemon::reload() {
   const auto file =
       command_line_.config_file.empty() ? std::nullopt : std::optional(command_line_.config_file);
   auto wanted = config::load(file, command_line_.overrides, config::environment());
-  if (!wanted) {
-    log::error("SIGHUP: the settings are wrong and nothing was taken over",
-               {{"error", wanted.error().message}});
-    return;
+  auto credentials = wanted ? config::resolve_credentials(*wanted, ::getenv("CREDENTIALS_DIRECTORY"))
+                            : Result<void>(fail(std::move(wanted).error()));
+  auto done = credentials ? reload_->run(settings_, *wanted) : fail(std::move(credentials).error());
+  if (!done) {
+    log::error("reload: nothing was taken over", {{"error", done.error().message}});
+    return fail(admin::errc::settings, done.error().message);
   }
-  const std::vector<std::string> waiting = config::changes_that_need_a_restart(settings_, *wanted);
-  // Other listeners need a restart; until then those that are here go on as they are.
-  const bool same_listeners =
-      std::ranges::none_of(waiting, [](const std::string& key) { return key.starts_with("listener"); }) &&
-      std::ranges::equal(settings_.listeners, wanted->listeners, {}, &config::Listener::name,
-                         &config::Listener::name);
-  auto doors = transports_.load(same_listeners ? wanted->listeners : std::vector<config::Listener>(),
-                                system_clock().wall_ms());
-  if (!doors) {
-    log::error("SIGHUP: nothing was taken over", {{"error", doors.error().message}});
-    return;
+  limits_ = limits_of(settings_);
+  log::info("settings read again",
+            {{"applied", fmt::format("{}", fmt::join(done->applied, " "))},
+             {"need_a_restart", fmt::format("{}", fmt::join(done->need_restart, " "))}});
+  return admin::ReloadFacts{done->applied, done->need_restart, done->read};
+}
+
+void Daemon::hang_up() {
+  if (auto reopened = log::reopen(); !reopened) log::error("SIGHUP", {{"error", reopened.error().message}});
+  static_cast<void>(reload());  // it has said what is wrong
+  log::info("SIGHUP: log file opened anew");
+}
+
+// The REST side's thread asks, this one does it.
+void Daemon::reload_when_asked() {
+  std::vector<std::function<void(Result<admin::ReloadFacts>)>> asking;
+  {
+    const std::lock_guard lock(asked_mutex_);
+    asking.swap(asking_for_reload_);
   }
-  if (auto read = rules_->reload(); !read) {
-    log::error("SIGHUP: nothing was taken over", {{"error", read.error().message}});
-    return;
-  }
-  if (same_listeners) {
-    auto listeners = listeners_of(*wanted);
-    if (!listeners) {
-      log::error("SIGHUP: nothing was taken over", {{"error", listeners.error().message}});
-      return;
+  for (const auto& done : asking) done(reload());
+}
+
+std::vector<admin::ListenerFacts> Daemon::listeners() const {
+  const std::lock_guard lock(asked_mutex_);
+  std::vector<admin::ListenerFacts> facts = listener_facts_;
+  for (size_t i = 0; i < facts.size(); ++i) facts[i].connections = gateway_->connections(i);
+  return facts;
+}
+
+void Daemon::describe_listeners(const config::Settings& settings,
+                                const std::vector<Transports::Door>& doors) {
+  std::vector<admin::ListenerFacts> all;
+  const config::Section& section = *config::find_section("listener");
+  for (size_t i = 0; i < settings.listeners.size(); ++i) {
+    const config::Listener& from = settings.listeners[i];
+    admin::ListenerFacts facts;
+    facts.name = from.name;
+    facts.bind = gateway_->addresses()[i].to_string();
+    facts.protocol = config::value_text(*section.find("protocol"), &from);
+    facts.proxy_protocol = config::value_text(*section.find("proxy_protocol"), &from);
+    facts.mountpoint = from.mountpoint;
+    facts.connections_max = from.connections_max;
+    for (const net::tls::CertificateDescription& one : doors[i].certificates) {
+      facts.certificates.push_back({one.file, one.subject, one.names, one.not_after});
     }
-    for (size_t i = 0; i < doors->size(); ++i) (*listeners)[i].transport = (*doors)[i].transport;
-    gateway_->use(*listeners);
-    settings_.listeners = wanted->listeners;
-    tell(*doors);
+    all.push_back(std::move(facts));
   }
-  log::set_level(wanted->log.level);
-  settings_.log.level = wanted->log.level;
-  log::info("SIGHUP: log file opened anew, settings read",
-            {{"need_a_restart", fmt::format("{}", fmt::join(waiting, " "))}});
+  const std::lock_guard lock(asked_mutex_);
+  listener_facts_ = std::move(all);
 }
 
 // The certificates that are served, in the log and as metrics.
-void Daemon::tell(const std::vector<Transports::Door>& doors) {
+void Daemon::tell(const config::Settings& settings, const std::vector<Transports::Door>& doors) {
   for (size_t i = 0; i < doors.size(); ++i) {
-    const std::string& name = settings_.listeners[i].name;
+    const std::string& name = settings.listeners[i].name;
     for (const std::string& warning : doors[i].warnings) {
       log::warn("TLS", {{"listener", name}, {"warning", warning}});
     }
@@ -459,7 +515,9 @@ void Daemon::stop() {
   control_.reset();
   gateway_->stop();
   node_.reset();
-  authenticator_.reset();  // its workers may still answer, by way of the gateway
+  // Its workers may still answer, by way of the gateway.
+  authenticator_.reset();
+  authenticators_ = {};
   gateway_.reset();
   store_.reset();
   log::info("courierd has stopped",

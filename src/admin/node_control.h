@@ -29,6 +29,9 @@ class NodeControl final : public Control {
     const Clock& clock;
     const Registry& registry;
     std::string version;
+    // What only those know who put the node together. Called on the server's thread.
+    std::function<std::vector<ListenerFacts>()> listeners;
+    std::function<void(std::function<void(Result<ReloadFacts>)>)> reload;
   };
   explicit NodeControl(Parts parts);
   // Waits for a backup that runs.
@@ -43,6 +46,10 @@ class NodeControl final : public Control {
   void begin_trace(const ClientName& name, std::shared_ptr<TraceSink> sink) override;
   void end_trace(const ClientName& name, const TraceSink& sink) override;
   void describe_node(std::function<void(NodeFacts)> done) override;
+  std::vector<ListenerFacts> listeners() const override { return parts_.listeners(); }
+  void reload_config(std::function<void(Result<ReloadFacts>)> done) override {
+    parts_.reload(std::move(done));
+  }
   void backup(std::string path, std::function<void(Result<BackupFacts>)> done) override;
 
  private:

@@ -13,6 +13,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/clients/{id}/why", Route::Access::token, explain_access},
     {"GET", "/v1/clients/{id}/trace", Route::Access::token, trace_client},
     {"GET", "/v1/node", Route::Access::token, show_node},
+    {"GET", "/v1/listeners", Route::Access::token, list_listeners},
+    {"POST", "/v1/config/reload", Route::Access::token, reload_config},
     {"POST", "/v1/backup", Route::Access::token, make_backup, true},
 };
 

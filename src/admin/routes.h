@@ -49,6 +49,10 @@ void explain_access(const Surroundings&, const Request&, const Reply&);
 void trace_client(const Surroundings&, const Request&, const Reply&);
 // node.cc
 void show_node(const Surroundings&, const Request&, const Reply&);
+// listeners.cc
+void list_listeners(const Surroundings&, const Request&, const Reply&);
+// config.cc
+void reload_config(const Surroundings&, const Request&, const Reply&);
 // backup.cc
 void make_backup(const Surroundings&, const Request&, const Reply&);
 

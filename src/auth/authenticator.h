@@ -33,8 +33,8 @@ struct Credentials {
   std::string peer;      // "192.0.2.7:51234", behind a PROXY header the real one
   std::string listener;  // its name
   mqtt::Version version{};
-  TlsSession tls;  // null without; with the certificate that was verified, if there is one
-  bool clean_start = true;        // "clean session" in 3.x
+  TlsSession tls;           // null without; with the certificate that was verified, if there is one
+  bool clean_start = true;  // "clean session" in 3.x
   // Of a 5.0 CONNECT; null for none. Shared: credentials are copied along a chain.
   std::shared_ptr<const Properties> properties;
 };
