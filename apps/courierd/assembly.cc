@@ -9,8 +9,6 @@
 #include "auth/anonymous.h"
 #include "auth/certificate.h"
 #include "auth/chain.h"
-#include "auth/file/file_authenticator.h"
-#include "auth/jwt/jwt_authenticator.h"
 #include "auth/webhook/webhook_authenticator.h"
 #include "base/check.h"
 #include "config/machine.h"
@@ -270,40 +268,66 @@ Result<std::unique_ptr<auth::webhook::Webhooks>> webhooks_of(const config::Setti
   return auth::webhook::Webhooks::open(webhook_options_of(settings), registry);
 }
 
-Result<std::unique_ptr<auth::Authenticator>> authenticator_of(const config::Settings& settings,
-                                                              auth::webhook::Webhooks* webhooks,
-                                                              Registry& registry) {
+Result<Authenticators> authenticators_of(const config::Settings& settings, auth::webhook::Webhooks* webhooks,
+                                         Registry& registry, const Authenticators* running,
+                                         const config::Settings* settings_then) {
+  using Link = std::shared_ptr<auth::Authenticator>;
   const config::Auth& from = settings.auth;
-  const auto make = [&](std::string_view name) -> Result<std::unique_ptr<auth::Authenticator>> {
-    if (name == "certificate")
-      return auth::Certificate::open(from.certificate_username, from.certificate_mountpoint);
-    if (name == "jwt") {
-      auto options = jwt_options_of(from.jwt);
-      if (!options) return fail(std::move(options).error());
-      return auth::jwt::JwtAuthenticator::open(*options, registry);
+  const config::Auth* const then = settings_then ? &settings_then->auth : nullptr;
+  Authenticators made;
+  const auto passwords = [&]() -> Result<Link> {
+    if (then && running->passwords && then->password_file == from.password_file &&
+        then->password_workers == from.password_workers &&
+        then->password_queue_max == from.password_queue_max) {
+      made.passwords = running->passwords;
+      return made.passwords;
     }
-    if (name == "password") {
-      return auth::file::FileAuthenticator::open(
-          {from.password_file, from.password_workers, from.password_queue_max}, registry);
+    auto opened = auth::file::FileAuthenticator::open(
+        {from.password_file, from.password_workers, from.password_queue_max}, registry);
+    if (!opened) return fail(std::move(opened).error());
+    made.passwords = *std::move(opened);
+    return made.passwords;
+  };
+  const auto tokens = [&]() -> Result<Link> {
+    const auto* previous = running ? running->tokens.get() : nullptr;
+    if (then && previous && then->jwt == from.jwt) {
+      made.tokens = running->tokens;
+      return made.tokens;
     }
-    if (name == "webhook") return std::make_unique<auth::webhook::WebhookAuthenticator>(*webhooks);
+    auto options = jwt_options_of(from.jwt);
+    if (!options) return fail(std::move(options).error());
+    auto opened = auth::jwt::JwtAuthenticator::open(*options, registry, system_clock(), previous);
+    if (!opened) return fail(std::move(opened).error());
+    made.tokens = *std::move(opened);
+    return made.tokens;
+  };
+  const auto make = [&](std::string_view name) -> Result<Link> {
+    if (name == "certificate") {
+      auto opened = auth::Certificate::open(from.certificate_username, from.certificate_mountpoint);
+      if (!opened) return fail(std::move(opened).error());
+      return Link(*std::move(opened));
+    }
+    if (name == "jwt") return tokens();
+    if (name == "password") return passwords();
+    if (name == "webhook") return Link(std::make_shared<auth::webhook::WebhookAuthenticator>(*webhooks));
     // A name that somebody else could have checked, and did not, is not let in as nobody's.
     const bool names_are_checked = std::ranges::any_of(config::kAuthenticators, [&](std::string_view other) {
       return other != "anonymous" && config::is_configured(settings, other);
     });
-    return std::make_unique<auth::Anonymous>(names_are_checked ? auth::Anonymous::Names::not_for_me
-                                                               : auth::Anonymous::Names::unchecked);
+    return Link(std::make_shared<auth::Anonymous>(names_are_checked ? auth::Anonymous::Names::not_for_me
+                                                                    : auth::Anonymous::Names::unchecked));
   };
   std::vector<std::string_view> order(from.order.begin(), from.order.end());
   if (order.empty()) order.assign(std::begin(config::kAuthenticators), std::end(config::kAuthenticators));
-  std::vector<std::unique_ptr<auth::Authenticator>> links;
+  std::vector<Link> links;
   for (const std::string_view name : order) {
     if (!config::is_configured(settings, name)) continue;
     auto link = make(name);
     if (!link) return fail(std::move(link).error());
     links.push_back(*std::move(link));
   }
-  return std::unique_ptr<auth::Authenticator>(std::make_unique<auth::Chain>(std::move(links)));
+  made.chain = std::make_unique<auth::Chain>(std::move(links));
+  return made;
 }
 
 }  // namespace courier::courierd

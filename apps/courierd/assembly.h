@@ -9,6 +9,8 @@
 #include "admission/admission.h"
 #include "admission/flapping.h"
 #include "auth/authenticator.h"
+#include "auth/file/file_authenticator.h"
+#include "auth/jwt/jwt_authenticator.h"
 #include "auth/webhook/webhooks.h"
 #include "base/metrics.h"
 #include "base/result.h"
@@ -36,10 +38,17 @@ log::Options log_options_of(const config::Settings& settings);
 Result<std::unique_ptr<auth::webhook::Webhooks>> webhooks_of(const config::Settings& settings,
                                                              Registry& registry);
 
-// The chain of authenticators. `webhooks` must outlive it; null if there are none. Errors: a password file
-// that cannot be read.
-Result<std::unique_ptr<auth::Authenticator>> authenticator_of(const config::Settings& settings,
-                                                              auth::webhook::Webhooks* webhooks,
-                                                              Registry& registry);
+// The chain of authenticators, and those of its links that a reload goes on with: shared by the chain and its
+// successor.
+struct Authenticators {
+  std::unique_ptr<auth::Authenticator> chain;
+  std::shared_ptr<auth::file::FileAuthenticator> passwords;  // null: not configured
+  std::shared_ptr<auth::jwt::JwtAuthenticator> tokens;       // null: not configured
+};
+// Takes what stays the same from `running`, which was made of `settings_then`. `webhooks` must outlive it;
+// null if there are none. Errors: a file that cannot be used.
+Result<Authenticators> authenticators_of(const config::Settings& settings, auth::webhook::Webhooks* webhooks,
+                                         Registry& registry, const Authenticators* running = nullptr,
+                                         const config::Settings* settings_then = nullptr);
 
 }  // namespace courier::courierd

@@ -1,6 +1,7 @@
 #include "daemon.h"
 
 #include <malloc.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <utility>
@@ -22,8 +24,10 @@
 #include "admission/flapping.h"
 #include "assembly.h"
 #include "auth/acl/rules.h"
+#include "auth/replaceable.h"
 #include "base/log.h"
 #include "broker/node.h"
+#include "config/credentials.h"
 #include "config/load.h"
 #include "config/machine.h"
 #include "config/schema.h"
@@ -31,6 +35,8 @@
 #include "gateway/gateway.h"
 #include "net/open_files.h"
 #include "process.h"
+#include "reload.h"
+#include "reload_parts.h"
 #include "store/errc.h"
 #include "store/rocksdb/rocks_store.h"
 #include "systemd.h"
@@ -89,8 +95,12 @@ class Daemon {
   std::optional<ExitCode> start_admin();
   std::optional<ExitCode> recover();
   void tick();
-  void reload();
-  void tell(const std::vector<Transports::Door>& doors);
+  Result<admin::ReloadFacts> reload();
+  void hang_up();
+  void reload_when_asked();
+  std::vector<admin::ListenerFacts> listeners() const;  // any thread
+  void describe_listeners(const config::Settings& settings, const std::vector<Transports::Door>& doors);
+  void tell(const config::Settings& settings, const std::vector<Transports::Door>& doors);
   void look_at_bans();
   void look_at_memory(Steady::time_point now);
   void drain_connections();
@@ -104,7 +114,7 @@ class Daemon {
   const CommandLine& command_line_;
   const Adapters& adapters_;
   config::Settings settings_;
-  const broker::Limits limits_;
+  broker::Limits limits_;
   Systemd systemd_;
   uint64_t open_files_ = 0;
   Registry registry_;
@@ -116,12 +126,17 @@ class Daemon {
   std::unique_ptr<auth::webhook::Webhooks> webhooks_;  // null: none are configured
   std::unique_ptr<admission::Bans> bans_;
   admission::Flapping flapping_;
-  std::unique_ptr<auth::Authenticator> authenticator_;
+  Authenticators authenticators_;
+  std::unique_ptr<auth::Replaceable> authenticator_;
   std::unique_ptr<auth::acl::Rules> rules_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<broker::Node> node_;
+  std::optional<Reload> reload_;
   std::unique_ptr<admin::NodeControl> control_;
   std::unique_ptr<admin::Server> admin_;  // none: [admin] bind is empty
+  mutable std::mutex asked_mutex_;        // what the REST side's thread asks of this one
+  std::vector<std::function<void(Result<admin::ReloadFacts>)>> asking_for_reload_;  // guarded by asked_mutex_
+  std::vector<admin::ListenerFacts> listener_facts_;                                // guarded by asked_mutex_
   broker::StartReport report_;
   milliseconds recovery_{};
   Steady::time_point memory_trimmed_{}, watchdog_fed_{};
@@ -164,7 +179,7 @@ std::optional<ExitCode> Daemon::start() {
   auto doors = transports_.load(settings_.listeners, system_clock().wall_ms());
   if (!doors) return refuse(kUsage, doors.error().message);
   for (size_t i = 0; i < listeners->size(); ++i) (*listeners)[i].transport = (*doors)[i].transport;
-  tell(*doors);
+  tell(settings_, *doors);
   if (const auto code = open_store()) return code;
   auto bans = admission::Bans::open(settings_.data_dir + "/bans", system_clock(), registry_);
   if (!bans) return refuse(kCannotUseStore, bans.error().message);
@@ -173,9 +188,10 @@ std::optional<ExitCode> Daemon::start() {
   auto webhooks = webhooks_of(settings_, registry_);
   if (!webhooks) return refuse(kUsage, webhooks.error().message);
   webhooks_ = *std::move(webhooks);
-  auto authenticator = authenticator_of(settings_, webhooks_.get(), registry_);
-  if (!authenticator) return refuse(kUsage, authenticator.error().message);
-  authenticator_ = *std::move(authenticator);
+  auto authenticators = authenticators_of(settings_, webhooks_.get(), registry_);
+  if (!authenticators) return refuse(kUsage, authenticators.error().message);
+  authenticators_ = *std::move(authenticators);
+  authenticator_ = std::make_unique<auth::Replaceable>(std::move(authenticators_.chain));
   auto rules = auth::acl::Rules::open(settings_.auth.acl_file);
   if (!rules) return refuse(kUsage, rules.error().message);
   rules_ = *std::move(rules);
@@ -188,6 +204,22 @@ std::optional<ExitCode> Daemon::start() {
   if (auto listening = gateway_->listen(*std::move(listeners)); !listening) {
     return refuse(kCannotListen, listening.error().message);
   }
+  describe_listeners(settings_, *doors);
+  reload_ = reload_of(
+      {.registry = registry_,
+       .transports = transports_,
+       .gateway = *gateway_,
+       .node = *node_,
+       .authenticator = *authenticator_,
+       .authenticators = authenticators_,
+       .rules = *rules_,
+       .webhooks = webhooks_.get(),
+       .flapping = flapping_,
+       .admin = admin_,
+       .tell = [this](const config::Settings& settings, const std::vector<Transports::Door>& served) {
+         tell(settings, served);
+         describe_listeners(settings, served);
+       }});
 
   registry_.gauge("courier_build_info", "Always 1; the labels say what runs.", {{"version", COURIER_VERSION}})
       .set(1);
@@ -265,14 +297,20 @@ std::optional<ExitCode> Daemon::recover() {
 // Before the recovery, so that /livez and /readyz can tell a node that recovers from one that is gone.
 std::optional<ExitCode> Daemon::start_admin() {
   if (settings_.admin.bind.empty()) return std::nullopt;
-  control_ = std::make_unique<admin::NodeControl>(admin::NodeControl::Parts{.node = *node_,
-                                                                            .post = *gateway_,
-                                                                            .log = store_->log(),
-                                                                            .state = store_->state(),
-                                                                            .clock = system_clock(),
-                                                                            .registry = registry_,
-                                                                            .version = COURIER_VERSION,
-                                                                            .bans = bans_.get()});
+  control_ = std::make_unique<admin::NodeControl>(
+      admin::NodeControl::Parts{.node = *node_,
+                                .post = *gateway_,
+                                .log = store_->log(),
+                                .state = store_->state(),
+                                .clock = system_clock(),
+                                .registry = registry_,
+                                .version = COURIER_VERSION,
+                                .listeners = [this] { return listeners(); },
+                                .reload =
+                                    [this](auto done) {
+                                      const std::lock_guard lock(asked_mutex_);
+                                      asking_for_reload_.push_back(std::move(done));
+                                    }});
   auto server = admin::Server::start(admin_options_of(settings_), *control_, registry_);
   if (!server) {
     const bool address = server.error().code == admin::make_error_code(admin::errc::listen);
@@ -288,7 +326,7 @@ void Daemon::serve() {
       case Signal::stop:
         return;
       case Signal::hang_up:
-        reload();
+        hang_up();
         break;
       case Signal::none:
         tick();
@@ -300,6 +338,8 @@ void Daemon::serve() {
 void Daemon::tick() {
   node_->housekeeping();
   look_at_bans();
+  authenticator_->sweep();
+  reload_when_asked();
   const Steady::time_point now = Steady::now();
   look_at_memory(now);
   if (systemd_.watchdog() && now - watchdog_fed_ >= *systemd_.watchdog() / 2) {
@@ -309,70 +349,73 @@ void Daemon::tick() {
   }
 }
 
-void Daemon::reload() {
-  if (auto reopened = log::reopen(); !reopened) log::error("SIGHUP", {{"error", reopened.error().message}});
-  if (auto tokens = admin_ ? admin_->reload_tokens() : Result<void>(); !tokens) {
-    log::error("SIGHUP: the old tokens of the REST API stay", {{"error", tokens.error().message}});
-  }
+Result<admin::ReloadFacts> Daemon::reload() {
   const auto file =
       command_line_.config_file.empty() ? std::nullopt : std::optional(command_line_.config_file);
   auto wanted = config::load(file, command_line_.overrides, config::environment());
-  if (!wanted) {
-    log::error("SIGHUP: the settings are wrong and nothing was taken over",
-               {{"error", wanted.error().message}});
-    return;
+  auto credentials = wanted ? config::resolve_credentials(*wanted, ::getenv("CREDENTIALS_DIRECTORY"))
+                            : Result<void>(fail(std::move(wanted).error()));
+  auto done = credentials ? reload_->run(settings_, *wanted) : fail(std::move(credentials).error());
+  if (!done) {
+    log::error("reload: nothing was taken over", {{"error", done.error().message}});
+    return fail(admin::errc::settings, done.error().message);
   }
-  const std::vector<std::string> waiting = config::changes_that_need_a_restart(settings_, *wanted);
-  // Other listeners need a restart; until then those that are here go on as they are.
-  const bool same_listeners =
-      std::ranges::none_of(waiting, [](const std::string& key) { return key.starts_with("listener"); }) &&
-      std::ranges::equal(settings_.listeners, wanted->listeners, {}, &config::Listener::name,
-                         &config::Listener::name);
-  auto doors = transports_.load(same_listeners ? wanted->listeners : std::vector<config::Listener>(),
-                                system_clock().wall_ms());
-  if (!doors) {
-    log::error("SIGHUP: nothing was taken over", {{"error", doors.error().message}});
-    return;
+  limits_ = limits_of(settings_);
+  log::info("settings read again",
+            {{"applied", fmt::format("{}", fmt::join(done->applied, " "))},
+             {"need_a_restart", fmt::format("{}", fmt::join(done->need_restart, " "))}});
+  return admin::ReloadFacts{done->applied, done->need_restart, done->read};
+}
+
+void Daemon::hang_up() {
+  if (auto reopened = log::reopen(); !reopened) log::error("SIGHUP", {{"error", reopened.error().message}});
+  static_cast<void>(reload());  // it has said what is wrong
+  log::info("SIGHUP: log file opened anew");
+}
+
+// The REST side's thread asks, this one does it.
+void Daemon::reload_when_asked() {
+  std::vector<std::function<void(Result<admin::ReloadFacts>)>> asking;
+  {
+    const std::lock_guard lock(asked_mutex_);
+    asking.swap(asking_for_reload_);
   }
-  auto limits = limit_rules_of(*wanted);
-  if (!limits) {
-    log::error("SIGHUP: nothing was taken over", {{"error", limits.error().message}});
-    return;
-  }
-  if (auto read = rules_->reload(); !read) {
-    log::error("SIGHUP: nothing was taken over", {{"error", read.error().message}});
-    return;
-  }
-  if (auto in_force = node_->quota().exchange(*std::move(limits)); !in_force) {
-    log::error("SIGHUP: the old limits stay", {{"error", in_force.error().message}});
-  } else {
-    settings_.limit_rules = wanted->limit_rules;
-  }
-  if (same_listeners) {
-    auto listeners = listeners_of(*wanted);
-    if (!listeners) {
-      log::error("SIGHUP: nothing was taken over", {{"error", listeners.error().message}});
-      return;
+  for (const auto& done : asking) done(reload());
+}
+
+std::vector<admin::ListenerFacts> Daemon::listeners() const {
+  const std::lock_guard lock(asked_mutex_);
+  std::vector<admin::ListenerFacts> facts = listener_facts_;
+  for (size_t i = 0; i < facts.size(); ++i) facts[i].connections = gateway_->connections(i);
+  return facts;
+}
+
+void Daemon::describe_listeners(const config::Settings& settings,
+                                const std::vector<Transports::Door>& doors) {
+  std::vector<admin::ListenerFacts> all;
+  const config::Section& section = *config::find_section("listener");
+  for (size_t i = 0; i < settings.listeners.size(); ++i) {
+    const config::Listener& from = settings.listeners[i];
+    admin::ListenerFacts facts;
+    facts.name = from.name;
+    facts.bind = gateway_->addresses()[i].to_string();
+    facts.protocol = config::value_text(*section.find("protocol"), &from);
+    facts.proxy_protocol = config::value_text(*section.find("proxy_protocol"), &from);
+    facts.mountpoint = from.mountpoint;
+    facts.connections_max = from.connections_max;
+    for (const net::tls::CertificateDescription& one : doors[i].certificates) {
+      facts.certificates.push_back({one.file, one.subject, one.names, one.not_after});
     }
-    for (size_t i = 0; i < doors->size(); ++i) (*listeners)[i].transport = (*doors)[i].transport;
-    gateway_->use(*listeners);
-    settings_.listeners = wanted->listeners;
-    tell(*doors);
+    all.push_back(std::move(facts));
   }
-  gateway_->admission().use(admission_of(*wanted));
-  flapping_.use(flapping_of(*wanted));
-  settings_.admission = wanted->admission;
-  settings_.flapping = wanted->flapping;
-  log::set_level(wanted->log.level);
-  settings_.log.level = wanted->log.level;
-  log::info("SIGHUP: log file opened anew, settings read",
-            {{"need_a_restart", fmt::format("{}", fmt::join(waiting, " "))}});
+  const std::lock_guard lock(asked_mutex_);
+  listener_facts_ = std::move(all);
 }
 
 // The certificates that are served, in the log and as metrics.
-void Daemon::tell(const std::vector<Transports::Door>& doors) {
+void Daemon::tell(const config::Settings& settings, const std::vector<Transports::Door>& doors) {
   for (size_t i = 0; i < doors.size(); ++i) {
-    const std::string& name = settings_.listeners[i].name;
+    const std::string& name = settings.listeners[i].name;
     for (const std::string& warning : doors[i].warnings) {
       log::warn("TLS", {{"listener", name}, {"warning", warning}});
     }
@@ -513,8 +556,10 @@ void Daemon::stop() {
   control_.reset();
   gateway_->stop();
   node_.reset();
-  authenticator_.reset();  // its workers may still answer, by way of the gateway
-  webhooks_.reset();       // so may its thread
+  // Their workers may still answer, by way of the gateway.
+  authenticator_.reset();
+  authenticators_ = {};
+  webhooks_.reset();
   gateway_.reset();
   store_.reset();
   log::info("courierd has stopped",

@@ -1,5 +1,7 @@
 #include "program.h"
 
+#include <stdlib.h>
+
 #include <optional>
 
 #include <fmt/core.h>
@@ -8,6 +10,7 @@
 #include "assembly.h"
 #include "auth/acl/rules.h"
 #include "command_line.h"
+#include "config/credentials.h"
 #include "config/load.h"
 #include "exit_code.h"
 #include "process.h"
@@ -27,8 +30,8 @@ Result<void> check(const config::Settings& settings) {
   Registry registry;
   auto webhooks = webhooks_of(settings, registry);
   if (!webhooks) return fail(std::move(webhooks).error());
-  if (auto authenticator = authenticator_of(settings, webhooks->get(), registry); !authenticator) {
-    return fail(std::move(authenticator).error());
+  if (auto authenticators = authenticators_of(settings, webhooks->get(), registry); !authenticators) {
+    return fail(std::move(authenticators).error());
   }
   if (auto rules = auth::acl::Rules::open(settings.auth.acl_file); !rules) {
     return fail(std::move(rules).error());
@@ -47,8 +50,10 @@ int main(int argc, const char* const* argv, const Adapters& adapters) {
   const CommandLine& line = parsed.command_line;
   const auto file = line.config_file.empty() ? std::nullopt : std::optional(line.config_file);
   auto settings = config::load(file, line.overrides, config::environment());
-  if (!settings) {
-    fmt::print(stderr, "{}\n", settings.error().message);
+  auto credentials =
+      settings ? config::resolve_credentials(*settings, ::getenv("CREDENTIALS_DIRECTORY")) : Result<void>();
+  if (!settings || !credentials) {
+    fmt::print(stderr, "{}\n", settings ? credentials.error().message : settings.error().message);
     return kUsage;
   }
   if (!line.check_config) return run(line, *settings, adapters);

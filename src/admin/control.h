@@ -123,6 +123,26 @@ struct NodeFacts {
   bool checkpoint_running = false;
 };
 
+struct ListenerFacts {
+  std::string name;
+  std::string bind;  // as bound, with the port that the kernel chose
+  std::string protocol, proxy_protocol, mountpoint;
+  uint64_t connections = 0, connections_max = 0;  // 0: no limit of its own
+  struct Certificate {
+    std::string file, subject;
+    std::vector<std::string> names;
+    WallMs not_after = 0;
+  };
+  std::vector<Certificate> certificates;  // none without TLS
+};
+
+// What a reload did with the settings.
+struct ReloadFacts {
+  std::vector<std::string> applied;       // keys that have another value now
+  std::vector<std::string> need_restart;  // keys whose value in the settings waits for a restart
+  std::vector<std::string> read;          // what was read again, whether or not it changed
+};
+
 struct BackupFacts {
   uint64_t bytes = 0;
   uint64_t position = 0;  // the copy has everything up to it, and perhaps more
@@ -190,6 +210,10 @@ class Control {
   // errc::not_found, errc::storage.
   virtual void remove_ban(admission::BanId id, std::function<void(Result<admission::Ban>)> done) = 0;
   virtual void describe_node(std::function<void(NodeFacts)> done) = 0;
+  // At once; none while the node starts.
+  virtual std::vector<ListenerFacts> listeners() const = 0;
+  // Takes over changed settings, all or nothing. errc::settings: nothing was.
+  virtual void reload_config(std::function<void(Result<ReloadFacts>)> done) = 0;
   // A consistent copy in the new folder `path`; minutes, perhaps. One at a time. errc::conflict,
   // errc::bad_request, errc::storage_full, errc::storage.
   virtual void backup(std::string path, std::function<void(Result<BackupFacts>)> done) = 0;

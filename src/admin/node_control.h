@@ -31,6 +31,9 @@ class NodeControl final : public Control {
     const Registry& registry;
     std::string version;
     admission::Bans* bans = nullptr;  // null: there are none, and none can be made
+    // What only those know who put the node together. Called on the server's thread.
+    std::function<std::vector<ListenerFacts>()> listeners;
+    std::function<void(std::function<void(Result<ReloadFacts>)>)> reload;
   };
   explicit NodeControl(Parts parts);
   // Waits for a backup that runs.
@@ -49,6 +52,10 @@ class NodeControl final : public Control {
                std::function<void(Result<admission::Ban>)> done) override;
   void remove_ban(admission::BanId id, std::function<void(Result<admission::Ban>)> done) override;
   void describe_node(std::function<void(NodeFacts)> done) override;
+  std::vector<ListenerFacts> listeners() const override { return parts_.listeners(); }
+  void reload_config(std::function<void(Result<ReloadFacts>)> done) override {
+    parts_.reload(std::move(done));
+  }
   void backup(std::string path, std::function<void(Result<BackupFacts>)> done) override;
 
  private:

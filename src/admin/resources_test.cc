@@ -134,6 +134,34 @@ TEST_F(Resources, NodeIsDescribed) {
   EXPECT_EQ(json["log"]["accepting"], true);
 }
 
+// --- listeners, reload ---
+
+TEST_F(Resources, ListenersAreShownWithTheirCertificates) {
+  const auto listeners = get("/v1/listeners").json()["listeners"];
+  ASSERT_EQ(listeners.size(), 1u);
+  EXPECT_EQ(listeners[0]["name"], "mobile");
+  EXPECT_EQ(listeners[0]["connections"], 3);
+  EXPECT_EQ(listeners[0]["certificates"][0]["not_after"], "2023-11-14T22:13:20.000Z");
+}
+
+TEST_F(Resources, AReloadSaysWhatItDidOrThatItDidNothing) {
+  control.with([](FakeControl& c) {
+    c.reload_result_ = ReloadFacts{{"log.level"}, {"threads"}, {"certificates"}};
+  });
+  Peer peer(server->port());
+  const Answer done = peer.ask("POST", "/v1/config/reload");
+  EXPECT_EQ(done.status, 200);
+  EXPECT_EQ(done.json(),
+            nlohmann::json(
+                {{"applied", {"log.level"}}, {"need_restart", {"threads"}}, {"read", {"certificates"}}}));
+  control.with([](FakeControl& c) { c.reload_result_ = fail(errc::settings, "c.toml:3: a sentence"); });
+  const Answer refused = peer.ask("POST", "/v1/config/reload");
+  EXPECT_EQ(refused.status, 422);
+  EXPECT_EQ(refused.json()["error"], "c.toml:3: a sentence");
+  EXPECT_EQ(refused.json()["hint"], "nothing was taken over");
+  EXPECT_EQ(get("/v1/config/reload").status, 405);
+}
+
 // --- backup ---
 
 TEST_F(Resources, BackupAnswersWithSizeAndPosition) {

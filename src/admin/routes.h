@@ -53,6 +53,10 @@ void add_ban(const Surroundings&, const Request&, const Reply&);
 void remove_ban(const Surroundings&, const Request&, const Reply&);
 // node.cc
 void show_node(const Surroundings&, const Request&, const Reply&);
+// listeners.cc
+void list_listeners(const Surroundings&, const Request&, const Reply&);
+// config.cc
+void reload_config(const Surroundings&, const Request&, const Reply&);
 // backup.cc
 void make_backup(const Surroundings&, const Request&, const Reply&);
 

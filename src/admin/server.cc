@@ -128,14 +128,13 @@ void Server::stop() {
   running_ = nullptr;
 }
 
-Result<void> Server::reload_tokens() {
-  const ServerOptions& options = running_->floor->options;
-  auto tokens = Tokens::load(options.tokens, options.token_file);
-  if (!tokens) return fail(tokens.error());
-  asio::post(running_->floor->io, [floor = running_->floor.get(), tokens = *std::move(tokens)]() mutable {
-    floor->tokens = std::move(tokens);
-  });
-  return {};
+Result<std::function<void()>> Server::prepare_tokens(const std::vector<std::string>& tokens,
+                                                     const std::string& token_file) {
+  auto loaded = Tokens::load(tokens, token_file);
+  if (!loaded) return fail(loaded.error());
+  return [floor = running_->floor.get(), loaded = *std::move(loaded)] {
+    asio::post(floor->io, [floor, loaded] { floor->tokens = loaded; });
+  };
 }
 
 }  // namespace courier::admin

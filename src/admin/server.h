@@ -6,11 +6,12 @@
 // configured /v1 refuses everybody, also on loopback: on a shared machine whoever runs a process could
 // otherwise disconnect clients.
 //
-// start(), stop() and reload_tokens() are for one owner.
+// start(), stop() and prepare_tokens() are for one owner.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,8 +47,10 @@ class Server {
   // "127.0.0.1:9464", with the port that the kernel chose if it was 0.
   const std::string& address() const { return address_; }
   uint16_t port() const { return port_; }
-  // Reads token_file again, for SIGHUP. On an error the old tokens stay. errc::tokens.
-  Result<void> reload_tokens();
+  // Reads token_file; these tokens are the ones that count once the commit that comes back is called.
+  // errc::tokens.
+  Result<std::function<void()>> prepare_tokens(const std::vector<std::string>& tokens,
+                                               const std::string& token_file);
 
  private:
   struct Running;

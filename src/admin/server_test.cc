@@ -141,12 +141,15 @@ TEST_F(AdminServer, TokensOfAFileAreReadAgainWhenToldTo) {
   EXPECT_EQ(get("/v1/node", "first-token-in-the-file").status, 200);
   EXPECT_EQ(get("/v1/node", "# operators").status, 401);
   std::ofstream(file) << "second-token-in-the-file\n";
-  ASSERT_TRUE(server->reload_tokens());
+  const auto read = server->prepare_tokens({std::string(kToken)}, file);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(get("/v1/node", "first-token-in-the-file").status, 200) << "prepared only";
+  (*read)();
   EXPECT_EQ(get("/v1/node", "second-token-in-the-file").status, 200);
   EXPECT_EQ(get("/v1/node", "first-token-in-the-file").status, 401);
   EXPECT_EQ(get("/v1/node").status, 200) << "configured ones stay";
   std::ofstream(file) << "good-enough-to-be-a-token\nshort\n";
-  const Result<void> failed = server->reload_tokens();
+  const auto failed = server->prepare_tokens({std::string(kToken)}, file);
   ASSERT_FALSE(failed);
   EXPECT_THAT(failed.error().message, HasSubstr("line 2 of " + file));
   EXPECT_EQ(get("/v1/node", "second-token-in-the-file").status, 200) << "a bad file changes nothing";

@@ -153,6 +153,19 @@ class FakeControl final : public Control {
     }
     done({.version = "1.2.3", .connections = 7});
   }
+  std::vector<ListenerFacts> listeners() const override {
+    return {{.name = "mobile",
+             .bind = "0.0.0.0:8883",
+             .protocol = "mqtts",
+             .proxy_protocol = "off",
+             .connections = 3,
+             .connections_max = 10,
+             .certificates = {{"/tls/a.pem", "CN=a", {"a.example"}, 1'700'000'000'000}}}};
+  }
+  void reload_config(std::function<void(Result<ReloadFacts>)> done) override {
+    const std::lock_guard lock(mutex_);
+    done(reload_result_);
+  }
   void backup(std::string path, std::function<void(Result<BackupFacts>)> done) override {
     std::unique_lock lock(mutex_);
     backup_path_ = std::move(path);
@@ -201,6 +214,7 @@ class FakeControl final : public Control {
   std::vector<std::shared_ptr<TraceSink>> sinks_;
   bool silent_ = false;
   std::function<void(NodeFacts)> late_;
+  Result<ReloadFacts> reload_result_ = ReloadFacts{};
   std::string backup_path_;
   bool hold_backup_ = false;
   std::function<void(Result<BackupFacts>)> held_backup_;

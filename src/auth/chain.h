@@ -15,7 +15,8 @@ namespace courier::auth {
 
 class Chain final : public Authenticator {
  public:
-  explicit Chain(std::vector<std::unique_ptr<Authenticator>> links) : links_(std::move(links)) {}
+  // Shared with the chain that comes next when settings change: what did not change is in both.
+  explicit Chain(std::vector<std::shared_ptr<Authenticator>> links) : links_(std::move(links)) {}
 
   void authenticate(Credentials credentials, std::function<void(Decision)> done) override;
   // Of the first whose method it is.
@@ -24,7 +25,7 @@ class Chain final : public Authenticator {
  private:
   void ask(size_t link, Credentials credentials, std::function<void(Decision)> done);
 
-  const std::vector<std::unique_ptr<Authenticator>> links_;
+  const std::vector<std::shared_ptr<Authenticator>> links_;
 };
 
 }  // namespace courier::auth

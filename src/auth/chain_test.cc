@@ -44,7 +44,7 @@ Decision decide(Authenticator& authenticator, Credentials credentials) {
 
 template <typename... Links>
 Chain chain(std::unique_ptr<Links>... link) {
-  std::vector<std::unique_ptr<Authenticator>> links;
+  std::vector<std::shared_ptr<Authenticator>> links;
   (links.push_back(std::move(link)), ...);
   return Chain(std::move(links));
 }

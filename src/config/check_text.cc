@@ -95,6 +95,16 @@ std::optional<std::string> check_path(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<std::string> check_input_file(std::string_view text) {
+  if (!text.starts_with(kCredential)) return check_path(text);
+  const std::string_view name = text.substr(kCredential.size());
+  const bool good = !name.empty() && name != "." && name != ".." && only(name, 255, [](char c) {
+    return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-';
+  });
+  if (good) return std::nullopt;
+  return "a credential's name is 1 to 255 of A-Z, a-z, 0-9, \".\", \"_\" and \"-\"";
+}
+
 std::optional<std::string> check_listener_name(std::string_view text) {
   const bool letters =
       only(text, 32, [](char c) { return is_lower(c) || is_digit(c) || c == '-' || c == '_'; });

@@ -15,6 +15,11 @@ std::optional<std::string> check_bind(std::string_view text);
 std::optional<std::string> check_cidr(std::string_view text);
 // No NUL, no line feed.
 std::optional<std::string> check_path(std::string_view text);
+// The same of a file that is read; or "credential:NAME", the name being 1 to 255 of A-Z, a-z, 0-9, ".", "_"
+// and
+// "-". See credentials.h.
+inline constexpr std::string_view kCredential = "credential:";
+std::optional<std::string> check_input_file(std::string_view text);
 // [a-z0-9_-]{1,32} and not only digits: it is a metric label, and overrides tell it from an index.
 std::optional<std::string> check_listener_name(std::string_view text);
 // [A-Za-z0-9._-]{1,64}

@@ -57,7 +57,7 @@ class Loader {
   void finish();  // defaults that depend on others, and rules between keys
 
   bool good() const { return problem_count_ == 0; }
-  Settings take() { return std::move(settings_); }
+  Loaded take();
   std::string problems() const;
 
  private:
@@ -145,6 +145,12 @@ void Loader::problem(const Origin& origin, std::string_view what) {
   if (!problems_.empty()) problems_ += '\n';
   problems_ += origin.place.empty() ? std::string(what) : fmt::format("{}: {}", origin.place, what);
   if (!origin.quote.empty()) problems_ += '\n' + origin.quote;
+}
+
+Loaded Loader::take() {
+  Loaded loaded{std::move(settings_), {}};
+  for (auto& [key, origin] : origins_) loaded.origins.emplace(key, std::move(origin.place));
+  return loaded;
 }
 
 std::string Loader::problems() const {
@@ -530,8 +536,8 @@ void Loader::finish() {
   check_order();
 }
 
-Result<Settings> run(const std::optional<std::string_view>& text, std::string_view file,
-                     const std::vector<std::string>& overrides, const Environment& variables) {
+Result<Loaded> run(const std::optional<std::string_view>& text, std::string_view file,
+                   const std::vector<std::string>& overrides, const Environment& variables) {
   Loader loader(file);
   if (text) loader.read_file(*text);
   loader.read_environment(variables);
@@ -554,13 +560,13 @@ Environment environment() {
   return out;
 }
 
-Result<Settings> parse(std::string_view text, std::string_view file,
-                       const std::vector<std::string>& overrides, const Environment& variables) {
+Result<Loaded> parse_with_origins(std::string_view text, std::string_view file,
+                                  const std::vector<std::string>& overrides, const Environment& variables) {
   return run(text, file, overrides, variables);
 }
 
-Result<Settings> load(const std::optional<std::string>& path, const std::vector<std::string>& overrides,
-                      const Environment& variables) {
+Result<Loaded> load_with_origins(const std::optional<std::string>& path,
+                                 const std::vector<std::string>& overrides, const Environment& variables) {
   if (!path) return run(std::nullopt, "", overrides, variables);
   std::ifstream in(*path, std::ios::binary);
   if (!in) {
@@ -577,6 +583,20 @@ Result<Settings> load(const std::optional<std::string>& path, const std::vector<
     return fail(errc::unreadable, fmt::format("cannot read {}: it is larger than 4MB", *path));
   }
   return run(text, *path, overrides, variables);
+}
+
+Result<Settings> parse(std::string_view text, std::string_view file,
+                       const std::vector<std::string>& overrides, const Environment& variables) {
+  auto loaded = parse_with_origins(text, file, overrides, variables);
+  if (!loaded) return fail(std::move(loaded).error());
+  return std::move(loaded->settings);
+}
+
+Result<Settings> load(const std::optional<std::string>& path, const std::vector<std::string>& overrides,
+                      const Environment& variables) {
+  auto loaded = load_with_origins(path, overrides, variables);
+  if (!loaded) return fail(std::move(loaded).error());
+  return std::move(loaded->settings);
 }
 
 }  // namespace courier::config

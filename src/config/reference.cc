@@ -102,7 +102,7 @@ void append_manual_section(std::string& out, const Section& section) {
     if (!key.example.empty()) help += fmt::format(" For example `{}`.", example_value(key));
     out += fmt::format("| `{}` | {} | {} | {} | {} | {} | {} |\n", key.name, type_name(key.kind),
                        no_default ? "required" : fmt::format("`{}`", toml_default(section, key)),
-                       has_range(key) ? range_text(key) : "", key.reloadable ? "SIGHUP" : "restart",
+                       has_range(key) ? range_text(key) : "", key.reloadable ? "reload" : "restart",
                        key.since, cell(help));
   }
 }
@@ -158,7 +158,14 @@ std::string manual_markdown() {
       "  1024.\n"
       "- A **duration** is a number of seconds or a text with a unit: `\"500ms\"`, `\"30s\"`, `\"5m\"`, "
       "`\"1h\"`, `\"7d\"`.\n"
-      "- **Reload** says what makes a change count: a restart, or a SIGHUP to the running node.\n";
+      "- **A file that is read** (not `data_dir`, nor `log.file`) may be `\"credential:NAME\"`: a credential "
+      "that "
+      "systemd\n"
+      "  gave to the service. See [secrets.md](secrets.md).\n"
+      "- **Reload** says what makes a change count: a restart, or a reload: `courier config reload`, or a "
+      "SIGHUP to "
+      "the\n"
+      "  running node. See [reload.md](reload.md).\n";
   for (const Section& section : schema()) append_manual_section(out, section);
   return out;
 }

@@ -99,31 +99,45 @@ TEST(Schema, SettingTheLargestValueReadsBackSoNoMemberIsTooNarrow) {
   }
 }
 
-TEST(Schema, NamesWhatNeedsARestart) {
+using Names = std::vector<std::string>;
+
+TEST(Changes, WhatMayIsTakenOverAndTheRestNeedsARestart) {
   Settings running, wanted;
+  EXPECT_TRUE(changes(running, wanted).applied.empty());
   wanted.log.level = log::Level::debug;
-  EXPECT_TRUE(changes_that_need_a_restart(running, wanted).empty());
   wanted.limits.inflight_max = 7;
+  wanted.auth.order = {"anonymous"};
   wanted.data_dir = "/elsewhere";
-  wanted.listeners.emplace_back();
-  EXPECT_EQ(changes_that_need_a_restart(running, wanted),
-            (std::vector<std::string>{"data_dir", "listener", "limits.inflight_max"}));
+  wanted.threads = 3;
+  const Changes found = changes(running, wanted);
+  EXPECT_EQ(found.applied, (Names{"auth.order", "limits.inflight_max", "log.level"}));
+  EXPECT_EQ(found.need_restart, (Names{"data_dir", "threads"}));
+  Settings expected = wanted;
+  expected.data_dir = running.data_dir;
+  expected.threads = running.threads;
+  EXPECT_EQ(found.settings, expected);
 }
 
-TEST(Schema, RowsAreComparedByTheirNames) {
+TEST(Changes, RowsAreComparedByTheirNames) {
   Settings running;
   running.listeners.resize(2);
   running.listeners[0].name = "a";
   running.listeners[1].name = "b";
   Settings wanted = running;
   std::swap(wanted.listeners[0], wanted.listeners[1]);
-  EXPECT_TRUE(changes_that_need_a_restart(running, wanted).empty());
+  EXPECT_TRUE(changes(running, wanted).need_restart.empty());
   wanted.listeners[0].bind = "0.0.0.0:1";
-  wanted.listeners[0].tls_certificates = {"reloadable"};
-  EXPECT_EQ(changes_that_need_a_restart(running, wanted), (std::vector<std::string>{"listener.b.bind"}));
+  wanted.listeners[0].connections_max = 9;
+  Changes found = changes(running, wanted);
+  EXPECT_EQ(found.need_restart, (Names{"listener.b.bind"}));
+  EXPECT_EQ(found.applied, (Names{"listener.b.connections_max"}));
+  Settings expected = running;
+  expected.listeners[1].connections_max = 9;
+  EXPECT_EQ(found.settings, expected) << "the rows that run stay in their places";
   wanted.listeners[1].name = "c";
-  EXPECT_EQ(changes_that_need_a_restart(running, wanted),
-            (std::vector<std::string>{"listener.b.bind", "listener"}));
+  found = changes(running, wanted);
+  EXPECT_EQ(found.need_restart, (Names{"listener.b.bind", "listener.c", "listener.a"}));
+  EXPECT_EQ(found.settings, expected);
 }
 
 TEST(Schema, EveryRepeatedSectionHasRowsWithAName) {

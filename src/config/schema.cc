@@ -42,7 +42,8 @@ Section top() {
            .help =
                "On SIGTERM the node stops accepting, tells its clients and writes what is left; after this "
                "long it ends in any case. Nothing acknowledged is lost either way.",
-           .max = kHour},
+           .max = kHour,
+           .reloadable = true},
       }};
 }
 
@@ -66,13 +67,15 @@ Section admin() {
                    "without token_file) it refuses everybody.",
            .check = check_token,
            .example = "\"a-long-random-string\"",
-           .secret = true},
+           .secret = true,
+           .reloadable = true},
           {.name = "token_file",
            .kind = Kind::text,
            .member = member<&Settings::admin, &Admin::token_file>(),
            .help = "A file with one bearer token to a line, in addition to `tokens`.",
-           .check = check_path,
-           .example = "/etc/courier/admin-tokens"},
+           .check = check_input_file,
+           .example = "/etc/courier/admin-tokens",
+           .reloadable = true},
       }};
 }
 
@@ -87,19 +90,22 @@ Section limits() {
            .member = limit<&Limits::client_id_bytes_max>(),
            .help = "A longer client identifier is refused (5.0: 0x85, 3.x: return code 2).",
            .min = 23,
-           .max = 65'535},
+           .max = 65'535,
+           .reloadable = true},
           {.name = "topic_levels_max",
            .kind = Kind::count,
            .member = limit<&Limits::topic_levels_max>(),
            .help = "Levels of a topic name or filter. Beyond: 0x90 for a name, 0x8F for a filter.",
            .min = 1,
-           .max = 65'535},
+           .max = 65'535,
+           .reloadable = true},
           {.name = "topic_bytes_max",
            .kind = Kind::count,
            .member = limit<&Limits::topic_bytes_max>(),
            .help = "Length of a topic name or filter, in bytes. Beyond: as above.",
            .min = 1,
-           .max = 65'535},
+           .max = 65'535,
+           .reloadable = true},
           {.name = "connect_bytes_max",
            .kind = Kind::bytes,
            .member = limit<&Limits::connect_bytes_max>(),
@@ -108,7 +114,8 @@ Section limits() {
                "the client is let in. A larger one is refused (5.0: 0x95, 3.x: closed). With the default "
                "nobody who was not let in makes the node hold more than 8 KB (and TLS): see admission.md.",
            .min = kKB,
-           .max = kMB},
+           .max = kMB,
+           .reloadable = true},
           {.name = "packet_bytes_max",
            .kind = Kind::bytes,
            .member = limit<&Limits::packet_bytes_max>(),
@@ -116,7 +123,8 @@ Section limits() {
                "Largest packet that is accepted; 5.0 clients are told. A larger one closes its connection "
                "(0x95).",
            .min = kKB,
-           .max = 256 * kMB},
+           .max = 256 * kMB,
+           .reloadable = true},
           {.name = "inflight_max",
            .kind = Kind::count,
            .member = limit<&Limits::inflight_max>(),
@@ -124,7 +132,8 @@ Section limits() {
                "QoS 1 and 2 messages on their way to one client without its acknowledgement. A 5.0 client "
                "may ask for fewer; the others wait in its inbox.",
            .min = 1,
-           .max = 65'535},
+           .max = 65'535,
+           .reloadable = true},
           {.name = "receive_maximum",
            .kind = Kind::count,
            .member = limit<&Limits::receive_maximum>(),
@@ -132,25 +141,29 @@ Section limits() {
                "QoS 1 and 2 messages that a client may have on their way to us; 5.0 clients are told, and "
                "closed (0x93) if they do not keep to it.",
            .min = 1,
-           .max = 65'535},
+           .max = 65'535,
+           .reloadable = true},
           {.name = "topic_alias_max",
            .kind = Kind::count,
            .member = limit<&Limits::topic_alias_max>(),
            .help = "Topic aliases that a 5.0 client may use towards us, and the most that we use towards it.",
            .max = 65'535,
-           .zero_means = "none"},
+           .zero_means = "none",
+           .reloadable = true},
           {.name = "inbox_messages_max",
            .kind = Kind::count,
            .member = limit<&Limits::inbox_messages_max>(),
            .help = "Messages that wait for one session.",
            .min = 1,
-           .max = 100'000'000},
+           .max = 100'000'000,
+           .reloadable = true},
           {.name = "inbox_bytes_max",
            .kind = Kind::bytes,
            .member = limit<&Limits::inbox_bytes_max>(),
            .help = "Bytes that wait for one session.",
            .min = 4 * kKB,
-           .max = 1024 * kGB},
+           .max = 1024 * kGB,
+           .reloadable = true},
           {.name = "inbox_policy",
            .kind = Kind::choice,
            .member = limit<&Limits::inbox_policy>(),
@@ -160,33 +173,38 @@ Section limits() {
                "stays, "
                "and so do messages of 3.x publishers, who cannot be refused: up to twice the limit (and at "
                "least 10 times receive_maximum more); beyond, the oldest goes.",
-           .choices = {"drop_oldest", "refuse"}},
+           .choices = {"drop_oldest", "refuse"},
+           .reloadable = true},
           {.name = "shared_inbox_messages_max",
            .kind = Kind::count,
            .member = limit<&Limits::shared_inbox_messages_max>(),
            .help = "Messages that wait for a shared subscription's group while none of its members has room "
                    "for them. Beyond: inbox_policy.",
            .min = 1,
-           .max = 100'000'000},
+           .max = 100'000'000,
+           .reloadable = true},
           {.name = "shared_inbox_bytes_max",
            .kind = Kind::bytes,
            .member = limit<&Limits::shared_inbox_bytes_max>(),
            .help = "Bytes that wait for a shared subscription's group. They are in memory.",
            .min = 4 * kKB,
-           .max = 1024 * kGB},
+           .max = 1024 * kGB,
+           .reloadable = true},
           {.name = "subscriptions_per_client_max",
            .kind = Kind::count,
            .member = limit<&Limits::subscriptions_per_client_max>(),
            .help = "One more is refused with 0x97 (3.x: 0x80).",
            .min = 1,
-           .max = 10'000'000},
+           .max = 10'000'000,
+           .reloadable = true},
           {.name = "retained_messages_max",
            .kind = Kind::count,
            .member = limit<&Limits::retained_messages_max>(),
            .help = "Retained messages on the node. A PUBLISH that would add one more is refused with 0x97; "
                    "replacing and deleting stay possible.",
            .min = 1,
-           .max = 1'000'000'000},
+           .max = 1'000'000'000,
+           .reloadable = true},
           {.name = "retained_bytes_max",
            .kind = Kind::bytes,
            .member = limit<&Limits::retained_bytes_max>(),
@@ -194,7 +212,8 @@ Section limits() {
                "Bytes of retained messages on the node; beyond, as above, and so is a larger one in place "
                "of another.",
            .min = kMB,
-           .max = 1024 * kGB},
+           .max = 1024 * kGB,
+           .reloadable = true},
           {.name = "output_bytes_max",
            .kind = Kind::bytes,
            .member = limit<&Limits::output_bytes_max>(),
@@ -203,7 +222,8 @@ Section limits() {
                "for it are dropped and counted, others wait in its inbox; a quarter more, of answers that it "
                "does not read, and it is closed. At least packet_bytes_max.",
            .min = 16 * kKB,
-           .max = kGB},
+           .max = kGB,
+           .reloadable = true},
           {.name = "session_expiry_max",
            .kind = Kind::duration,
            .member = limit<&Limits::session_expiry_max>(),
@@ -212,7 +232,8 @@ Section limits() {
                "persistent session.",
            .min = kSecond,
            .max = 36'500 * kDay,
-           .zero_means = "as long as the client asks for"},
+           .zero_means = "as long as the client asks for",
+           .reloadable = true},
           {.name = "keep_alive_max",
            .kind = Kind::duration,
            .member = limit<&Limits::keep_alive_max>(),
@@ -221,7 +242,8 @@ Section limits() {
                "a 3.x client cannot be told and keeps its own.",
            .min = kSecond,
            .max = 65'535 * kSecond,
-           .zero_means = "whatever the client asks for"},
+           .zero_means = "whatever the client asks for",
+           .reloadable = true},
           {.name = "connect_timeout",
            .kind = Kind::duration,
            .member = limit<&Limits::connect_timeout>(),
@@ -238,7 +260,8 @@ Section limits() {
                "passwords, tokens, hooks and all answers of enhanced authentication together. Then it is "
                "refused (5.0: 0x89, or 0x87 when the client owes an answer; 3.x: return code 3 or 5).",
            .min = 100,
-           .max = 5 * 60 * kSecond},
+           .max = 5 * 60 * kSecond,
+           .reloadable = true},
           {.name = "packet_timeout",
            .kind = Kind::duration,
            .member = limit<&Limits::packet_timeout>(),
@@ -246,14 +269,16 @@ Section limits() {
                    "came, and "
                    "it is not whole, its connection is closed (0x97).",
            .min = kSecond,
-           .max = 60 * 60 * kSecond},
+           .max = 60 * 60 * kSecond,
+           .reloadable = true},
           {.name = "memory_max",
            .kind = Kind::bytes,
            .member = limit<&Limits::memory_max>(),
            .help = "Past this much memory new work is refused (0x97); what was promised is kept.",
            .min = 64 * kMB,
            .max = 1024 * 1024 * kGB,
-           .zero_means = "70% of the machine's (or the container's) memory"},
+           .zero_means = "70% of the machine's (or the container's) memory",
+           .reloadable = true},
       }};
 }
 
@@ -423,6 +448,14 @@ std::string full_name(const Section& section, const Key& key) {
   return section.name.empty() ? std::string(key.name) : fmt::format("{}.{}", section.name, key.name);
 }
 
+std::string value_text(const Key& key, const void* owner) {
+  if (const auto* number = std::get_if<NumberMember>(&key.member)) {
+    return number_text(key, number->get(owner));
+  }
+  if (const auto* text = std::get_if<TextMember>(&key.member)) return text->of(const_cast<void*>(owner));
+  return toml_value(key, owner);
+}
+
 std::string toml_value(const Key& key, const void* owner) {
   void* const any = const_cast<void*>(owner);
   switch (key.kind) {
@@ -473,50 +506,78 @@ std::string range_text(const Key& key) {
 
 namespace {
 
-// By what tells them apart, in their order.
-std::vector<std::pair<std::string, const void*>> named_rows(const Section& section,
-                                                            const Settings& settings) {
-  std::vector<std::pair<std::string, const void*>> out;
-  for (size_t i = 0; i < owners(section, settings); ++i) {
-    const void* row = owner(section, settings, i);
-    std::string name = row_name(section, const_cast<void*>(row));
-    if (section.rows.names_repeat) name = std::to_string(i);
-    out.emplace_back(std::move(name), row);
+void copy(const Key& key, void* to, const void* from) {
+  void* const any = const_cast<void*>(from);
+  if (const auto* number = std::get_if<NumberMember>(&key.member)) {
+    number->set(to, number->get(from));
+  } else if (const auto* text = std::get_if<TextMember>(&key.member)) {
+    text->of(to) = text->of(any);
+  } else {
+    const auto& list = std::get<ListMember>(key.member);
+    list.of(to) = list.of(any);
   }
-  return out;
+}
+
+// What tells a row from the others.
+std::string row_id(const Section& section, void* row, size_t index) {
+  return section.rows.names_repeat ? std::to_string(index) : row_name(section, row);
+}
+
+// The row of that id; null if there is none.
+void* find_row(const Section& section, Settings& settings, std::string_view name) {
+  for (size_t i = 0; i < owners(section, settings); ++i) {
+    void* row = owner(section, settings, i);
+    if (row_id(section, row, i) == name) return row;
+  }
+  return nullptr;
+}
+
+// Goes over to a key's wanted value where it may.
+void take_over(const Section& section, const std::string& prefix, void* running, const void* wanted,
+               Changes& changes) {
+  for (const Key& key : section.keys) {
+    if (toml_value(key, running) == toml_value(key, wanted)) continue;
+    (key.reloadable ? changes.applied : changes.need_restart).push_back(prefix + std::string(key.name));
+    if (key.reloadable) copy(key, running, wanted);
+  }
+}
+
+void take_over_rows(const Section& section, Settings& wanted, Changes& changes) {
+  Settings& running = changes.settings;
+  const std::string prefix = std::string(section.name) + ".";
+  auto& come_and_gone = section.rows.come_and_go ? changes.applied : changes.need_restart;
+  for (size_t i = 0; i < owners(section, wanted); ++i) {
+    void* row = owner(section, wanted, i);
+    const std::string name = row_id(section, row, i);
+    if (void* here = find_row(section, running, name)) {
+      take_over(section, prefix + name + ".", here, row, changes);
+      for (const Key& key : section.keys) copy(key, row, here);
+    } else {
+      come_and_gone.push_back(prefix + name);
+    }
+  }
+  for (size_t i = 0; i < owners(section, running); ++i) {
+    const std::string name = row_id(section, owner(section, running, i), i);
+    if (!find_row(section, wanted, name)) come_and_gone.push_back(prefix + name);
+  }
+  // With what is kept of those that were here, and in the wanted order.
+  if (section.rows.come_and_go) section.rows.take(running, wanted);
 }
 
 }  // namespace
 
-std::vector<std::string> changes_that_need_a_restart(const Settings& running, const Settings& wanted) {
-  std::vector<std::string> names;
-  const auto compare = [&](const Section& section, const std::string& prefix, const void* before,
-                           const void* after) {
-    for (const Key& key : section.keys) {
-      if (!key.reloadable && toml_value(key, before) != toml_value(key, after)) {
-        names.push_back(prefix + std::string(key.name));
-      }
-    }
-  };
+Changes changes(const Settings& running, const Settings& wanted) {
+  Changes changes{running, {}, {}};
+  Settings rows = wanted;
   for (const Section& section : schema()) {
-    if (!section.repeated) {
-      compare(section, section.name.empty() ? "" : fmt::format("{}.", section.name), &running, &wanted);
-      continue;
+    if (section.repeated) {
+      take_over_rows(section, rows, changes);
+    } else {
+      take_over(section, section.name.empty() ? "" : std::string(section.name) + ".", &changes.settings,
+                &wanted, changes);
     }
-    const auto before = named_rows(section, running);
-    const auto after = named_rows(section, wanted);
-    bool others = before.size() != after.size();
-    for (const auto& [name, row] : after) {
-      const auto same = std::ranges::find(before, name, &std::pair<std::string, const void*>::first);
-      if (same == before.end()) {
-        others = true;
-      } else {
-        compare(section, fmt::format("{}.{}.", section.name, name), same->second, row);
-      }
-    }
-    if (others && !section.rows.come_and_go) names.emplace_back(section.name);
   }
-  return names;
+  return changes;
 }
 
 }  // namespace courier::config

@@ -48,7 +48,7 @@ struct Key {
   std::string_view example = {};               // for a text whose default is empty
   bool required = false;
   bool secret = false;      // never repeated in an error message
-  bool reloadable = false;  // taken over on SIGHUP; others need a restart
+  bool reloadable = false;  // taken over by a reload; others need a restart
   std::string_view since = "0.1";
 };
 
@@ -57,9 +57,10 @@ struct Key {
 // two the same, unless the name says something else than which row it is.
 struct Rows {
   size_t (*size)(const Settings& settings) = nullptr;
-  void* (*at)(Settings& settings, size_t index) = nullptr;  // until the next add()
-  void (*add)(Settings& settings) = nullptr;                // one more, with its defaults
-  const void* fresh = nullptr;                              // one with its defaults, for ever
+  void* (*at)(Settings& settings, size_t index) = nullptr;     // until the next add()
+  void (*add)(Settings& settings) = nullptr;                   // one more, with its defaults
+  void (*take)(Settings& to, const Settings& from) = nullptr;  // all of them
+  const void* fresh = nullptr;                                 // one with its defaults, for ever
   size_t max = 64;
   bool come_and_go = false;   // rows are added and removed on SIGHUP, too; otherwise that needs a restart
   bool names_repeat = false;  // a name is required, and several rows may have it: the index tells them apart
@@ -94,6 +95,8 @@ std::string header(const Section& section);
 // "limits.inflight_max", "threads", "listener.bind"
 std::string full_name(const Section& section, const Key& key);
 
+// A value as a person reads it: true, 256, 16MB, off. Of a list: as toml_value().
+std::string value_text(const Key& key, const void* owner);
 // A value as the file would spell it: true, 256, "16MB", ["10.0.0.0/8"].
 std::string toml_value(const Key& key, const void* owner);
 // The value of a fresh Settings (or row).
@@ -101,8 +104,13 @@ std::string toml_default(const Section& section, const Key& key);
 // "1KB to 256MB", "one of off, optional, required", "true or false"…
 std::string range_text(const Key& key);
 
-// Names of the keys that differ and cannot be taken over while running; of a row "listener.mobile.bind", and
-// "listener" if others are there than before. Rows are matched by their names.
-std::vector<std::string> changes_that_need_a_restart(const Settings& running, const Settings& wanted);
+// What a running node does with other settings. Keys by their names; of a row "listener.mobile.bind", and
+// "listener.mobile" for one that came or went. Rows are matched by their names.
+struct Changes {
+  Settings settings;                      // the running ones with what could be taken over
+  std::vector<std::string> applied;       // keys in which they differ from the running ones
+  std::vector<std::string> need_restart;  // keys in which they differ from the wanted ones
+};
+Changes changes(const Settings& running, const Settings& wanted);
 
 }  // namespace courier::config

@@ -39,7 +39,8 @@ Section listener_section() {
            .member = member<&Listener::proxy_protocol>(),
            .help = "Whether a load balancer puts a PROXY header (v1 or v2) before the client's first byte. "
                    "required: a connection without one is closed. optional: both kinds are served.",
-           .choices = {"off", "optional", "required"}},
+           .choices = {"off", "optional", "required"},
+           .reloadable = true},
           {.name = "proxy_trusted",
            .kind = Kind::text_list,
            .member = member<&Listener::proxy_trusted>(),
@@ -47,13 +48,15 @@ Section listener_section() {
                    "port out "
                    "of reach of all but the load balancer.",
            .check = check_cidr,
-           .example = "\"10.0.0.0/8\", \"fd00::/8\""},
+           .example = "\"10.0.0.0/8\", \"fd00::/8\"",
+           .reloadable = true},
           {.name = "connections_max",
            .kind = Kind::count,
            .member = member<&Listener::connections_max>(),
            .help = "Open connections; one more is closed at once.",
            .max = 100'000'000,
-           .zero_means = "no limit but the process's open files"},
+           .zero_means = "no limit but the process's open files",
+           .reloadable = true},
           {.name = "mountpoint",
            .kind = Kind::text,
            .member = member<&Listener::mountpoint>(),
@@ -65,14 +68,15 @@ Section listener_section() {
            .member = member<&Listener::v3_1_1_extensions>(),
            .help = "Accepts what one family of Android clients adds to MQTT 3.1.1: user properties after the "
                    "password of a CONNECT, and the option bits 0x04 and 0x08 in a SUBSCRIBE. Others would be "
-                   "closed for them."},
+                   "closed for them.",
+           .reloadable = true},
           {.name = "tls_certificates",
            .kind = Kind::text_list,
            .member = member<&Listener::tls_certificates>(),
            .help = "PEM files: in each the server's certificate, then those above it. A client gets the one "
                    "whose names have the name it asks for (SNI), else the first. SIGHUP reads all of a "
                    "listener's TLS files again; no connection is dropped.",
-           .check = check_path,
+           .check = check_input_file,
            .example = "\"/etc/courier/tls/broker.pem\"",
            .reloadable = true},
           {.name = "tls_keys",
@@ -80,7 +84,7 @@ Section listener_section() {
            .member = member<&Listener::tls_keys>(),
            .help = "PEM files: the private keys, in the order of tls_certificates. Empty: each stands in the "
                    "file of its certificate.",
-           .check = check_path,
+           .check = check_input_file,
            .example = "\"/etc/courier/tls/broker.key\"",
            .reloadable = true},
           {.name = "tls_ocsp_files",
@@ -88,7 +92,7 @@ Section listener_section() {
            .member = member<&Listener::tls_ocsp_files>(),
            .help = "DER files: OCSP responses to staple, in the order of tls_certificates, \"\" where there "
                    "is none. Something else fetches them and sends SIGHUP.",
-           .check = check_path,
+           .check = check_input_file,
            .example = "\"/etc/courier/tls/broker.ocsp\"",
            .reloadable = true},
           {.name = "tls_version_min",
@@ -126,7 +130,7 @@ Section listener_section() {
            .kind = Kind::text,
            .member = member<&Listener::tls_client_ca_file>(),
            .help = "PEM file: who issues the clients' certificates.",
-           .check = check_path,
+           .check = check_input_file,
            .example = "/etc/courier/tls/clients-ca.pem",
            .reloadable = true},
           {.name = "tls_crl_files",
@@ -134,7 +138,7 @@ Section listener_section() {
            .member = member<&Listener::tls_crl_files>(),
            .help = "PEM or DER files: lists of revoked certificates. With any, each issuer needs a current "
                    "one, or its clients are refused.",
-           .check = check_path,
+           .check = check_input_file,
            .example = "\"/etc/courier/tls/clients.crl\"",
            .reloadable = true},
           {.name = "tls_ticket_lifetime",

@@ -56,6 +56,7 @@ Rows rows() {
   rows.size = [](const Settings& settings) { return (settings.*Field).size(); };
   rows.at = [](Settings& settings, size_t index) -> void* { return &(settings.*Field)[index]; };
   rows.add = [](Settings& settings) { (settings.*Field).emplace_back(); };
+  rows.take = [](Settings& to, const Settings& from) { to.*Field = from.*Field; };
   rows.fresh = &fresh;
   return rows;
 }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/errc.h"
 #include "base/log.h"
 
 namespace courier::auth::acl {
@@ -31,30 +32,49 @@ bool Rules::refresh(MonoNs now) {
   const std::lock_guard lock(looking_);
   if (!file_) return false;
   if (!file_->changed(now) && !unread_) return false;
-  const auto changed = look(Report::log);
-  return changed && *changed;
+  return look();
 }
 
-Result<bool> Rules::reload() {
+Result<std::function<void()>> Rules::prepare_reload(const std::string& path) {
   const std::lock_guard lock(looking_);
-  if (!file_) return false;
-  if (!file_->changed() && !unread_) return false;
-  return look(Report::caller);
+  const bool same = file_ ? file_->path() == path : path.empty();
+  if (path.empty()) {
+    return [this, same] {
+      if (same) return;
+      const std::lock_guard looking(looking_);
+      file_.reset();
+      unread_ = false;
+      put_in_force(RuleSet::open(labels_));
+    };
+  }
+  WatchedFile file = same ? *file_ : WatchedFile(path, 0);
+  const bool changed = file.changed() || !same || unread_;
+  auto set = RuleSet::read(path, labels_);
+  if (!set) return fail(std::move(set).error());
+  if (file.changed()) {
+    return fail(BaseErrc::unreadable, path + ": it changed while it was read; try again when it is written");
+  }
+  return [this, changed, file = std::move(file), set = *std::move(set)] {
+    if (!changed) return;  // or all clients' subscriptions would be looked at for nothing
+    const std::lock_guard looking(looking_);
+    file_ = file;
+    unread_ = false;
+    put_in_force(set);
+    log::info("ACL file read again", {{"file", file.path()}, {"rules", set->rules().size()}});
+  };
 }
 
 // Under looking_.
-Result<bool> Rules::look(Report report) {
+bool Rules::look() {
   auto set = RuleSet::read(file_->path(), labels_);
   // Half of a file that is being written may be good rules, without those that deny.
   unread_ = file_->changed();
   if (unread_) return false;
   if (!set) {
-    if (report == Report::log) {
-      log_each_line(set.error().message);
-      log::error("the ACL file changed but is no good; the rules from before stay in force",
-                 {{"file", file_->path()}, {"rules", current()->rules().size()}});
-    }
-    return fail(set.error());
+    log_each_line(set.error().message);
+    log::error("the ACL file changed but is no good; the rules from before stay in force",
+               {{"file", file_->path()}, {"rules", current()->rules().size()}});
+    return false;
   }
   const size_t rules = (*set)->rules().size();
   put_in_force(*std::move(set));

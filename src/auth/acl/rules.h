@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -32,8 +33,10 @@ class Rules {
   // Reads the file again if it changed, at most once a second. Reads a file: not for shard threads, except
   // those of tests. Returns whether other rules are in force now.
   bool refresh(MonoNs now);
-  // The same at once, and a bad file is the caller's to report. Errors: BaseErrc::unreadable, invalid.
-  Result<bool> reload();
+  // Reads `path` now (empty: no rules are configured any more), whether or not it is the file of before; what
+  // it holds counts once the commit that comes back is called. One caller at a time, and none of refresh()
+  // between the two. Errors: BaseErrc::unreadable, invalid.
+  Result<std::function<void()>> prepare_reload(const std::string& path);
 
   std::shared_ptr<const RuleSet> current() const;
   // Of current(); one load.
@@ -42,12 +45,9 @@ class Rules {
   Grants& grants() { return grants_; }
 
  private:
-  // Which of them is logged: the caller of reload() hears it.
-  enum class Report : uint8_t { log, caller };
-
   Rules() : grants_(labels_) {}
 
-  Result<bool> look(Report report);
+  bool look();
   void put_in_force(std::shared_ptr<const RuleSet> set);
 
   Labels labels_;

@@ -100,19 +100,46 @@ TEST_F(RulesTest, AFileThatIsGoneLeavesTheOldRules) {
   EXPECT_TRUE(allows(*rules, "b"));
 }
 
-TEST_F(RulesTest, ReloadOnDemandReportsToItsCaller) {
+TEST_F(RulesTest, APreparedFileCountsOnceItIsCommittedAndABadOneIsItsCallersToReport) {
   write("topic write a\n");
   const auto rules = *Rules::open(path_);
-  EXPECT_FALSE(rules->reload().value()) << "nothing changed";
+  const uint32_t first = rules->generation();
+  rules->prepare_reload(path_).value()();
+  EXPECT_EQ(rules->generation(), first) << "nothing changed, so nobody need look again";
   write("topic write %c\n");
-  const auto bad = rules->reload();
+  const auto bad = rules->prepare_reload(path_);
   ASSERT_FALSE(bad);
   EXPECT_EQ(bad.error().code, errc::invalid);
   EXPECT_THAT(bad.error().message, HasSubstr(path_ + ":1:13: a topic line has no variables"));
   EXPECT_TRUE(allows(*rules, "a"));
   write("topic write b\n");
-  EXPECT_TRUE(rules->reload().value());
+  const auto commit = rules->prepare_reload(path_);
+  ASSERT_TRUE(commit);
+  EXPECT_TRUE(allows(*rules, "a")) << "prepared only";
+  (*commit)();
   EXPECT_TRUE(allows(*rules, "b"));
+  EXPECT_FALSE(rules->refresh(kSecond)) << "it was read";
+}
+
+TEST_F(RulesTest, AFileThatStaysBadIsReportedEachTime) {
+  write("topic write a\n");
+  const auto rules = *Rules::open(path_);
+  write("topic write %c\n");
+  rules->refresh(kSecond);
+  EXPECT_FALSE(rules->prepare_reload(path_));
+  EXPECT_FALSE(rules->prepare_reload(path_));
+}
+
+TEST_F(RulesTest, AnotherFileOrNoneMayTakeItsPlace) {
+  write("topic write a\n");
+  const auto rules = *Rules::open(path_);
+  rules->prepare_reload("").value()();
+  EXPECT_TRUE(allows(*rules, "anything"));
+  rules->prepare_reload(path_).value()();
+  EXPECT_TRUE(allows(*rules, "a"));
+  EXPECT_FALSE(allows(*rules, "anything"));
+  EXPECT_FALSE(rules->prepare_reload(path_ + ".not-there"));
+  EXPECT_TRUE(allows(*rules, "a"));
 }
 
 TEST_F(RulesTest, OpeningSaysWhatIsWrong) {
@@ -134,7 +161,8 @@ TEST_F(RulesTest, WithoutAFileThereIsNothingToLookAt) {
   const auto rules = *Rules::open("");
   EXPECT_TRUE(allows(*rules, "anything"));
   EXPECT_FALSE(rules->refresh(kSecond));
-  EXPECT_FALSE(rules->reload().value());
+  rules->prepare_reload("").value()();
+  EXPECT_TRUE(allows(*rules, "anything"));
 }
 
 TEST_F(RulesTest, AGateFollowsTheRulesInForce) {
@@ -150,7 +178,7 @@ TEST_F(RulesTest, AGateFollowsTheRulesInForce) {
   EXPECT_TRUE(allowed("a"));
   const uint32_t before = gate.generation();
   write("topic write b\n");
-  ASSERT_TRUE(rules->reload().value());
+  rules->prepare_reload(path_).value()();
   EXPECT_FALSE(allowed("a")) << "nothing of before is remembered";
   EXPECT_TRUE(allowed("b"));
   EXPECT_NE(gate.generation(), before);
@@ -179,7 +207,7 @@ TEST_F(RulesTest, ThreadsMayAskWhileTheRulesChange) {
   }
   for (int i = 1; i <= 20; ++i) {
     write("topic write a\npattern write own/%c label l" + std::to_string(i) + "\n");
-    EXPECT_TRUE(rules->reload().value());
+    rules->prepare_reload(path_).value()();
     const size_t before = asked;
     while (asked < before + 10) std::this_thread::yield();
   }

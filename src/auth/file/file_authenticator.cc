@@ -199,6 +199,22 @@ std::shared_ptr<const Users> FileAuthenticator::users_now() {
   return users_;
 }
 
+Result<std::function<void()>> FileAuthenticator::prepare_reload() {
+  const std::string path = [this] {
+    const std::lock_guard lock(mutex_);
+    return file_.path();
+  }();
+  WatchedFile file(path, clock_.mono_ns());
+  auto read = Users::read(path);
+  if (!read) return fail(std::move(read).error());
+  return [this, file = std::move(file), users = std::make_shared<const Users>(*std::move(read))] {
+    const std::lock_guard lock(mutex_);
+    file_ = file;
+    users_ = users;
+    log::info("password file read again", {{"file", file_.path()}, {"users", users_->size()}});
+  };
+}
+
 uint64_t FileAuthenticator::memory_bytes_max() {
   const std::lock_guard lock(mutex_);
   return uint64_t{pool_.threads()} * users_->memory_kib_max() * 1024;

@@ -46,6 +46,10 @@ class FileAuthenticator final : public Authenticator {
   // Method "SCRAM-SHA-256", for users whose line has its keys.
   std::shared_ptr<Exchange> begin(std::string_view method, const Credentials& credentials) override;
 
+  // Reads the file again now; what it holds counts once the commit that comes back is called, from the same
+  // thread. Errors: unreadable, invalid.
+  Result<std::function<void()>> prepare_reload();
+
   // The most that checks running at once may take, by the file as it is now.
   uint64_t memory_bytes_max();
 

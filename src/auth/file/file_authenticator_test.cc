@@ -187,6 +187,21 @@ TEST_F(FileAuthenticatorTest, ABadOrMissingFileLeavesTheOldUsersInForce) {
   EXPECT_EQ(decide("alice", "right").verdict, Verdict::next);
 }
 
+TEST_F(FileAuthenticatorTest, APreparedFileCountsAtOnceWhenItIsCommittedAndABadOneIsReported) {
+  open();
+  ASSERT_TRUE(set_password(path_, "bob", "new", kCheap));
+  const auto commit = authenticator_->prepare_reload();
+  ASSERT_TRUE(commit);
+  EXPECT_EQ(decide("bob", "new").verdict, Verdict::next) << "prepared only";
+  (*commit)();
+  EXPECT_EQ(decide("bob", "new").verdict, Verdict::allow);
+  std::ofstream(path_, std::ios::trunc) << "not a password file\n";
+  EXPECT_EQ(authenticator_->prepare_reload().error().code, errc::invalid);
+  clock_.now += kSecond;
+  EXPECT_EQ(decide("bob", "new").verdict, Verdict::allow);
+  EXPECT_FALSE(authenticator_->prepare_reload()) << "it is still bad, though it was looked at before";
+}
+
 TEST_F(FileAuthenticatorTest, DoesNotOpenWithoutAGoodFile) {
   std::ofstream(path_, std::ios::trunc) << "not a password file\n";
   EXPECT_EQ(FileAuthenticator::open({path_, 1, 1}, registry_, clock_).error().code, errc::invalid);

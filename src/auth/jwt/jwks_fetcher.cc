@@ -72,6 +72,14 @@ void JwksFetcher::hurry() {
   wake_.notify_all();
 }
 
+void JwksFetcher::fetch_now() {
+  {
+    const std::lock_guard lock(mutex_);
+    hurried_ = true;
+  }
+  wake_.notify_all();
+}
+
 void JwksFetcher::run() {
   int64_t retry_ms = kRetryMsMin;
   bool down = false;

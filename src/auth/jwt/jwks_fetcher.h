@@ -41,6 +41,9 @@ class JwksFetcher {
   // kHurryNs ago.
   void hurry();
 
+  // Asks the endpoint now, whenever it was asked last.
+  void fetch_now();
+
   // How long to wait after an answer with that Cache-Control (nullptr: none).
   static int64_t refresh_ms_after(const std::string* cache_control, int64_t otherwise_ms);
 

@@ -166,6 +166,32 @@ TEST_F(JwksTest, TheSameAnswerAgainKeepsWhatWasCached) {
   EXPECT_EQ(count("cached"), 1);
 }
 
+TEST_F(JwksTest, AReloadAsksTheEndpointAtOnce) {
+  const Named one("one"), two("two");
+  Endpoint endpoint(answer(one.set()));
+  open_with(endpoint.server().url());
+  await_fetches("good", 1);
+  endpoint.set(answer(two.set()));
+  authenticator_->prepare_reload().value()();
+  await_fetches("good", 2);
+  EXPECT_EQ(decide("17", token(R"({"rid":"17"})", two.key)).verdict, Verdict::allow);
+}
+
+TEST_F(JwksTest, WhatTakesItsPlaceKeepsTheKeysOfTheSameEndpointWhileItIsDown) {
+  const Named one("one");
+  Endpoint endpoint(answer(one.set()));
+  open_with(endpoint.server().url());
+  await_fetches("good", 1);
+  endpoint.set(answer("", "", "503 Down"));
+  options_.leeway_ms = 1000;
+  const auto old = std::move(authenticator_);
+  auto opened = JwtAuthenticator::open(options_, registry_, clock_, old.get());
+  ASSERT_TRUE(opened);
+  authenticator_ = std::move(*opened);
+  await_fetches("failed", 1);
+  EXPECT_EQ(decide("17", token(R"({"rid":"17"})", one.key)).verdict, Verdict::allow);
+}
+
 TEST_F(JwksTest, SharedSecretsOfAnEndpointAreNotTaken) {
   const Named one("one");
   Endpoint endpoint(answer(R"({"keys":[{"kty":"oct","k":"c2VjcmV0"},)" + one.jwk + "]}"));

@@ -86,14 +86,15 @@ std::shared_ptr<Exchange> JwtAuthenticator::begin(std::string_view method, const
 }
 
 Result<std::unique_ptr<JwtAuthenticator>> JwtAuthenticator::open(const Options& options, Registry& registry,
-                                                                 const Clock& clock) {
+                                                                 const Clock& clock,
+                                                                 const JwtAuthenticator* previous) {
   if (options.workers == 0 || options.queue_max == 0) {
     return fail(errc::bad_options,
                 "workers and queue_max: without any no RSA, ECDSA or EdDSA token could be verified");
   }
   auto rules = TokenRules::open(options);
   if (!rules) return fail(rules.error());
-  auto keys = Keys::open(options, registry, clock);
+  auto keys = Keys::open(options, registry, clock, previous ? previous->keys_.get() : nullptr);
   if (!keys) return fail(keys.error());
   return std::unique_ptr<JwtAuthenticator>(
       new JwtAuthenticator(options, std::move(*rules), std::move(*keys), registry, clock));

@@ -36,12 +36,16 @@ namespace courier::auth::jwt {
 class JwtAuthenticator final : public Authenticator {
  public:
   // Clock and registry must outlive it. Errors: those of TokenRules::open() and Keys::open().
+  // `previous`: the one that it is to replace; see Keys::open().
   static Result<std::unique_ptr<JwtAuthenticator>> open(const Options& options, Registry& registry,
-                                                        const Clock& clock = system_clock());
+                                                        const Clock& clock = system_clock(),
+                                                        const JwtAuthenticator* previous = nullptr);
 
   void authenticate(Credentials credentials, std::function<void(Decision)> done) override;
   // Method "JWT": the client's data is the token, and there is nothing more to say.
   std::shared_ptr<Exchange> begin(std::string_view method, const Credentials& credentials) override;
+  // See Keys.
+  Result<std::function<void()>> prepare_reload() { return keys_->prepare_reload(); }
 
  private:
   struct Request;

@@ -247,6 +247,30 @@ TEST_F(JwtAuthenticatorTest, ABadOrMissingFileLeavesTheOldKeysInForce) {
   EXPECT_EQ(decide("17", token(R"({"rid":"17"})", pair.signing())).verdict, Verdict::deny);
 }
 
+TEST_F(JwtAuthenticatorTest, PreparedKeysCountAtOnceWhenTheyAreCommittedAndABadFileIsReported) {
+  open();
+  const auto other = jose::Key::secret("another secret that phones do not know either").value();
+  write("secret", "another secret that phones do not know either");
+  const auto commit = authenticator_->prepare_reload();
+  ASSERT_TRUE(commit);
+  EXPECT_EQ(decide("17", token(R"({"rid":"17"})")).verdict, Verdict::allow) << "prepared only";
+  (*commit)();
+  EXPECT_EQ(decide("17", token(R"({"rid":"17"})", other)).verdict, Verdict::allow);
+  EXPECT_EQ(decide("17", token(R"({"rid":"17"})")).verdict, Verdict::deny);
+  std::filesystem::remove(path("secret"));
+  EXPECT_EQ(authenticator_->prepare_reload().error().code, jose::errc::unreadable);
+  EXPECT_EQ(decide("17", token(R"({"rid":"17"})", other)).verdict, Verdict::allow);
+}
+
+TEST_F(JwtAuthenticatorTest, VerifiedTokensStaySoWhenNoFileChanged) {
+  open();
+  const std::string good = token(R"({"rid":"17"})");
+  EXPECT_EQ(decide("17", good).verdict, Verdict::allow);
+  authenticator_->prepare_reload().value()();
+  EXPECT_EQ(decide("17", good).verdict, Verdict::allow);
+  EXPECT_EQ(count("cached"), 1);
+}
+
 TEST_F(JwtAuthenticatorTest, EveryAlgorithmIsAccepted) {
   const jose::test::KeyPair pairs[] = {jose::test::rsa_of_this_run(), jose::test::fresh_ec("P-256"),
                                        jose::test::fresh_ec("P-384"), jose::test::fresh_ec("P-521"),

@@ -51,7 +51,8 @@ Result<jose::KeySet> parse_secret(const std::string& text, bool base64) {
 
 Keys::Keys(const Clock& clock) : clock_(clock), looked_at_(clock.mono_ns()) {}
 
-Result<std::unique_ptr<Keys>> Keys::open(const Options& options, Registry& registry, const Clock& clock) {
+Result<std::unique_ptr<Keys>> Keys::open(const Options& options, Registry& registry, const Clock& clock,
+                                         const Keys* previous) {
   if (options.secret_file.empty() && options.key_files.empty() && options.jwks_url.empty()) {
     return fail(errc::bad_options,
                 "there is no key to check tokens with: set secret_file, key_files or jwks_url");
@@ -78,6 +79,12 @@ Result<std::unique_ptr<Keys>> Keys::open(const Options& options, Registry& regis
     if (!added) return fail(added.error());
   }
   keys->awaited_ = !options.jwks_url.empty();
+  if (keys->awaited_) keys->jwks_source_ = options.jwks_url + "\n" + options.jwks_ca_file;
+  if (previous && keys->awaited_ && previous->jwks_source_ == keys->jwks_source_) {
+    const std::lock_guard lock(previous->mutex_);
+    keys->fetched_ = previous->fetched_;
+    keys->awaited_ = previous->awaited_;
+  }
   keys->publish();
   if (options.jwks_url.empty()) return keys;
 
@@ -133,7 +140,8 @@ bool Keys::look_due() {
 }
 
 void Keys::look() {
-  if (looking_.exchange(true)) return;  // the disk is slow; the one who waits for it will see what changed
+  const std::unique_lock looking(looking_, std::try_to_lock);
+  if (!looking) return;  // the disk is slow; the one who waits for it will see what changed
   const MonoNs now = looked_at_;
   for (Source& source : files_) {
     if (!source.file.changed(now)) continue;
@@ -148,7 +156,36 @@ void Keys::look() {
     source.keys = std::move(*keys);
     publish();
   }
-  looking_ = false;
+}
+
+Result<std::function<void()>> Keys::prepare_reload() {
+  struct Changed {
+    Source* source;
+    WatchedFile file;
+    jose::KeySet keys;
+  };
+  std::vector<Changed> all;
+  const std::lock_guard looking(looking_);
+  for (Source& source : files_) {
+    // Before it is read; the other may have been looked at when it was bad, so it is read in any case.
+    WatchedFile file = source.file;
+    const bool changed = file.changed();
+    auto keys = read_keys(source.file.path(), source.parse);
+    if (!keys) return fail(std::move(keys).error());
+    if (changed) all.push_back({&source, std::move(file), *std::move(keys)});
+  }
+  return [this, all = std::move(all)] {
+    if (fetcher_) fetcher_->fetch_now();
+    if (all.empty()) return;  // tokens that were verified stay so
+    const std::lock_guard looking_too(looking_);
+    const std::lock_guard lock(mutex_);
+    for (const Changed& changed : all) {
+      changed.source->file = changed.file;
+      changed.source->keys = changed.keys;
+      log::info("keys of tokens read again", {{"file", changed.file.path()}, {"keys", changed.keys.size()}});
+    }
+    publish();
+  };
 }
 
 void Keys::miss() {

@@ -30,8 +30,10 @@ Result<jose::KeySet> parse_secret(const std::string& text, bool base64);
 class Keys {
  public:
   // Errors: bad_options (no source of keys), jose::errc::unreadable, and those of jose::KeySet::parse(). Of
-  // an endpoint nothing is awaited. Registry and clock must outlive it.
-  static Result<std::unique_ptr<Keys>> open(const Options& options, Registry& registry, const Clock& clock);
+  // an endpoint nothing is awaited. Registry and clock must outlive it. What `previous` had from the same
+  // endpoint stays in force until it answers.
+  static Result<std::unique_ptr<Keys>> open(const Options& options, Registry& registry, const Clock& clock,
+                                            const Keys* previous = nullptr);
 
   struct Now {
     std::shared_ptr<const jose::KeySet> set;  // shared: a check outlives a change
@@ -43,12 +45,15 @@ class Keys {
   // True for one caller a second, who then calls look() where it may wait for a disk.
   bool look_due();
   void look();
+  // Reads all files now; what they hold counts, and the endpoint is asked, once the commit that comes back is
+  // called. Errors: as open().
+  Result<std::function<void()>> prepare_reload();
   // A key id that is not in the set: asks the endpoint, if there is one.
   void miss();
 
  private:
   struct Source {
-    WatchedFile file;  // of whoever looks
+    WatchedFile file;  // guarded by looking_
     std::function<Result<jose::KeySet>(const std::string& text)> parse;
     jose::KeySet keys;  // guarded by mutex_
   };
@@ -59,9 +64,10 @@ class Keys {
 
   const Clock& clock_;
   std::atomic<MonoNs> looked_at_;
-  std::atomic<bool> looking_{false};
+  std::mutex looking_;         // one reads at a time; taken before mutex_
   std::vector<Source> files_;  // as many as were opened
 
+  std::string jwks_source_;  // the endpoint and whom it is trusted for; empty: none
   mutable std::mutex mutex_;
   jose::KeySet fetched_;                     // guarded by mutex_
   bool awaited_ = false;                     // guarded by mutex_

@@ -1,0 +1,77 @@
+#include "auth/replaceable.h"
+
+#include <utility>
+
+namespace courier::auth {
+
+class Replaceable::Stay {
+ public:
+  explicit Stay(Generation& in) : generation(in) {
+    generation.pending.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~Stay() { generation.pending.fetch_sub(1, std::memory_order_release); }
+  Stay(const Stay&) = delete;
+  Stay& operator=(const Stay&) = delete;
+
+  Generation& generation;
+};
+
+class Replaceable::HeldExchange final : public Exchange {
+ public:
+  HeldExchange(std::shared_ptr<Stay> stay, std::shared_ptr<Exchange> inner)
+      : stay_(std::move(stay)), inner_(std::move(inner)) {}
+  void step(std::string data, std::function<void(Step)> done) override {
+    // The answer may outlive the exchange.
+    inner_->step(std::move(data),
+                 [stay = stay_, done = std::move(done)](Step step) { done(std::move(step)); });
+  }
+
+ private:
+  const std::shared_ptr<Stay> stay_;  // shared with its answers; goes last
+  std::shared_ptr<Exchange> inner_;   // shared with its own steps on workers
+};
+
+Replaceable::Replaceable(std::unique_ptr<Authenticator> first) : current_(std::make_unique<Generation>()) {
+  current_->authenticator = std::move(first);
+}
+
+Replaceable::~Replaceable() = default;
+
+// Under the mutex, or sweep() could end it between the look and the count.
+std::shared_ptr<Replaceable::Stay> Replaceable::enter() {
+  const std::lock_guard lock(mutex_);
+  return std::make_shared<Stay>(*current_);
+}
+
+void Replaceable::authenticate(Credentials credentials, std::function<void(Decision)> done) {
+  const std::shared_ptr<Stay> stay = enter();
+  stay->generation.authenticator->authenticate(
+      std::move(credentials),
+      [stay, done = std::move(done)](Decision decision) { done(std::move(decision)); });
+}
+
+std::shared_ptr<Exchange> Replaceable::begin(std::string_view method, const Credentials& credentials) {
+  std::shared_ptr<Stay> stay = enter();
+  auto inner = stay->generation.authenticator->begin(method, credentials);
+  if (!inner) return nullptr;
+  return std::make_shared<HeldExchange>(std::move(stay), std::move(inner));
+}
+
+void Replaceable::replace(std::unique_ptr<Authenticator> next) {
+  auto generation = std::make_unique<Generation>();
+  generation->authenticator = std::move(next);
+  {
+    const std::lock_guard lock(mutex_);
+    current_.swap(generation);
+  }
+  past_.push_back(std::move(generation));
+}
+
+size_t Replaceable::sweep() {
+  std::erase_if(past_, [](const std::unique_ptr<Generation>& one) {
+    return one->pending.load(std::memory_order_acquire) == 0;
+  });
+  return past_.size();
+}
+
+}  // namespace courier::auth

@@ -1,0 +1,137 @@
+#include "auth/replaceable.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "base/worker_pool.h"
+
+namespace courier::auth {
+namespace {
+
+// Says its name; on a worker of its own if it has one. Tells when it ends.
+class Named final : public Authenticator {
+ public:
+  Named(std::string name, int* ended, uint32_t workers = 0) : name_(std::move(name)), ended_(ended) {
+    if (workers > 0) pool_ = std::make_unique<WorkerPool>("named", workers, 1'000'000);
+  }
+  ~Named() override {
+    pool_.reset();
+    ++*ended_;
+  }
+  void authenticate(Credentials, std::function<void(Decision)> done) override {
+    Decision decision;
+    decision.verdict = Verdict::allow;
+    decision.identity.username = name_;
+    if (holding) {
+      held.push_back([done = std::move(done), decision] { done(decision); });
+    } else if (pool_) {
+      ASSERT_TRUE(pool_->post([done = std::move(done), decision] { done(decision); }));
+    } else {
+      done(decision);
+    }
+  }
+  std::shared_ptr<Exchange> begin(std::string_view method, const Credentials&) override {
+    struct Echo final : Exchange {
+      explicit Echo(std::string name) : name_(std::move(name)) {}
+      void step(std::string data, std::function<void(Step)> done) override { done({name_ + data, {}}); }
+      std::string name_;
+    };
+    return method == "ECHO" ? std::make_shared<Echo>(name_) : nullptr;
+  }
+  bool holding = false;
+  std::vector<std::function<void()>> held;
+
+ private:
+  const std::string name_;
+  int* ended_;
+  std::unique_ptr<WorkerPool> pool_;
+};
+
+std::string asked(Authenticator& authenticator) {
+  std::string name;
+  authenticator.authenticate({}, [&](const Decision& decision) { name = decision.identity.username.str(); });
+  return name;
+}
+
+TEST(Replaceable, TheNextQuestionIsForTheNewOneAndTheOldOneEnds) {
+  int old_ended = 0, new_ended = 0;
+  {
+    Replaceable authenticator(std::make_unique<Named>("old", &old_ended));
+    EXPECT_EQ(asked(authenticator), "old");
+    authenticator.replace(std::make_unique<Named>("new", &new_ended));
+    EXPECT_EQ(asked(authenticator), "new");
+    EXPECT_EQ(old_ended, 0);
+    EXPECT_EQ(authenticator.sweep(), 0u);
+    EXPECT_EQ(old_ended, 1);
+    EXPECT_EQ(new_ended, 0);
+  }
+  EXPECT_EQ(new_ended, 1);
+}
+
+TEST(Replaceable, TheOldOneLivesUntilItHasGivenItsAnswers) {
+  int old_ended = 0, new_ended = 0;
+  auto old = std::make_unique<Named>("old", &old_ended);
+  Named& first = *old;
+  first.holding = true;
+  Replaceable authenticator(std::move(old));
+  std::string name;
+  authenticator.authenticate({}, [&](const Decision& decision) { name = decision.identity.username.str(); });
+  authenticator.replace(std::make_unique<Named>("new", &new_ended));
+  EXPECT_EQ(authenticator.sweep(), 1u);
+  EXPECT_EQ(old_ended, 0);
+  first.held.front()();
+  EXPECT_EQ(name, "old");
+  EXPECT_EQ(authenticator.sweep(), 0u);
+  EXPECT_EQ(old_ended, 1);
+}
+
+TEST(Replaceable, AnExchangeGoesOnWithTheOneThatBeganIt) {
+  int old_ended = 0, new_ended = 0;
+  Replaceable authenticator(std::make_unique<Named>("old", &old_ended));
+  EXPECT_EQ(authenticator.begin("UNKNOWN", {}), nullptr);
+  auto exchange = authenticator.begin("ECHO", {});
+  authenticator.replace(std::make_unique<Named>("new", &new_ended));
+  EXPECT_EQ(authenticator.sweep(), 1u);
+  std::string data;
+  exchange->step("!", [&](const Exchange::Step& step) { data = step.data; });
+  EXPECT_EQ(data, "old!");
+  exchange.reset();
+  EXPECT_EQ(authenticator.sweep(), 0u);
+  EXPECT_EQ(old_ended, 1);
+}
+
+TEST(Replaceable, EveryQuestionIsAnsweredOnceWhileAuthenticatorsComeAndGo) {
+  constexpr int kAskers = 3, kQuestions = 2000;
+  int ended = 0, made = 1;
+  std::atomic<int> answers{0};
+  {
+    Replaceable authenticator(std::make_unique<Named>("first", &ended, 2));
+    std::atomic<int> asking{kAskers};
+    std::vector<std::jthread> askers;
+    for (int i = 0; i < kAskers; ++i) {
+      askers.emplace_back([&] {
+        for (int q = 0; q < kQuestions; ++q)
+          authenticator.authenticate({}, [&](const Decision&) { ++answers; });
+        --asking;
+      });
+    }
+    while (asking > 0) {
+      authenticator.replace(std::make_unique<Named>("next", &ended, 1));
+      ++made;
+      authenticator.sweep();
+    }
+    askers.clear();
+    authenticator.replace(std::make_unique<Named>("last", &ended));
+    ++made;
+    while (authenticator.sweep() > 0) std::this_thread::yield();
+    EXPECT_EQ(answers, kAskers * kQuestions);
+    EXPECT_EQ(ended, made - 1);
+  }
+  EXPECT_EQ(ended, made);
+}
+
+}  // namespace
+}  // namespace courier::auth
