@@ -130,7 +130,7 @@ Section flapping_section() {
           {.name = "within",
            .kind = Kind::duration,
            .member = flapping<&Flapping::within>(),
-           .help = "The time in which so many connects are too many.",
+           .help = "The time over which `connects` counts.",
            .min = kSecond,
            .max = kHour,
            .reloadable = true},

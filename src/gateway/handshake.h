@@ -28,7 +28,7 @@ struct Handshake {
   // Gives the transport what came.
   void work() {
     result = transport->receive(wire, plain, reply);
-    wire = std::string();  // a stranger's room is not kept for what may never come
+    std::string().swap(wire);  // a stranger's room is not kept for what may never come
   }
 
   Connection* connection;  // null once it is gone
