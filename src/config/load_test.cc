@@ -114,7 +114,7 @@ TEST(Load, LimitsAreRowsOfTheirOwn) {
   // Taken over while running, as are rows that come and go.
   Settings other = *settings;
   other.limit_rules.clear();
-  EXPECT_TRUE(changes_that_need_a_restart(*settings, other).empty());
+  EXPECT_TRUE(changes(*settings, other).need_restart.empty());
 }
 
 TEST(Load, WithoutAFileThereIsOneListener) {
