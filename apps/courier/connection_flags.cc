@@ -133,6 +133,36 @@ void ConnectionFlags::add_to(CLI::App& app) {
   app.add_flag("--will-retain", will_retain_, "Retain it")->group(group);
 }
 
+Result<void> ConnectionFlags::take_target() const {
+  if (target_.empty()) return {};
+  if (target_.find("://") != std::string::npos) {
+    url_ = target_;
+    return {};
+  }
+  size_t colon = target_.rfind(':');
+  if (target_.starts_with('[')) {
+    const size_t bracket = target_.find(']');
+    if (bracket == std::string::npos) return usage(fmt::format("{}: a ] is missing", target_));
+    host_ = target_.substr(1, bracket - 1);
+    colon = bracket + 1 < target_.size() ? bracket + 1 : std::string::npos;
+  } else if (colon != target_.find(':')) {  // an IPv6 address alone
+    host_ = target_;
+    return {};
+  } else {
+    host_ = target_.substr(0, colon);
+  }
+  if (colon == std::string::npos) return {};
+  int port = 0;
+  const char* end = target_.data() + target_.size();
+  const auto [at, error] = std::from_chars(target_.data() + colon + 1, end, port);
+  if (target_[colon] != ':' || error != std::errc() || at != end || port < 1 || port > 65'535) {
+    return usage(
+        fmt::format("{}: it must be HOST, HOST:PORT with a port from 1 to 65535, or a URL", target_));
+  }
+  port_ = port;
+  return {};
+}
+
 Result<void> ConnectionFlags::take_url() const {
   std::string_view rest = url_;
   constexpr std::string_view kMark = "://";
@@ -236,7 +266,13 @@ Result<ConnectOptions> ConnectionFlags::connect_options() const {
   return options;
 }
 
+std::string ConnectionFlags::url() const {
+  const Scheme scheme = scheme_.value_or(Scheme::mqtt);
+  return fmt::format("{}://{}{}", name(scheme), where(), over_websocket(scheme) ? websocket_path_ : "");
+}
+
 Result<client::ClientSetup> ConnectionFlags::setup() const {
+  if (auto ok = take_target(); !ok) return fail(ok.error());
   if (!url_.empty()) {
     if (auto ok = take_url(); !ok) return fail(ok.error());
   }

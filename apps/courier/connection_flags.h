@@ -20,12 +20,16 @@ class ConnectionFlags {
   explicit ConnectionFlags(std::string command) : command_(std::move(command)) {}
   void add_to(CLI::App& app);
 
+  // As -L with a URL, as -h and -p with "HOST", "HOST:PORT" or "[::1]:PORT". Before setup().
+  void aim_at(const std::string& target) { target_ = target; }
   // What the flags come to. Resolves the host's name. An error's code says the exit code: see exit_of().
   Result<client::ClientSetup> setup() const;
   // After setup(): of -D.
   const PropertyFlags& properties() const { return properties_; }
   // The topic of -L, if it had one.
   const std::optional<std::string>& url_topic() const { return url_topic_; }
+  // "mqtts://localhost:8883"; after setup().
+  std::string url() const;
   // "localhost:1883"; after setup().
   std::string where() const;
 
@@ -41,6 +45,7 @@ class ConnectionFlags {
   std::string sentence(const client::Ending& ending) const;
 
  private:
+  Result<void> take_target() const;
   Result<void> take_url() const;
   Result<client::ConnectOptions> connect_options() const;
 
@@ -54,7 +59,9 @@ class ConnectionFlags {
   mutable std::optional<Scheme> scheme_;
   mutable std::string websocket_path_ = "/mqtt";
   TransportFlags transport_;
-  std::string url_, unix_path_, version_ = "5", client_id_, client_id_prefix_, bind_;
+  std::string target_;
+  mutable std::string url_;
+  std::string unix_path_, version_ = "5", client_id_, client_id_prefix_, bind_;
   std::string session_expiry_;
   int keep_alive_ = 60;
   uint16_t inflight_maximum_ = 20;

@@ -213,6 +213,7 @@ void Engine::take_limits(const mqtt::Connack& connack) {
   server_.receive_maximum = connack.receive_maximum.value_or(65'535);
   server_.topic_alias_maximum = connack.topic_alias_maximum.value_or(0);
   server_.keep_alive_seconds = connack.server_keep_alive_seconds.value_or(options_->keep_alive_seconds);
+  server_.session_expiry_seconds = connack.session_expiry_seconds;
   server_.maximum_qos = connack.maximum_qos.value_or(Qos::exactly_once);
   server_.retain_available = connack.retain_available.value_or(true);
   server_.wildcards_available = connack.wildcard_subscription_available.value_or(true);

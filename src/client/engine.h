@@ -78,6 +78,7 @@ struct ServerLimits {
   uint16_t receive_maximum = 65'535;
   uint16_t topic_alias_maximum = 0;
   uint16_t keep_alive_seconds = 0;
+  std::optional<uint32_t> session_expiry_seconds;  // when it is not what we asked for
   Qos maximum_qos = Qos::exactly_once;
   bool retain_available = true;
   bool wildcards_available = true;
