@@ -29,7 +29,8 @@ Reload::Part listeners(const RunningParts& parts) {
 Reload::Part authentication(const RunningParts& parts) {
   return {"passwords and token keys",
           [parts](const Settings& running, const Settings& next) -> Result<Reload::Commit> {
-            auto made = authenticators_of(next, parts.webhooks, parts.registry, &parts.authenticators, &running);
+            auto made =
+                authenticators_of(next, parts.webhooks, parts.registry, &parts.authenticators, &running);
             if (!made) return fail(std::move(made).error());
             std::vector<Reload::Commit> read_again;
             // Those that stay read their files now instead of within a second.

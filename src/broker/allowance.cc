@@ -149,7 +149,8 @@ const quota::Limit* Shard::retain_limit(Connection& connection, const mqtt::Mess
   const Allowance& allowance = *connection.extra->allowance;
   if (!allowance.retained(message.label, UINT64_MAX)) return nullptr;  // none is about that
   const std::string& mountpoint = connection.identity.mountpoint.str();
-  const quota::Limit* limit = allowance.retained(message.label, out_.directory.retained_count(mountpoint) + 1);
+  const quota::Limit* limit =
+      allowance.retained(message.label, out_.directory.retained_count(mountpoint) + 1);
   if (!limit || out_.directory.retained_cost(mountpoint, message.topic)) return nullptr;
   limit->tally.add(What::retained_messages_max, Outcome::refused);
   say_limited(connection, *limit, What::retained_messages_max, Outcome::refused, 0);
