@@ -262,19 +262,21 @@ log::Options log_options_of(const config::Settings& settings) {
   return {settings.log.level, settings.log.format, settings.log.file, true};
 }
 
-Result<std::unique_ptr<auth::webhook::Webhooks>> webhooks_of(const config::Settings& settings,
-                                                             Registry& registry) {
-  if (settings.hooks.empty()) return std::unique_ptr<auth::webhook::Webhooks>();
-  return auth::webhook::Webhooks::open(webhook_options_of(settings), registry);
-}
-
-Result<Authenticators> authenticators_of(const config::Settings& settings, auth::webhook::Webhooks* webhooks,
-                                         Registry& registry, const Authenticators* running,
+Result<Authenticators> authenticators_of(const config::Settings& settings, Registry& registry,
+                                         const Authenticators* running,
                                          const config::Settings* settings_then) {
   using Link = std::shared_ptr<auth::Authenticator>;
   const config::Auth& from = settings.auth;
   const config::Auth* const then = settings_then ? &settings_then->auth : nullptr;
   Authenticators made;
+  if (settings_then && settings_then->hooks == settings.hooks &&
+      settings_then->hook_limits == settings.hook_limits) {
+    made.webhooks = running->webhooks;
+  } else if (!settings.hooks.empty()) {
+    auto opened = auth::webhook::Webhooks::open(webhook_options_of(settings), registry);
+    if (!opened) return fail(std::move(opened).error());
+    made.webhooks = *std::move(opened);
+  }
   const auto passwords = [&]() -> Result<Link> {
     if (then && running->passwords && then->password_file == from.password_file &&
         then->password_workers == from.password_workers &&
@@ -309,7 +311,7 @@ Result<Authenticators> authenticators_of(const config::Settings& settings, auth:
     }
     if (name == "jwt") return tokens();
     if (name == "password") return passwords();
-    if (name == "webhook") return Link(std::make_shared<auth::webhook::WebhookAuthenticator>(*webhooks));
+    if (name == "webhook") return Link(std::make_shared<auth::webhook::WebhookAuthenticator>(made.webhooks));
     // A name that somebody else could have checked, and did not, is not let in as nobody's.
     const bool names_are_checked = std::ranges::any_of(config::kAuthenticators, [&](std::string_view other) {
       return other != "anonymous" && config::is_configured(settings, other);

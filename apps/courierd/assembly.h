@@ -34,21 +34,18 @@ Result<std::vector<quota::Rule>> limit_rules_of(const config::Settings& settings
 admin::ServerOptions admin_options_of(const config::Settings& settings);
 log::Options log_options_of(const config::Settings& settings);
 
-// Null: no hook is configured. Errors: settings that could never work.
-Result<std::unique_ptr<auth::webhook::Webhooks>> webhooks_of(const config::Settings& settings,
-                                                             Registry& registry);
-
 // The chain of authenticators, and those of its links that a reload goes on with: shared by the chain and its
 // successor.
 struct Authenticators {
   std::unique_ptr<auth::Authenticator> chain;
   std::shared_ptr<auth::file::FileAuthenticator> passwords;  // null: not configured
   std::shared_ptr<auth::jwt::JwtAuthenticator> tokens;       // null: not configured
+  std::shared_ptr<auth::webhook::Webhooks> webhooks;  // null: not configured; all hooks, not only these
 };
-// Takes what stays the same from `running`, which was made of `settings_then`. `webhooks` must outlive it;
-// null if there are none. Errors: a file that cannot be used.
-Result<Authenticators> authenticators_of(const config::Settings& settings, auth::webhook::Webhooks* webhooks,
-                                         Registry& registry, const Authenticators* running = nullptr,
+// Takes what stays the same from `running`, which was made of `settings_then`. Errors: a file that cannot be
+// used, settings that could never work.
+Result<Authenticators> authenticators_of(const config::Settings& settings, Registry& registry,
+                                         const Authenticators* running = nullptr,
                                          const config::Settings* settings_then = nullptr);
 
 }  // namespace courier::courierd

@@ -25,6 +25,7 @@
 #include "assembly.h"
 #include "auth/acl/rules.h"
 #include "auth/replaceable.h"
+#include "auth/replaceable_hooks.h"
 #include "base/log.h"
 #include "broker/node.h"
 #include "config/credentials.h"
@@ -122,12 +123,12 @@ class Daemon {
   // In the order in which they are made; they go in the reverse order.
   std::unique_ptr<store::RocksStore> store_;
   Transports transports_;
-  std::map<std::string, Gauge*> certificate_ends_;     // by listener and file
-  std::unique_ptr<auth::webhook::Webhooks> webhooks_;  // null: none are configured
+  std::map<std::string, Gauge*> certificate_ends_;  // by listener and file
   std::unique_ptr<admission::Bans> bans_;
   admission::Flapping flapping_;
   Authenticators authenticators_;
   std::unique_ptr<auth::Replaceable> authenticator_;
+  std::unique_ptr<auth::ReplaceableHooks> hooks_;
   std::unique_ptr<auth::acl::Rules> rules_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<broker::Node> node_;
@@ -185,13 +186,11 @@ std::optional<ExitCode> Daemon::start() {
   if (!bans) return refuse(kCannotUseStore, bans.error().message);
   bans_ = *std::move(bans);
   flapping_.use(flapping_of(settings_));
-  auto webhooks = webhooks_of(settings_, registry_);
-  if (!webhooks) return refuse(kUsage, webhooks.error().message);
-  webhooks_ = *std::move(webhooks);
-  auto authenticators = authenticators_of(settings_, webhooks_.get(), registry_);
+  auto authenticators = authenticators_of(settings_, registry_);
   if (!authenticators) return refuse(kUsage, authenticators.error().message);
   authenticators_ = *std::move(authenticators);
   authenticator_ = std::make_unique<auth::Replaceable>(std::move(authenticators_.chain));
+  hooks_ = std::make_unique<auth::ReplaceableHooks>(authenticators_.webhooks);
   auto rules = auth::acl::Rules::open(settings_.auth.acl_file);
   if (!rules) return refuse(kUsage, rules.error().message);
   rules_ = *std::move(rules);
@@ -213,7 +212,7 @@ std::optional<ExitCode> Daemon::start() {
        .authenticator = *authenticator_,
        .authenticators = authenticators_,
        .rules = *rules_,
-       .webhooks = webhooks_.get(),
+       .hooks = *hooks_,
        .flapping = flapping_,
        .admin = admin_,
        .tell = [this](const config::Settings& settings, const std::vector<Transports::Door>& served) {
@@ -272,7 +271,7 @@ std::optional<ExitCode> Daemon::recover() {
   options.bans = bans_.get();
   options.flapping = &flapping_;
   node_ = std::make_unique<broker::Node>(options, limits_, store_->log(), store_->state(), system_clock(),
-                                         *gateway_, *authenticator_, *rules_, registry_, webhooks_.get());
+                                         *gateway_, *authenticator_, *rules_, registry_, hooks_.get());
   auto limits = limit_rules_of(settings_);
   if (!limits) return refuse(kUsage, limits.error().message);
   if (auto in_force = node_->quota().exchange(*std::move(limits)); !in_force) {
@@ -339,6 +338,7 @@ void Daemon::tick() {
   node_->housekeeping();
   look_at_bans();
   authenticator_->sweep();
+  hooks_->sweep();
   reload_when_asked();
   const Steady::time_point now = Steady::now();
   look_at_memory(now);
@@ -558,8 +558,8 @@ void Daemon::stop() {
   node_.reset();
   // Their workers may still answer, by way of the gateway.
   authenticator_.reset();
+  hooks_.reset();
   authenticators_ = {};
-  webhooks_.reset();
   gateway_.reset();
   store_.reset();
   log::info("courierd has stopped",

@@ -28,9 +28,7 @@ Result<void> check(const config::Settings& settings) {
     return fail(std::move(doors).error());
   }
   Registry registry;
-  auto webhooks = webhooks_of(settings, registry);
-  if (!webhooks) return fail(std::move(webhooks).error());
-  if (auto authenticators = authenticators_of(settings, webhooks->get(), registry); !authenticators) {
+  if (auto authenticators = authenticators_of(settings, registry); !authenticators) {
     return fail(std::move(authenticators).error());
   }
   if (auto rules = auth::acl::Rules::open(settings.auth.acl_file); !rules) {

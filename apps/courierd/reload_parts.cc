@@ -27,10 +27,9 @@ Reload::Part listeners(const RunningParts& parts) {
 }
 
 Reload::Part authentication(const RunningParts& parts) {
-  return {"passwords and token keys",
+  return {"passwords, token keys and hooks",
           [parts](const Settings& running, const Settings& next) -> Result<Reload::Commit> {
-            auto made =
-                authenticators_of(next, parts.webhooks, parts.registry, &parts.authenticators, &running);
+            auto made = authenticators_of(next, parts.registry, &parts.authenticators, &running);
             if (!made) return fail(std::move(made).error());
             std::vector<Reload::Commit> read_again;
             // Those that stay read their files now instead of within a second.
@@ -49,6 +48,10 @@ Reload::Part authentication(const RunningParts& parts) {
             return [parts, next_parts, read_again = std::move(read_again)] {
               for (const Reload::Commit& commit : read_again) commit();
               parts.authenticator.replace(std::move(next_parts->chain));
+              if (next_parts->webhooks != parts.authenticators.webhooks) {
+                parts.hooks.replace(next_parts->webhooks);
+                parts.node.hooks_changed();
+              }
               parts.authenticators = std::move(*next_parts);
             };
           }};

@@ -10,6 +10,7 @@
 #include "assembly.h"
 #include "auth/acl/rules.h"
 #include "auth/replaceable.h"
+#include "auth/replaceable_hooks.h"
 #include "broker/node.h"
 #include "gateway/gateway.h"
 #include "reload.h"
@@ -26,7 +27,7 @@ struct RunningParts {
   auth::Replaceable& authenticator;
   Authenticators& authenticators;  // what it was made of
   auth::acl::Rules& rules;
-  auth::webhook::Webhooks* webhooks;  // null: none are configured
+  auth::ReplaceableHooks& hooks;
   admission::Flapping& flapping;
   const std::unique_ptr<admin::Server>& admin;  // none: [admin] bind is empty
   // The certificates that are served from now on.

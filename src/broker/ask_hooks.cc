@@ -98,6 +98,17 @@ void Shard::set_hurdles(Connection& connection, const auth::SessionTerms& terms)
   connection.hurdles = static_cast<uint8_t>(hurdles);
 }
 
+void Shard::hooks_changed() {
+  for (const auto& [id, connection] : connections_) {
+    if (connection->state == Connection::State::authenticating) continue;
+    // What waits to be delivered keeps its order: who was asked about that goes on to be.
+    const Undecided* undecided = connection->extra ? connection->extra->undecided.get() : nullptr;
+    const unsigned delivering = undecided ? connection->hurdles & Connection::ask_deliver : 0u;
+    set_hurdles(*connection, connection->extra ? connection->extra->terms : auth::SessionTerms());
+    connection->hurdles = static_cast<uint8_t>(connection->hurdles | delivering);
+  }
+}
+
 auth::HookClient Shard::asked_client(const Connection& connection) const {
   auth::HookClient client{
       connection.identity.mountpoint.str(), connection.client_id.str(), {}, connection.v5()};

@@ -287,6 +287,12 @@ void Node::on_state(const store::LogState& state) {
   for (uint32_t s = 0; s < options_.shard_count; ++s) post_.post(s, LogStateMail{state});
 }
 
+void Node::hooks_changed() {
+  for (uint32_t i = 0; i < options_.shard_count; ++i) {
+    post_.post(i, TaskMail{[](Shard& shard) { shard.hooks_changed(); }});
+  }
+}
+
 void Node::run_on_feed(std::function<void(const record::Directory&)> task) {
   log_.post([this, task = std::move(task)] { task(directory_); });
 }

@@ -67,6 +67,8 @@ class Node final : public store::LogReader, private CheckpointParts {
   uint32_t shard_count() const { return options_.shard_count; }
   // The limits in force. Others may be put there at any time; housekeeping() sees to those who are connected.
   quota::Rules& quota() { return quota_; }
+  // Other hooks are to be asked, about whoever is connected too. Any thread.
+  void hooks_changed();
   // No new connections from now on.
   void drain() { shared_.draining = true; }
   bool draining() const { return shared_.draining; }

@@ -129,6 +129,8 @@ class Shard {
   void use(const Limits& limits);
   // Others are in force: whoever is connected loses the subscriptions that they do not allow.
   void rules_changed();
+  // Others are to be asked, about whoever is connected too.
+  void hooks_changed();
   // Other limits are in force: whoever is connected is matched anew, some in each Turn.
   void limits_changed();
   uint32_t index() const { return index_; }

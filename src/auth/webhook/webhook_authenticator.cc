@@ -73,15 +73,16 @@ Decision decision_of(RegisterAnswer answer, Name mountpoint, std::optional<std::
 }
 
 // The question is cancelled when the client hangs up.
-void ends_with(const std::shared_ptr<Hangup>& hangup, Webhooks& webhooks, Hooks::Ticket ticket) {
+void ends_with(const std::shared_ptr<Hangup>& hangup, const std::shared_ptr<Webhooks>& webhooks,
+               Hooks::Ticket ticket) {
   if (!hangup) return;
-  hangup->then([&webhooks, ticket = std::move(ticket)] { webhooks.cancel(ticket); });
+  hangup->then([webhooks, ticket = std::move(ticket)] { webhooks->cancel(ticket); });
 }
 
 class HookExchange final : public Exchange, public std::enable_shared_from_this<HookExchange> {
  public:
-  HookExchange(Webhooks& webhooks, std::string_view method, const Credentials& credentials)
-      : webhooks_(webhooks), method_(method), credentials_(credentials) {}
+  HookExchange(std::shared_ptr<Webhooks> webhooks, std::string_view method, const Credentials& credentials)
+      : webhooks_(std::move(webhooks)), method_(method), credentials_(credentials) {}
 
   void step(std::string data, std::function<void(Step)> done) override {
     AuthQuestion question;
@@ -89,10 +90,10 @@ class HookExchange final : public Exchange, public std::enable_shared_from_this<
     question.properties.authentication_method = method_;
     question.properties.authentication_data = std::move(data);
     ends_with(credentials_.hangup, webhooks_,
-              webhooks_.ask(std::move(question),
-                            [self = shared_from_this(), done = std::move(done)](AuthAnswer answer) mutable {
-                              self->go_on(std::move(answer), std::move(done));
-                            }));
+              webhooks_->ask(std::move(question),
+                             [self = shared_from_this(), done = std::move(done)](AuthAnswer answer) mutable {
+                               self->go_on(std::move(answer), std::move(done));
+                             }));
   }
 
  private:
@@ -102,15 +103,15 @@ class HookExchange final : public Exchange, public std::enable_shared_from_this<
     if (answer.changes.go_on) return done({std::move(data), std::nullopt});
     RegisterQuestion question = register_question(credentials_);
     question.client.m5 = true;
-    if (!webhooks_.asks(Hook::auth_on_register_m5)) {
+    if (!webhooks_->asks(Hook::auth_on_register_m5)) {
       RegisterAnswer ok;
       ok.outcome = HookOutcome::ok;
       return done(
           {std::move(data), decision_of(std::move(ok), credentials_.mountpoint, credentials_.username)});
     }
     auto ticket =
-        webhooks_.ask(std::move(question), [self = shared_from_this(), data = std::move(data),
-                                            done = std::move(done)](RegisterAnswer registered) mutable {
+        webhooks_->ask(std::move(question), [self = shared_from_this(), data = std::move(data),
+                                             done = std::move(done)](RegisterAnswer registered) mutable {
           Decision decision =
               registered.outcome == HookOutcome::next
                   ? denied(mqtt::ReasonCode::not_authorized, "no endpoint of auth_on_register_m5 said ok")
@@ -122,7 +123,7 @@ class HookExchange final : public Exchange, public std::enable_shared_from_this<
     ends_with(credentials_.hangup, webhooks_, std::move(ticket));
   }
 
-  Webhooks& webhooks_;
+  const std::shared_ptr<Webhooks> webhooks_;
   const std::string method_;
   const Credentials credentials_;
 };
@@ -134,16 +135,16 @@ void WebhookAuthenticator::authenticate(Credentials credentials, std::function<v
   auto username = credentials.username;
   const auto hangup = credentials.hangup;
   ends_with(hangup, webhooks_,
-            webhooks_.ask(register_question(std::move(credentials)),
-                          [mountpoint = std::move(mountpoint), username = std::move(username),
-                           done = std::move(done)](RegisterAnswer answer) mutable {
-                            done(decision_of(std::move(answer), std::move(mountpoint), std::move(username)));
-                          }));
+            webhooks_->ask(register_question(std::move(credentials)),
+                           [mountpoint = std::move(mountpoint), username = std::move(username),
+                            done = std::move(done)](RegisterAnswer answer) mutable {
+                             done(decision_of(std::move(answer), std::move(mountpoint), std::move(username)));
+                           }));
 }
 
 std::shared_ptr<Exchange> WebhookAuthenticator::begin(std::string_view method,
                                                       const Credentials& credentials) {
-  if (!webhooks_.asks(Hook::on_auth_m5)) return nullptr;
+  if (!webhooks_->asks(Hook::on_auth_m5)) return nullptr;
   return std::make_shared<HookExchange>(webhooks_, method, credentials);
 }
 

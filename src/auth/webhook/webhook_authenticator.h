@@ -12,12 +12,14 @@
 // this one in a chain. Once they are content auth_on_register_m5 is asked, if that is configured, and must
 // say ok: it has the modifiers. That is so for re-authentication too.
 //
-// When the client hangs up its question is cancelled. Any thread; never blocks. `webhooks` must outlive it.
+// When the client hangs up its question is cancelled. Any thread; never blocks. The webhooks are
+// shared with what it asks of them; their owner keeps them until nobody else does.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "auth/authenticator.h"
 #include "auth/webhook/webhooks.h"
@@ -26,13 +28,13 @@ namespace courier::auth::webhook {
 
 class WebhookAuthenticator final : public Authenticator {
  public:
-  explicit WebhookAuthenticator(Webhooks& webhooks) : webhooks_(webhooks) {}
+  explicit WebhookAuthenticator(std::shared_ptr<Webhooks> webhooks) : webhooks_(std::move(webhooks)) {}
 
   void authenticate(Credentials credentials, std::function<void(Decision)> done) override;
   std::shared_ptr<Exchange> begin(std::string_view method, const Credentials& credentials) override;
 
  private:
-  Webhooks& webhooks_;
+  const std::shared_ptr<Webhooks> webhooks_;
 };
 
 }  // namespace courier::auth::webhook

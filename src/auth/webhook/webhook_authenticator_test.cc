@@ -26,7 +26,7 @@ class WebhookAuthenticatorTest : public WebhookTestBed {
     return decision;
   }
   WebhookAuthenticator& authenticator() {
-    if (!authenticator_) authenticator_.emplace(*webhooks_);
+    if (!authenticator_) authenticator_.emplace(webhooks_);
     return *authenticator_;
   }
 

@@ -145,7 +145,7 @@ class WebhookTestBed : public testing::Test {
   TestClock clock_;
   Options options_;
   TestSender* sender_ = nullptr;
-  std::unique_ptr<Webhooks> webhooks_;
+  std::shared_ptr<Webhooks> webhooks_;
 };
 
 }  // namespace courier::auth::webhook
