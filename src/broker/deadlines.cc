@@ -82,9 +82,12 @@ void Shard::end_unauthorized() {
 void Shard::on_time() {
   if (!stirred_.empty()) trim_idle();
   if (!authorizations_.empty()) end_unauthorized();
-  if (!throttled_.empty()) end_throttles();
-  if (!delays_.empty()) end_delays();
-  if (!to_judge_.empty()) judge_some();
+  if (!throttled_.empty()) [[unlikely]]
+    end_throttles();
+  if (!delays_.empty()) [[unlikely]]
+    end_delays();
+  if (!to_judge_.empty()) [[unlikely]]
+    judge_some();
   if (!acting_ || deadlines_.empty()) return;
   const WallMs now = out_.clock.wall_ms();
   while (!deadlines_.empty() && deadlines_.front().at <= now) {

@@ -262,8 +262,10 @@ void Shard::end_turn() {
 
 MonoNs Shard::next_due() const {
   MonoNs due = std::min({acks_due_, trim_due_, throttle_ends_});
-  if (!delays_.empty()) due = std::min(due, delays_.front().until);
-  if (!to_judge_.empty()) due = 0;
+  if (!delays_.empty()) [[unlikely]]
+    due = std::min(due, delays_.front().until);
+  if (!to_judge_.empty()) [[unlikely]]
+    due = 0;
   if (!starved_.empty()) due = std::min(due, out_.clock.mono_ns() + kMemoryLookedAtNs);
   // On the wall clock, which may be set: looked at every hour at least.
   const auto at = [&](WallMs wall) {

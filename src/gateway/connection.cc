@@ -124,7 +124,9 @@ void Connection::on_events(uint32_t ready) {
 
 void Connection::read() {
   if (peer_ended_) return;
-  const std::span<char> room = thread_->scratch().first(stranger_ ? this->room() : kReadBytesMax);
+  std::span<char> room = thread_->scratch();
+  if (stranger_) [[unlikely]]
+    room = room.first(this->room());
   const net::IoResult result = net::read_some(fd_.get(), room);
   switch (result.status) {
     case net::IoStatus::would_block:
@@ -275,14 +277,13 @@ bool Connection::packet_is_late() {
 
 size_t Connection::decode(std::string_view bytes) {
   size_t used = 0;
-  if (state_ == ConnectionState::handshake) {  // these waited while it was delayed
-    shake_hands(bytes);
-    return bytes.size();
-  }
-  if (state_ == ConnectionState::proxy_header) {
-    const std::optional<size_t> header = take_proxy_header(bytes);
-    if (!header) return 0;
-    used = *header;
+  if (state_ < ConnectionState::connect) [[unlikely]] {
+    if (state_ == ConnectionState::proxy_header) {
+      const std::optional<size_t> header = take_proxy_header(bytes);
+      if (!header) return 0;
+      used = *header;
+    }
+    // At once, or after these have waited while it was delayed.
     if (state_ == ConnectionState::handshake) {
       if (used < bytes.size()) shake_hands(bytes.substr(used));
       return bytes.size();
@@ -296,10 +297,10 @@ size_t Connection::decode(std::string_view bytes) {
       thread_->remember(*this);
       break;
     }
-    const mqtt::DecodeLimits limits{
-        .packet_size_max = stranger_ ? thread_->options().connect_bytes_max
-                                     : thread_->shard().promised(*connection_).packet_bytes_max,
-        .v3_1_1_extensions = listener_->v3_1_1_extensions()};
+    mqtt::DecodeLimits limits{.packet_size_max = thread_->options().connect_bytes_max,
+                              .v3_1_1_extensions = listener_->v3_1_1_extensions()};
+    if (!stranger_) [[likely]]
+      limits.packet_size_max = thread_->shard().promised(*connection_).packet_bytes_max;
     const mqtt::Version version = first ? mqtt::Version::v5 : connection_->version;
     const mqtt::DecodeResult result =
         mqtt::decode_one(bytes.substr(used), version, mqtt::Side::server, first, limits);
