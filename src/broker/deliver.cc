@@ -87,6 +87,10 @@ void Shard::write_qos0(Connection& connection, const mqtt::Message& message, boo
   count_delivered(message, Qos::at_most_once);
 }
 
+void Shard::time_delivery(const mqtt::Message& message) {
+  metrics_.delivery_seconds[message.label].observe(static_cast<double>(now() - message.received_at) * 1e-3);
+}
+
 void Shard::hold(Connection& connection, Connection::Held held) {
   Connection::Extra& extra = connection.extra.make();
   if (extra.held_bytes > output_room()) {
@@ -184,15 +188,17 @@ void Shard::pump(Connection& connection) {
       ++connection.cursor;
       continue;
     }
-    if (entry->step == Step::queued && is_expired(*entry->message, now)) {
-      expire(client, seq, *entry);
-      ++connection.cursor;
-      continue;
-    }
-    if (entry->step == Step::queued && !still_allowed(connection, seq, *entry)) {
-      take_away(client, seq, *entry);
-      ++connection.cursor;
-      continue;
+    if (entry->step == Step::queued) {
+      if (is_expired(*entry->message, now)) {
+        expire(client, seq, *entry);
+        ++connection.cursor;
+        continue;
+      }
+      if (connection.extra && !still_allowed(connection, seq, *entry)) {
+        take_away(client, seq, *entry);
+        ++connection.cursor;
+        continue;
+      }
     }
     mqtt::MessagePtr changed;
     if (connection.hurdles & Connection::ask_deliver) [[unlikely]] {

@@ -21,6 +21,14 @@ log::Limit violations{{.per_second = 20}};
 bool is_leaving(const Connection& connection) {
   return (connection.hurdles & Connection::undecided) && connection.extra->undecided->leaving;
 }
+
+// What ends a connection before its CONNACK, as far as that has a word for it: section 3.2.2.2.
+ReasonCode in_a_connack(ReasonCode reason) {
+  if (reason == ReasonCode::session_taken_over) return ReasonCode::server_busy;
+  if (reason == ReasonCode::server_shutting_down) return ReasonCode::server_unavailable;
+  if (reason == ReasonCode::administrative_action) return ReasonCode::not_authorized;
+  return reason;
+}
 }  // namespace
 
 void Shard::handle(Connection& connection, const mqtt::Disconnect& packet) {
@@ -97,7 +105,7 @@ void Shard::disconnect(Connection& connection, EndCause cause, std::optional<Rea
       send(connection, packet);
     } else {
       mqtt::Connack packet;  // no DISCONNECT before the CONNACK [MQTT-3.14.0-1]
-      packet.reason = cause == EndCause::taken_over ? ReasonCode::server_busy : *reason;
+      packet.reason = in_a_connack(*reason);
       send(connection, packet);
     }
   }

@@ -28,9 +28,9 @@ std::optional<uint64_t> Shard::transmitted_seq(Connection& connection, PacketId 
 void Shard::settle(Connection& connection, uint64_t seq, session::Entry& entry) {
   Client& client = *connection.client;
   if (connection.in_flight > 0) --connection.in_flight;
-  count_delivered(*entry.message, entry.qos);
   entry.acked = true;
   const record::InboxRef ref = ref_of(seq, entry);
+  count_delivered(*entry.message, entry.qos);
   const auto waiting = [&]() -> std::vector<record::InboxRef>& {
     Client::Work& work = client.work.make();
     return entry.qos == Qos::at_least_once ? work.acked : work.completed;

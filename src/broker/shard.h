@@ -395,9 +395,10 @@ class Shard {
   bool transmit(Connection& connection, uint64_t seq, session::Entry& entry, const mqtt::Message& message);
   void count_delivered(const mqtt::Message& message, mqtt::Qos qos) {
     metrics_.delivered[static_cast<size_t>(qos)]->add();
-    if (message.label == auth::acl::kNoLabel) return;
-    metrics_.delivery_seconds[message.label].observe(static_cast<double>(now() - message.received_at) * 1e-3);
+    if (message.label != auth::acl::kNoLabel) [[unlikely]]
+      time_delivery(message);
   }
+  void time_delivery(const mqtt::Message& message);
   void ask_to_send(Connection& connection);
   void ask_for_retained(Connection& connection);
   void want_pump(Client& client);

@@ -148,8 +148,9 @@ class Rules : public testing::Test {
   // In force, and the shards are told; they have not heard of it before settle().
   void now(std::string_view rules) {
     file.write(rules);
-    const auto read = world.rules().reload();
-    ASSERT_TRUE(read && *read);
+    const auto commit = world.rules().prepare_reload(file.path());
+    ASSERT_TRUE(commit);
+    (*commit)();
     world.node().housekeeping();
   }
   double value(std::string_view name, const Labels& labels) {
