@@ -304,6 +304,7 @@ std::optional<ExitCode> Daemon::start_admin() {
                                 .clock = system_clock(),
                                 .registry = registry_,
                                 .version = COURIER_VERSION,
+                                .bans = bans_.get(),
                                 .listeners = [this] { return listeners(); },
                                 .reload =
                                     [this](auto done) {
