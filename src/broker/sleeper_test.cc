@@ -59,7 +59,7 @@ class RandomClients {
       message->qos = mqtt::Qos::exactly_once;
       session.will = std::make_unique<const session::Will>(session::Will{mqtt::MessagePtr(message), 30, 60});
     }
-    if (odd()) session.inbox_messages_max = 1 + static_cast<uint32_t>(number);
+    if (odd()) session.inbox_messages_max = 1 + static_cast<uint32_t>(random_() % 1000);
     if (odd()) {
       session.walks = std::make_unique<std::vector<session::RetainedWalk>>();
       session.walks->push_back({"a/+", {}, 3, Position(8), "a/m"});

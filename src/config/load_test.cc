@@ -10,6 +10,7 @@
 
 #include "config/errc.h"
 #include "config/machine.h"
+#include "config/schema.h"
 
 namespace courier::config {
 namespace {
