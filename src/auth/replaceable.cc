@@ -22,8 +22,10 @@ class Replaceable::HeldExchange final : public Exchange {
       : stay_(std::move(stay)), inner_(std::move(inner)) {}
   void step(std::string data, std::function<void(Step)> done) override {
     // The answer may outlive the exchange.
-    inner_->step(std::move(data),
-                 [stay = stay_, done = std::move(done)](Step step) { done(std::move(step)); });
+    inner_->step(std::move(data), [stay = stay_, done = std::move(done)](Step step) mutable {
+      const std::shared_ptr<Stay> until_done = std::move(stay);
+      done(std::move(step));
+    });
   }
 
  private:
@@ -44,10 +46,12 @@ std::shared_ptr<Replaceable::Stay> Replaceable::enter() {
 }
 
 void Replaceable::authenticate(Credentials credentials, std::function<void(Decision)> done) {
-  const std::shared_ptr<Stay> stay = enter();
-  stay->generation.authenticator->authenticate(
-      std::move(credentials),
-      [stay, done = std::move(done)](Decision decision) { done(std::move(decision)); });
+  const std::shared_ptr<Stay> call = enter();
+  call->generation.authenticator->authenticate(
+      std::move(credentials), [stay = call, done = std::move(done)](Decision decision) mutable {
+        const std::shared_ptr<Stay> until_done = std::move(stay);
+        done(std::move(decision));
+      });
 }
 
 std::shared_ptr<Exchange> Replaceable::begin(std::string_view method, const Credentials& credentials) {
