@@ -76,6 +76,11 @@ int64_t Probe::answer_ms() const {
 }
 
 void Probe::found(std::string name, Grade grade, std::string text) {
+  // What did not come in the end was not given its time.
+  if (grade == Grade::broken && out_of_time()) {
+    grade = Grade::skipped;
+    text = "no time left";
+  }
   outcome_.report.findings.push_back({area_, std::move(name), grade, std::move(text)});
 }
 

@@ -168,7 +168,7 @@ class Courierd(Probe):
 
     def test_a_refusal_is_the_verdict(self):
         passwords = self.folder / "passwords"
-        subprocess.run([COURIER, "passwd", "-b", passwords, "alice", "right"], check=True, capture_output=True)
+        subprocess.run([COURIER, "passwd", passwords, "alice", "-b", "right"], check=True, capture_output=True)
         port = self.courierd("auth.allow_anonymous=false", f"auth.password_file={passwords}")["mqtt"]
         _, code, report = self.found(f"127.0.0.1:{port}")
         self.assertEqual(code, 4)

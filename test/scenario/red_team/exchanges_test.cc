@@ -38,10 +38,10 @@ std::string data_of(const Packet& packet) {
 class Exchanges : public testing::Test {
  protected:
   void SetUp() override { COURIER_ONLY(); }
-  Broker broker{
-      {.auth_toml = "[auth]\npassword_file = \"{dir}/passwd\"\n[auth.jwt]\nsecret_file = \"{dir}/secret\"\n",
-       .passwords = kScramPasswords,
-       .files = {{"secret", kSecret}}}};
+  Broker broker{{.auth_toml = "[auth]\npassword_file = \"{dir}/passwd\"\n[auth.jwt]\nsecret_file = "
+                              "\"{dir}/secret\"\n[limits]\nconnect_bytes_max = \"128KB\"\n",
+                 .passwords = kScramPasswords,
+                 .files = {{"secret", kSecret}}}};
 
   // As far as the server's challenge.
   Client challenged(std::string& challenge, const std::string& bare = kBare,

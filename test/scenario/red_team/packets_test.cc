@@ -109,7 +109,9 @@ TEST_F(Packets, BeforeTheConnect) {
               "CONNACK 0x81, closed",
               {"not a CONNECT", "why="}},
              {"a CONNECT that is larger than any may be",
-              begins([](Version) { return std::string("\x10\xFF\xFF\xFF\x7F", 5); }),
+              begins([](Version version) {
+                return std::string("\x10\xFF\xFF\xFF\x7F\x00\x04MQTT", 11) + static_cast<char>(version);
+              }),
               unsaid,
               unsaid,
               {"not a CONNECT", "why="}},

@@ -15,7 +15,9 @@ constexpr std::string_view kHash =  // secret
     ":$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHRzYWx0$GMv1V/a9uBNqF+93SqBH3JLZiqfe1V1xP9SfOSAqqRE\n";
 
 BrokerOptions guarded() {
-  return {.auth_toml = "[auth]\nallow_anonymous = false\npassword_file = \"{dir}/passwd\"\n",
+  return {.auth_toml =
+              "[auth]\nallow_anonymous = false\npassword_file = \"{dir}/passwd\"\n"
+              "[limits]\nconnect_bytes_max = \"128KB\"\n",
           .passwords = "alice" + std::string(kHash) + "bob" + std::string(kHash)};
 }
 

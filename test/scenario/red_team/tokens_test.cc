@@ -97,7 +97,8 @@ class Tokens : public testing::Test {
                      "[auth.jwt]\nsecret_file = \"{dir}/secret\"\nkey_files = [\"{dir}/issuer.pem\"]\n"
                      "algorithms = [\"HS256\", \"RS256\"]\nissuer = \"issuer\"\naudiences = [\"courier\"]\n"
                      "required_claims = [\"exp\"]\nleeway = \"0s\"\nmountpoint = \"{tenant}\"\n"
-                     "client_id = \"{tenant}-\"\nclient_id_rule = \"prefix\"\n",
+                     "client_id = \"{tenant}-\"\nclient_id_rule = \"prefix\"\n"
+                     "[limits]\nconnect_bytes_max = \"128KB\"\n",
                  .files = {{"secret", kSecret}, {"issuer.pem", issuer.pem(false)}}}};
 
   static Connect with_token(Version version, std::string token, std::string name = "17") {

@@ -59,7 +59,7 @@ class Reload(unittest.TestCase):
         shutil.rmtree(self.folder)
 
     def password(self, user, password):
-        subprocess.run([COURIER, "passwd", "-b", self.passwords, user, password], check=True, capture_output=True)
+        subprocess.run([COURIER, "passwd", self.passwords, user, "-b", password], check=True, capture_output=True)
 
     def write(self, limits="", auth="", listener="", extra="", level="info", top=""):
         self.config.write_text(f"""
