@@ -181,8 +181,9 @@ class Courierd(Probe):
         port = self.courierd()["mqtt"]
         began = time.monotonic()
         findings, _, report = self.found(f"127.0.0.1:{port}", "-W", "1")
-        self.assertLess(time.monotonic() - began, 30)
-        self.assertIn("not tried", report["verdict"])
+        self.assertLess(time.monotonic() - began, 10)
+        for finding in findings.values():  # not enough time is nobody's fault
+            self.assertNotEqual(finding["grade"], "broken", report)
 
 
 @unittest.skipUnless(MOSQUITTO, "mosquitto is not installed")

@@ -113,7 +113,7 @@ TEST_F(Packets, BeforeTheConnect) {
                 return std::string("\x10\xFF\xFF\xFF\x7F\x00\x04MQTT", 11) + static_cast<char>(version);
               }),
               unsaid,
-              unsaid,
+              "CONNACK 0x95, closed",
               {"not a CONNECT", "why="}},
              {"a length of five bytes",
               begins(always(std::string("\x10\xFF\xFF\xFF\xFF\x01", 6))),
