@@ -126,8 +126,8 @@ class Daemon {
   std::map<std::string, Gauge*> certificate_ends_;  // by listener and file
   std::unique_ptr<admission::Bans> bans_;
   admission::Flapping flapping_;
-  Authenticators authenticators_;
   std::unique_ptr<auth::Replaceable> authenticator_;
+  Authenticators authenticators_;
   std::unique_ptr<auth::ReplaceableHooks> hooks_;
   std::unique_ptr<auth::acl::Rules> rules_;
   std::unique_ptr<gateway::Gateway> gateway_;
@@ -557,10 +557,10 @@ void Daemon::stop() {
   control_.reset();
   gateway_->stop();
   node_.reset();
-  // Their workers may still answer, by way of the gateway.
-  authenticator_.reset();
+  // Their workers may still answer, by way of the gateway and of the chain: it goes last, and they with it.
   hooks_.reset();
   authenticators_ = {};
+  authenticator_.reset();
   gateway_.reset();
   store_.reset();
   log::info("courierd has stopped",

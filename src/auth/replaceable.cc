@@ -6,14 +6,17 @@ namespace courier::auth {
 
 class Replaceable::Stay {
  public:
-  explicit Stay(Generation& in) : generation(in) {
-    generation.pending.fetch_add(1, std::memory_order_relaxed);
+  explicit Stay(Generation& in) : authenticator(*in.authenticator), pending_(in.pending) {
+    pending_->fetch_add(1, std::memory_order_relaxed);
   }
-  ~Stay() { generation.pending.fetch_sub(1, std::memory_order_release); }
+  ~Stay() { pending_->fetch_sub(1, std::memory_order_release); }
   Stay(const Stay&) = delete;
   Stay& operator=(const Stay&) = delete;
 
-  Generation& generation;
+  Authenticator& authenticator;
+
+ private:
+  const std::shared_ptr<std::atomic<size_t>> pending_;
 };
 
 class Replaceable::HeldExchange final : public Exchange {
@@ -47,16 +50,16 @@ std::shared_ptr<Replaceable::Stay> Replaceable::enter() {
 
 void Replaceable::authenticate(Credentials credentials, std::function<void(Decision)> done) {
   const std::shared_ptr<Stay> call = enter();
-  call->generation.authenticator->authenticate(
-      std::move(credentials), [stay = call, done = std::move(done)](Decision decision) mutable {
-        const std::shared_ptr<Stay> until_done = std::move(stay);
-        done(std::move(decision));
-      });
+  call->authenticator.authenticate(std::move(credentials),
+                                   [stay = call, done = std::move(done)](Decision decision) mutable {
+                                     const std::shared_ptr<Stay> until_done = std::move(stay);
+                                     done(std::move(decision));
+                                   });
 }
 
 std::shared_ptr<Exchange> Replaceable::begin(std::string_view method, const Credentials& credentials) {
   std::shared_ptr<Stay> stay = enter();
-  auto inner = stay->generation.authenticator->begin(method, credentials);
+  auto inner = stay->authenticator.begin(method, credentials);
   if (!inner) return nullptr;
   return std::make_shared<HeldExchange>(std::move(stay), std::move(inner));
 }
@@ -73,7 +76,7 @@ void Replaceable::replace(std::unique_ptr<Authenticator> next) {
 
 size_t Replaceable::sweep() {
   std::erase_if(past_, [](const std::unique_ptr<Generation>& one) {
-    return one->pending.load(std::memory_order_acquire) == 0;
+    return one->pending->load(std::memory_order_acquire) == 0;
   });
   return past_.size();
 }

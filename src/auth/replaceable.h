@@ -32,7 +32,8 @@ class Replaceable final : public Authenticator {
  private:
   struct Generation {
     std::unique_ptr<Authenticator> authenticator;
-    std::atomic<size_t> pending{0};  // stays
+    // Stays. Shared with them: an answer that a worker drops at the very end may outlive the generation.
+    std::shared_ptr<std::atomic<size_t>> pending = std::make_shared<std::atomic<size_t>>(0);
   };
   // Holds a generation for a call under way, an answer that is not given, or an exchange that is not over. An
   // answer that will never be given lets go of it, too: whoever was to give it drops what was to be called.

@@ -144,11 +144,11 @@ const quota::Limit* Shard::subscription_limit(Connection& connection, uint64_t c
 }
 
 // Deleting is always possible, and so is replacing.
-const quota::Limit* Shard::retain_limit(Connection& connection, const mqtt::Message& message) {
+const quota::Limit* Shard::retain_limit(Connection& connection, const mqtt::Message& message,
+                                        std::string_view mountpoint) {
   if (message.payload.empty()) return nullptr;
   const Allowance& allowance = *connection.extra->allowance;
   if (!allowance.retained(message.label, UINT64_MAX)) return nullptr;  // none is about that
-  const std::string& mountpoint = connection.identity.mountpoint.str();
   const quota::Limit* limit =
       allowance.retained(message.label, out_.directory.retained_count(mountpoint) + 1);
   if (!limit || out_.directory.retained_cost(mountpoint, message.topic)) return nullptr;

@@ -88,6 +88,9 @@ void Shard::set_hurdles(Connection& connection, const auth::SessionTerms& terms)
   const auto asks = [&](HookPoint point) { return out_.hooks && out_.hooks->asks(point, connection.v5()); };
   if (terms.rules_decide || connection.extra) connection.extra.make().rules_decide = terms.rules_decide;
   unsigned hurdles = connection.hurdles & Connection::undecided;
+  // What waits to be delivered keeps its order: who was asked about that goes on to be.
+  if (connection.extra && connection.extra->undecided)
+    hurdles |= connection.hurdles & Connection::ask_deliver;
   if (!terms.rules_decide && asks(HookPoint::publish)) hurdles |= Connection::ask_publish;
   if (!terms.rules_decide && asks(HookPoint::subscribe)) hurdles |= Connection::ask_subscribe;
   if (asks(HookPoint::unsubscribe)) hurdles |= Connection::ask_unsubscribe;
@@ -101,11 +104,7 @@ void Shard::set_hurdles(Connection& connection, const auth::SessionTerms& terms)
 void Shard::hooks_changed() {
   for (const auto& [id, connection] : connections_) {
     if (connection->state == Connection::State::authenticating) continue;
-    // What waits to be delivered keeps its order: who was asked about that goes on to be.
-    const Undecided* undecided = connection->extra ? connection->extra->undecided.get() : nullptr;
-    const unsigned delivering = undecided ? connection->hurdles & Connection::ask_deliver : 0u;
     set_hurdles(*connection, connection->extra ? connection->extra->terms : auth::SessionTerms());
-    connection->hurdles = static_cast<uint8_t>(connection->hurdles | delivering);
   }
 }
 

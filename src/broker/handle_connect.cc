@@ -217,13 +217,14 @@ bool Shard::may_have(const Connection& connection, std::string_view owner) const
 }
 
 void Shard::attach(Connection& connection) {
-  if (!may_come(connection)) return;
+  connection.state = Connection::State::authenticating;  // who waited for a name comes here again
   static constexpr std::string_view kNotTheOwner = "the client id's session belongs to another user";
   // Here, where connections are that a new ban looks for: it hits each of them, now or there.
   if (const auto ban = ban_on(connection, connection.identity.mountpoint, connection.identity.username)) {
     refuse_banned(connection, *ban);
     return;
   }
+  if (!may_come(connection)) return;
   const std::string key = name_key(connection.identity.mountpoint, connection.client_id);
   if (const auto tracer = tracers_.find(key); tracer != tracers_.end())
     connection.extra.make().tracer = tracer->second;
@@ -367,6 +368,8 @@ void Shard::change_is_over(const std::string& key) {
 void Shard::send_connack(Connection& connection, bool session_present) {
   const ConnectRequest& request = *connection.request;
   connection.state = Connection::State::active;
+  // Hooks that came while it waited have not seen it.
+  set_hurdles(connection, connection.extra ? connection.extra->terms : auth::SessionTerms());
   connection.order_after = batch_.empty() ? next_ticket_ - 1 : next_ticket_;
   connection.connected_at = out_.clock.wall_ms();
   connection.promise = static_cast<uint8_t>(promises_.size() - 1);

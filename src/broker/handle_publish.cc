@@ -159,7 +159,7 @@ void Shard::publish(Connection& connection, mqtt::MessagePtr message, PacketId i
 
   // 4.
   const quota::Limit* full =
-      message->retain && connection.limited ? retain_limit(connection, *message) : nullptr;
+      message->retain && connection.limited ? retain_limit(connection, *message, mountpoint) : nullptr;
   if (message->retain && (full || !may_retain(mountpoint, *message))) {
     if (connection.v5() && qos != Qos::at_most_once) {
       refuse(ReasonCode::quota_exceeded, full ? explain(full->rule, quota::What::retained_messages_max)

@@ -275,7 +275,8 @@ class Shard {
   bool within_rates(Connection& connection, const mqtt::Publish& packet, std::string_view topic,
                     auth::acl::LabelId label);
   const quota::Limit* subscription_limit(Connection& connection, uint64_t count);
-  const quota::Limit* retain_limit(Connection& connection, const mqtt::Message& message);
+  const quota::Limit* retain_limit(Connection& connection, const mqtt::Message& message,
+                                   std::string_view mountpoint);
   uint16_t inflight_max(const Connection& connection) const;
   void delay(Connection& connection, const quota::Allowance::Answer& answer);
   void wait(Connection& connection, MonoNs pause);

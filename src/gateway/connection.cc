@@ -42,6 +42,7 @@ void Connection::settle() {
 }
 
 void Connection::open(ShardThread& thread, Listener& listener, net::Fd fd, net::SocketAddress peer,
+                      std::shared_ptr<const net::ProxyPolicy> proxy,
                       const std::optional<admission::Arrival>& arrival) {
   std::unique_ptr<Connection> made(new Connection(thread, listener, std::move(fd)));
   if (arrival) {
@@ -60,7 +61,7 @@ void Connection::open(ShardThread& thread, Listener& listener, net::Fd fd, net::
   connection.opening_ = std::make_unique<Opening>();
   connection.opening_->peer = peer;
   connection.opening_->client = std::move(peer);
-  connection.opening_->proxy = listener.proxy();
+  connection.opening_->proxy = std::move(proxy);
   connection.opening_->header_due = connection.opening_->proxy->mode() != net::ProxyMode::off;
   connection.opening_->deadline = thread.now() + thread.options().connect_timeout_ns;
   thread.keep_apart(connection);

@@ -56,6 +56,7 @@ class Connection final : public net::Handler, public broker::Link, public net::T
   // watched.
   // `arrival`: whether it may come in, if that could be asked already.
   static void open(ShardThread& thread, Listener& listener, net::Fd fd, net::SocketAddress peer,
+                   std::shared_ptr<const net::ProxyPolicy> proxy,
                    const std::optional<admission::Arrival>& arrival = {});
   ~Connection() override;
   Connection(const Connection&) = delete;

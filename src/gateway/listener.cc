@@ -171,9 +171,9 @@ void Acceptor::take(net::Accepted accepted) {
   // Who is there is known already, unless a header may say that it is somebody else: then nothing is paid for
   // who is not let in.
   std::optional<admission::Arrival> arrival;
-  const ListenerOptions& options = listener_.options();
-  if (options.proxy.mode() == net::ProxyMode::off || !options.proxy.trusts(accepted.peer)) {
-    arrival = thread_.admission().arrive(accepted.peer, !options.slow_handshake, thread_.now());
+  auto proxy = listener_.proxy();
+  if (proxy->mode() == net::ProxyMode::off || !proxy->trusts(accepted.peer)) {
+    arrival = thread_.admission().arrive(accepted.peer, !listener_.options().slow_handshake, thread_.now());
     if (arrival->verdict == admission::Verdict::close) {
       listener_.turned_away(arrival->limit, accepted.peer);
       listener_.leave();
@@ -181,7 +181,8 @@ void Acceptor::take(net::Accepted accepted) {
     }
   }
   listener_.accepted.add();
-  Connection::open(thread_, listener_, std::move(accepted.fd), std::move(accepted.peer), arrival);
+  Connection::open(thread_, listener_, std::move(accepted.fd), std::move(accepted.peer), std::move(proxy),
+                   arrival);
 }
 
 }  // namespace courier::gateway
