@@ -8,6 +8,7 @@
 #include "client/mosquitto_server.h"
 #include "courier/command.h"
 #include "courier/courier_process.h"
+#include "net/test_ports.h"
 #include "net/tls/tls_test_authority.h"
 
 namespace courier::cli {
@@ -73,7 +74,7 @@ TEST_F(Secured, PubAndSubGoOverTls) {
 
 TEST_F(Secured, UrlsOfWebSocketReachMosquitto) {
   for (const auto& [scheme, lines] : {std::pair{"ws", std::string()}, {"wss", settings()}}) {
-    const uint16_t web = Mosquitto::free_port();
+    const uint16_t web = net::test_port();
     const Mosquitto mosquitto("", fmt::format("listener {} 127.0.0.1\nprotocol websockets\n{}", web, lines));
     ASSERT_TRUE(mosquitto.running());
     std::vector<std::string> flags = {"-L", fmt::format("{}://localhost:{}/mqtt", scheme, web), "-t", "web"};

@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "client/client.h"
+#include "net/test_ports.h"
 
 extern char** environ;
 
@@ -47,7 +48,7 @@ class Mosquitto {
     directory_ = directory;
     // A port may be taken between asking for it and mosquitto's bind: then another one.
     for (int attempt = 0; attempt < 5 && pid_ <= 0; ++attempt) {
-      port_ = free_port();
+      port_ = net::test_port();
       const std::string config = directory + "/mosquitto.conf";
       std::ofstream(config) << fmt::format(
           "{}listener {} 127.0.0.1\n{}allow_anonymous true\nmax_inflight_messages 10\nlog_dest none\n",
@@ -61,13 +62,6 @@ class Mosquitto {
       ::waitpid(pid_, nullptr, 0);
     }
     if (!directory_.empty()) std::filesystem::remove_all(directory_);
-  }
-
-  static uint16_t free_port() {
-    const net::Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto any = net::SocketAddress::ipv4({127, 0, 0, 1}, 0).native();
-    CHECK(::bind(fd.get(), any.get(), any.size) == 0);
-    return net::SocketAddress::local_of(fd.get())->port();
   }
 
  private:

@@ -12,8 +12,12 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from ports import free_port  # noqa: E402
 
 PATIENCE_S = 120
 PAYLOAD = b"x" * 64
@@ -186,12 +190,6 @@ def stopped(pid):
         time.sleep(0.0002)
     yield
     os.kill(pid, signal.SIGCONT)
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -1,11 +1,8 @@
 #include "broker_process.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,21 +99,6 @@ std::string BrokerProcess::log_since(size_t offset) const {
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
-}
-
-Result<uint16_t> find_free_port() {
-  // The kernel's range for clients begins at 32,768 unless somebody changed it.
-  constexpr int kFirst = 10'000, kCount = 20'000;
-  for (int i = 0; i < 1000; ++i) {
-    const auto port = static_cast<uint16_t>(kFirst + (::getpid() * 37 + i * 101) % kCount);
-    const net::Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd && ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return port;
-  }
-  return failure("no port is free");
 }
 
 }  // namespace courier::fault

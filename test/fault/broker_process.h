@@ -61,8 +61,4 @@ class BrokerProcess {
   pid_t pid_ = 0;
 };
 
-// A port of 127.0.0.1 that is free now, outside the range from which the kernel takes ports for clients:
-// while the broker is away, a client that connects to such a port might otherwise meet itself.
-Result<uint16_t> find_free_port();
-
 }  // namespace courier::fault

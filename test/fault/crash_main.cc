@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "crash_rounds.h"
+#include "net/test_ports.h"
 
 namespace {
 
@@ -56,12 +57,7 @@ int main(int argc, char** argv) {
   const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   if (options.program.empty())
     options.program = here / (options.disk == Disk::kept ? "courierd" : "fault_courierd");
-  auto port = courier::fault::find_free_port();
-  if (!port) {
-    fmt::print(stderr, "{}\n", port.error().message);
-    return 1;
-  }
-  options.port = *port;
+  options.port = courier::net::test_port();
   options.folder = std::filesystem::temp_directory_path() / fmt::format("courier-crash-{}", ::getpid());
   std::filesystem::remove_all(options.folder);
   std::setvbuf(stdout, nullptr, _IOLBF, 0);

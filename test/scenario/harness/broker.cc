@@ -1,9 +1,7 @@
 #include "harness/broker.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -19,6 +17,7 @@
 #include "harness/client.h"
 #include "harness/transports.h"
 #include "harness/wire.h"
+#include "net/test_ports.h"
 
 namespace courier::scenario {
 namespace {
@@ -28,20 +27,6 @@ using namespace std::chrono_literals;
 std::string environment(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : otherwise;
-}
-
-uint16_t free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  if (fd < 0 || ::bind(fd, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
-      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-    throw Broken("no free port");
-  }
-  ::close(fd);
-  return ntohs(address.sin_port);
 }
 
 std::string listener(std::string_view name, uint16_t port, std::string_view proxy) {
@@ -65,11 +50,11 @@ Broker::Broker(BrokerOptions options) : options_(std::move(options)) {
   std::string pattern = (std::filesystem::temp_directory_path() / "courier-scenario-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw Broken("no temporary directory");
   directory_ = pattern;
-  port_ = free_port();
-  proxy_required_port_ = free_port();
-  proxy_optional_port_ = free_port();
-  extra_port_ = free_port();
-  admin_port_ = free_port();
+  port_ = net::test_port();
+  proxy_required_port_ = net::test_port();
+  proxy_optional_port_ = net::test_port();
+  extra_port_ = net::test_port();
+  admin_port_ = net::test_port();
   speaks_transport(port_);
   write_configuration();
   start();
