@@ -65,7 +65,7 @@ Result<jose::KeySet> KeyFlags::keys() const {
   if (!response) return fail(response.error());
   if (response->status != 200) {
     return fail(jose::errc::unreadable, fmt::format("{}: the server answers with status {}",
-                                                    http::without_query(jwks_url), response->status));
+                                                    http::without_secrets(jwks_url), response->status));
   }
   if (auto added = add(response->body, jwks_url, parse_keys); !added) return fail(added.error());
   return keys;

@@ -87,7 +87,8 @@ enum class Verdict : uint8_t {
 struct Decision {
   Verdict verdict = Verdict::next;
   mqtt::ReasonCode reason = mqtt::ReasonCode::not_authorized;  // when denied
-  std::string why;                                             // for the log, when denied
+  std::string why;                                             // when denied
+  bool why_is_ours = false;  // it may name machines and rules of ours: for the log, not for the client
 
   // When allowed.
   Identity identity;
@@ -121,6 +122,10 @@ class Authenticator {
   // Calls `done` exactly once: at once, or later, on any thread; or never, if the client hung up. Called from
   // shard threads: never blocks.
   virtual void authenticate(Credentials credentials, std::function<void(Decision)> done) = 0;
+
+  // Ends what answers later: once it has returned no thread of its own calls anything any more, and what was
+  // not answered is dropped. By the owner, at the end, when nobody asks any longer.
+  virtual void stop() {}
 
   // The beginning of an exchange by this method, of a CONNECT or, when it is connected, of a
   // re-authentication. Null: it is no method of this authenticator. At once. What it gives may outlive the

@@ -28,6 +28,10 @@ std::shared_ptr<Exchange> Chain::begin(std::string_view method, const Credential
   return nullptr;
 }
 
+void Chain::stop() {
+  for (const auto& link : links_) link->stop();
+}
+
 void Chain::ask(size_t link, Credentials credentials, std::function<void(Decision)> done) {
   if (link == links_.size()) {
     done(nobody(credentials.username.has_value()));

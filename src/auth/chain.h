@@ -21,6 +21,7 @@ class Chain final : public Authenticator {
   void authenticate(Credentials credentials, std::function<void(Decision)> done) override;
   // Of the first whose method it is.
   std::shared_ptr<Exchange> begin(std::string_view method, const Credentials& credentials) override;
+  void stop() override;
 
  private:
   void ask(size_t link, Credentials credentials, std::function<void(Decision)> done);

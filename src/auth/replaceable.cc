@@ -40,7 +40,11 @@ Replaceable::Replaceable(std::unique_ptr<Authenticator> first) : current_(std::m
   current_->authenticator = std::move(first);
 }
 
-Replaceable::~Replaceable() = default;
+// Generations share authenticators: no chain may go while a worker might still lead on to it.
+Replaceable::~Replaceable() {
+  for (const auto& one : past_) one->authenticator->stop();
+  current_->authenticator->stop();
+}
 
 // Under the mutex, or sweep() could end it between the look and the count.
 std::shared_ptr<Replaceable::Stay> Replaceable::enter() {

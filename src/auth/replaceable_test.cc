@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include "auth/chain.h"
 #include "base/worker_pool.h"
 
 namespace courier::auth {
@@ -28,7 +30,11 @@ class Named final : public Authenticator {
     if (holding) {
       held.push_back([done = std::move(done), decision] { done(decision); });
     } else if (pool_) {
-      ASSERT_TRUE(pool_->post([done = std::move(done), decision] { done(decision); }));
+      ASSERT_TRUE(pool_->post([this, done = std::move(done), decision]() mutable {
+        if (before_answer) before_answer();
+        if (passes) decision.verdict = Verdict::next;
+        done(decision);
+      }));
     } else {
       done(decision);
     }
@@ -41,8 +47,13 @@ class Named final : public Authenticator {
     };
     return method == "ECHO" ? std::make_shared<Echo>(name_) : nullptr;
   }
+  void stop() override {
+    if (pool_) pool_->stop();
+  }
   bool holding = false;
   std::vector<std::function<void()>> held;
+  bool passes = false;
+  std::function<void()> before_answer;
 
  private:
   const std::string name_;
@@ -86,6 +97,34 @@ TEST(Replaceable, TheOldOneLivesUntilItHasGivenItsAnswers) {
   EXPECT_EQ(name, "old");
   EXPECT_EQ(authenticator.sweep(), 0u);
   EXPECT_EQ(old_ended, 1);
+}
+
+// A worker that the old chain and the new one share is in the middle of an answer when all of it ends.
+TEST(Replaceable, AtTheEndNoWorkerLeadsOnToAChainThatIsGone) {
+  int ended = 0, answers = 0;
+  std::promise<void> running, go_on;
+  auto shared = std::make_shared<Named>("shared", &ended, 1);
+  shared->passes = true;
+  shared->before_answer = [&] {
+    running.set_value();
+    go_on.get_future().wait();
+  };
+  const auto chain = [&](std::shared_ptr<Authenticator> last) {
+    return std::make_unique<Chain>(std::vector<std::shared_ptr<Authenticator>>{shared, std::move(last)});
+  };
+  auto replaceable = std::make_unique<Replaceable>(chain(std::make_shared<Named>("old", &ended)));
+  replaceable->authenticate({}, [&](const Decision& decision) {
+    EXPECT_EQ(decision.identity.username.str(), "old");
+    ++answers;
+  });
+  running.get_future().wait();
+  replaceable->replace(chain(std::make_shared<Named>("new", &ended)));
+  shared.reset();
+  std::thread end([&] { replaceable.reset(); });
+  go_on.set_value();
+  end.join();
+  EXPECT_EQ(answers, 1);
+  EXPECT_EQ(ended, 3);
 }
 
 TEST(Replaceable, AnExchangeGoesOnWithTheOneThatBeganIt) {

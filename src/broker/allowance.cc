@@ -86,9 +86,7 @@ bool Shard::may_come(Connection& connection) {
     return false;
   }
   if (connection.request->will) {
-    if (const quota::Limit* limit = allowance.payload(connection.request->will->message->payload.size())) {
-      limit->tally.add(What::payload_bytes_max, Outcome::refused);
-      say_limited(connection, *limit, What::payload_bytes_max, Outcome::refused, 0);
+    if (const quota::Limit* limit = payload_limit(connection, *connection.request->will->message)) {
       refuse_connect(connection, ReasonCode::packet_too_large, explain(limit->rule, What::payload_bytes_max));
       return false;
     }
@@ -140,6 +138,15 @@ const quota::Limit* Shard::subscription_limit(Connection& connection, uint64_t c
   if (!limit) return nullptr;
   limit->tally.add(What::subscriptions_max, Outcome::refused);
   say_limited(connection, *limit, What::subscriptions_max, Outcome::refused, 0);
+  return limit;
+}
+
+const quota::Limit* Shard::payload_limit(Connection& connection, const mqtt::Message& message) {
+  if (!connection.limited) return nullptr;
+  const quota::Limit* limit = connection.extra->allowance->payload(message.label, message.payload.size());
+  if (!limit) return nullptr;
+  limit->tally.add(What::payload_bytes_max, Outcome::refused);
+  say_limited(connection, *limit, What::payload_bytes_max, Outcome::refused, 0);
   return limit;
 }
 

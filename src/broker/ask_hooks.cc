@@ -316,16 +316,18 @@ void Shard::work_off_line(Connection& connection) {
 
 void Shard::go_on(Connection& connection, Undecided::Publish& request, auth::PublishAnswer& answer) {
   if (request.qos == Qos::exactly_once) std::erase(connection.extra.make().taking, request.packet_id.value);
-  const auto refuse = [&](ReasonCode reason, std::string_view why) {
+  const auto refuse = [&](ReasonCode reason, std::string_view why, bool tell = true) {
     const mqtt::Message& message = *request.message;
     if (reason == ReasonCode::not_authorized)  // or else refuse_publish() says it
       say_hook_refused(connection, "publish refused", message.topic, why);
-    refuse_publish(connection, message.topic, request.packet_id, request.qos, reason, why, message.label);
+    refuse_publish(connection, message.topic, request.packet_id, request.qos, reason, why, message.label,
+                   tell);
   };
   const auth::PublishChanges& changes = answer.changes;
   if (changes.throttle_ms) throttle(connection, *changes.throttle_ms);
   if (answer.outcome == HookOutcome::refused)
-    return refuse(reason_in(mqtt::PacketType::puback, answer.reason), answer.why);
+    // Its words may name machines of ours: they are for the log.
+    return refuse(reason_in(mqtt::PacketType::puback, answer.reason), answer.why, false);
   mqtt::MessagePtr message = std::move(request.message);
   if (changes_message(changes)) {
     request.message = message;
@@ -334,6 +336,8 @@ void Shard::go_on(Connection& connection, Undecided::Publish& request, auth::Pub
       return refuse(ReasonCode::topic_name_invalid, why);
     if (message->payload.size() > out_.limits.packet_bytes_max)
       return refuse(ReasonCode::implementation_specific_error, "the payload became too long");
+    if (const quota::Limit* limit = payload_limit(connection, *message))
+      return refuse(ReasonCode::quota_exceeded, explain(limit->rule, quota::What::payload_bytes_max));
     if (!mqtt::payload_format_valid(message->properties, message->payload))
       return refuse(ReasonCode::payload_format_invalid, kPayloadNotUtf8);
   }
@@ -460,7 +464,7 @@ void Shard::will_answered(Connection& connection, auth::PublishAnswer& answer) {
     if (will.message->payload.size() > out_.limits.packet_bytes_max) {
       refuse_connect(connection, ReasonCode::implementation_specific_error, "the will became too long");
       return;
-    }
+    }  // [[limit]]: by may_come()
   }
   go_to_its_shard(connection);
 }

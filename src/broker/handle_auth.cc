@@ -8,6 +8,7 @@
 // come within kAnswerSeconds. While it re-authenticates everything goes on as before.
 #include <algorithm>
 
+#include "base/log.h"
 #include "broker/shard.h"
 
 namespace courier::broker {
@@ -15,6 +16,8 @@ namespace courier::broker {
 using mqtt::ReasonCode;
 
 namespace {
+
+log::Limit refused_reauthentications{{.per_second = 5}};
 
 // As a keep-alive: half as much again is waited.
 constexpr uint32_t kAnswerSeconds = 5;
@@ -79,6 +82,12 @@ void Shard::reauthenticated(Connection& connection, auth::Decision decision, std
   const auto refuse = [&](std::string_view why) {
     disconnect(connection, EndCause::not_authorized, ReasonCode::not_authorized, why);
   };
+  if (decision.verdict != auth::Verdict::allow && decision.why_is_ours) {
+    log::info(
+        refused_reauthentications, "re-authentication refused",
+        {{"client_id", connection.client_id}, {"peer", connection.peer.address}, {"why", decision.why}});
+    return refuse("re-authentication was refused");
+  }
   if (decision.verdict != auth::Verdict::allow) return refuse(decision.why);
   const auth::Identity& before = connection.identity;
   if (decision.identity.username != before.username || decision.identity.mountpoint != before.mountpoint ||

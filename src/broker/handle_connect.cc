@@ -152,7 +152,7 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
 
 void Shard::decided(Connection& connection, auth::Decision decision) {
   if (decision.verdict != auth::Verdict::allow) {
-    refuse_connect(connection, decision.reason, decision.why);
+    refuse_connect(connection, decision.reason, decision.why, !decision.why_is_ours);
     return;
   }
   connection.identity = std::move(decision.identity);
@@ -412,7 +412,7 @@ void Shard::send_connack(Connection& connection, bool session_present) {
   connection.link->resume(Link::connecting);
 }
 
-void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::string_view why) {
+void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::string_view why, bool tell) {
   metrics_.connects_refused(reason).add();
   log::info(refusals, "connect refused",
             {{"client_id", connection.client_id},
@@ -424,7 +424,7 @@ void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::strin
   connack.reason = reason;
   // Who guesses hears nothing of it: not whether there is such a user.
   const bool guesses = reason == ReasonCode::bad_user_name_or_password;
-  if (connection.problem_information && !why.empty() && !guesses) {
+  if (connection.problem_information && !why.empty() && tell && !guesses) {
     connack.reason_string = why;  // [MQTT-3.1.2-29]
   }
   send(connection, connack);

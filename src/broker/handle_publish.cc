@@ -240,7 +240,7 @@ bool Shard::may_retain(std::string_view mountpoint, const mqtt::Message& message
 }
 
 void Shard::refuse_publish(Connection& connection, std::string_view topic, PacketId id, Qos qos,
-                           ReasonCode reason, std::string_view why, auth::acl::LabelId label) {
+                           ReasonCode reason, std::string_view why, auth::acl::LabelId label, bool tell) {
   ++connection.dropped;
   metrics_.dropped.refused[label].add();
   if (reason != ReasonCode::not_authorized) {  // which was said, with its rule
@@ -255,7 +255,7 @@ void Shard::refuse_publish(Connection& connection, std::string_view topic, Packe
   if (qos == Qos::at_most_once) {
     return;  // QoS 0 has no answer
   }
-  answer_publisher(connection, id, qos, reason, why);
+  answer_publisher(connection, id, qos, reason, tell ? why : std::string_view());
 }
 
 // Whether all that this connection, or its client's earlier one, published through the log is with its

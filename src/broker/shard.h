@@ -225,7 +225,9 @@ class Shard {
   void attach(Connection& connection);
   void attach_ephemeral(Connection& connection);
   void send_connack(Connection& connection, bool session_present);
-  void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view why);
+  // `tell`: the client may read why.
+  void refuse_connect(Connection& connection, mqtt::ReasonCode reason, std::string_view why,
+                      bool tell = true);
   bool may_have(const Connection& connection, std::string_view owner) const;
   void watch_authorization(const Connection& connection);
   void end_unauthorized();
@@ -275,6 +277,7 @@ class Shard {
   bool within_rates(Connection& connection, const mqtt::Publish& packet, std::string_view topic,
                     auth::acl::LabelId label);
   const quota::Limit* subscription_limit(Connection& connection, uint64_t count);
+  const quota::Limit* payload_limit(Connection& connection, const mqtt::Message& message);
   const quota::Limit* retain_limit(Connection& connection, const mqtt::Message& message,
                                    std::string_view mountpoint);
   uint16_t inflight_max(const Connection& connection) const;
@@ -305,7 +308,8 @@ class Shard {
   void publish(Connection& connection, mqtt::MessagePtr message, PacketId id, mqtt::Qos qos,
                std::string_view mountpoint);
   void refuse_publish(Connection& connection, std::string_view topic, PacketId id, mqtt::Qos qos,
-                      mqtt::ReasonCode reason, std::string_view why, auth::acl::LabelId label);
+                      mqtt::ReasonCode reason, std::string_view why, auth::acl::LabelId label,
+                      bool tell = true);
   bool may_retain(std::string_view mountpoint, const mqtt::Message& message) const;
   bool may_overtake_nothing(Connection& connection);
   bool route_directly(Connection& connection, const mqtt::MessagePtr& message, mqtt::Qos qos,

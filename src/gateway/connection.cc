@@ -584,6 +584,7 @@ void Connection::destroy() {
 // Whoever is asked about it may take this long, with all that the client is asked meanwhile.
 MonoNs Connection::authentication_due() const {
   if (!connection_ || connection_->state != broker::Connection::State::authenticating) return INT64_MAX;
+  if (paused_ & limited) return INT64_MAX;  // it is decided; it comes in as soon as its limit lets it
   return connection_->request->came_at + thread_->options().authenticate_timeout_ns;
 }
 

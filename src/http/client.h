@@ -41,8 +41,11 @@ struct Response {
   const std::string* header(std::string_view name) const;
 };
 
-// For logs: without the query, which may hold a secret, and not too long.
-std::string without_query(std::string_view url);
+// For logs: without what may hold a secret (the query; a user name and a password before the host), and not
+// too long.
+std::string without_secrets(std::string_view url);
+// Whether a user name or a password stands before its host. Nothing here sends them.
+bool names_user(std::string_view url);
 
 // One thread fetches; any thread may cancel.
 class Client {

@@ -96,6 +96,17 @@ TEST(HttpClient, NobodyThereIsUnreachableAndTheQueryIsNotShown) {
   EXPECT_THAT(refused.error().message, Not(HasSubstr("secret")));
 }
 
+TEST(HttpClient, WhatMayBeASecretIsNotShown) {
+  EXPECT_EQ(without_secrets("https://a.example:8443/b?token=secret"), "https://a.example:8443/b");
+  EXPECT_EQ(without_secrets("https://user:se@cret@a.example/b@c"), "https://...@a.example/b@c");
+  EXPECT_EQ(without_secrets("user:secret@a.example"), "...@a.example");
+  EXPECT_EQ(without_secrets("http://a.example?user@secret"), "http://a.example");
+  EXPECT_EQ(without_secrets("http://a.example/" + std::string(1000, 'x')).size(), 256u);
+  EXPECT_TRUE(names_user("http://:secret@a.example"));
+  for (const char* none : {"", "//", "http://a.example", "http://a.example/@", "http://a.example?@"})
+    EXPECT_FALSE(names_user(none)) << none;
+}
+
 TEST(HttpClient, WhoDoesNotAnswerInTimeOrSpeaksNoHttpIsSaidSo) {
   std::latch release(1);
   Server slow([&](const std::string&) {

@@ -88,8 +88,27 @@ const std::string* Response::header(std::string_view name) const {
   return found == headers.end() ? nullptr : &found->second;
 }
 
-std::string without_query(std::string_view url) {
-  return std::string(url.substr(0, std::min(url.find('?'), size_t{256})));
+// Where "user:password@" stands, if it does: between the scheme and the host.
+static std::string_view user_info(std::string_view url) {
+  const size_t scheme = url.find("//");
+  const std::string_view rest = scheme == std::string_view::npos ? url : url.substr(scheme + 2);
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?#\\"));
+  return authority.substr(0, authority.rfind('@') + 1);
+}
+
+bool names_user(std::string_view url) {
+  return !user_info(url).empty();
+}
+
+std::string without_secrets(std::string_view url) {
+  const std::string_view secret = user_info(url);
+  url = url.substr(0, url.find('?'));
+  std::string shown(url);
+  if (!secret.empty()) {
+    const size_t begin = static_cast<size_t>(secret.data() - url.data());
+    shown.replace(begin, secret.size(), "...@");
+  }
+  return shown.substr(0, 256);
 }
 
 Transfer::Transfer(Request request) : request_(std::move(request)) {
@@ -108,7 +127,7 @@ Result<void> Transfer::set_up(CURL* easy) {
   const bool encrypted = request_.url.starts_with("https://");
   if (!encrypted && !request_.url.starts_with("http://")) {
     return fail(errc::bad_url, fmt::format("{}: it starts neither with https:// nor with http://",
-                                           without_query(request_.url)));
+                                           without_secrets(request_.url)));
   }
   ::curl_easy_reset(easy);
   for (const auto& [name, value] : request_.headers) add_header(name + ": " + value);
@@ -153,14 +172,14 @@ Result<Response> Transfer::finish(CURL* easy, CURLcode code) {
   ::curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, nullptr);
   if (incoming_.too_large) {
     return fail(errc::too_large, fmt::format("{}: the answer is larger than {} bytes",
-                                             without_query(request_.url), request_.body_bytes_max));
+                                             without_secrets(request_.url), request_.body_bytes_max));
   }
   long status = 0;
   ::curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
   if (code != CURLE_OK) {
     const bool elsewhere = code == CURLE_UNSUPPORTED_PROTOCOL && status >= 300 && status < 400;
     return fail(elsewhere ? errc::bad_redirect : code_of(code),
-                fmt::format("{}: {}", without_query(request_.url),
+                fmt::format("{}: {}", without_secrets(request_.url),
                             elsewhere    ? "it redirects to another scheme"
                             : reason_[0] ? std::string(reason_)
                                          : std::string(::curl_easy_strerror(code))));
@@ -170,7 +189,7 @@ Result<Response> Transfer::finish(CURL* easy, CURLcode code) {
 }
 
 Failure Transfer::cancelled() const {
-  return fail(errc::cancelled, fmt::format("{}: the request was cancelled", without_query(request_.url)));
+  return fail(errc::cancelled, fmt::format("{}: the request was cancelled", without_secrets(request_.url)));
 }
 
 }  // namespace courier::http

@@ -152,11 +152,10 @@ const Limit* Allowance::retained(auth::acl::LabelId label, uint64_t count) const
   return nullptr;
 }
 
-const Limit* Allowance::payload(uint64_t bytes) const {
+const Limit* Allowance::payload(auth::acl::LabelId label, uint64_t bytes) const {
   for (const Share& share : shares_) {
     const Limit& limit = *share.limit;
-    if (limit.rule.payload_bytes_max != 0 && bytes > limit.rule.payload_bytes_max &&
-        limit.label == auth::acl::kNoLabel) {
+    if (limit.rule.payload_bytes_max != 0 && bytes > limit.rule.payload_bytes_max && limit.about(label)) {
       return &limit;
     }
   }

@@ -58,7 +58,9 @@ class Allowance {
   // Whether `count` are too many: the limit that says so, or null.
   const Limit* subscriptions(uint64_t count) const;
   const Limit* retained(auth::acl::LabelId label, uint64_t count) const;
-  const Limit* payload(uint64_t bytes) const;  // of a will, whose label nobody has asked for
+  // Of what publish() did not see: a will (kNoLabel: its label nobody has asked for), what a hook made of a
+  // message.
+  const Limit* payload(auth::acl::LabelId label, uint64_t bytes) const;
   // Of 0xFFFF: no limit.
   uint16_t inflight_max() const { return inflight_max_; }
 

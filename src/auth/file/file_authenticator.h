@@ -45,6 +45,7 @@ class FileAuthenticator final : public Authenticator {
   void authenticate(Credentials credentials, std::function<void(Decision)> done) override;
   // Method "SCRAM-SHA-256", for users whose line has its keys.
   std::shared_ptr<Exchange> begin(std::string_view method, const Credentials& credentials) override;
+  void stop() override { pool_.stop(); }
 
   // Reads the file again now; what it holds counts once the commit that comes back is called, from the same
   // thread. Errors: unreadable, invalid.

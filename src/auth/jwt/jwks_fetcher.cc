@@ -32,7 +32,7 @@ struct JwksFetcher::Age {
 JwksFetcher::JwksFetcher(Options options, std::unique_ptr<http::Client> client, Registry& registry,
                          const Clock& clock, std::function<void(jose::KeySet)> take)
     : options_(std::move(options)),
-      shown_url_(http::without_query(options_.url)),
+      shown_url_(http::without_secrets(options_.url)),
       client_(std::move(client)),
       clock_(clock),
       take_(std::move(take)),

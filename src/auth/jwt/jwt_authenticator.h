@@ -44,6 +44,7 @@ class JwtAuthenticator final : public Authenticator {
   void authenticate(Credentials credentials, std::function<void(Decision)> done) override;
   // Method "JWT": the client's data is the token, and there is nothing more to say.
   std::shared_ptr<Exchange> begin(std::string_view method, const Credentials& credentials) override;
+  void stop() override { pool_.stop(); }
   // See Keys.
   Result<std::function<void()>> prepare_reload() { return keys_->prepare_reload(); }
 

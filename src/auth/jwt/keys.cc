@@ -95,7 +95,7 @@ Result<std::unique_ptr<Keys>> Keys::open(const Options& options, Registry& regis
   }
   if (options.jwks_url.starts_with("http://")) {
     log::warn("keys of tokens come over plain HTTP: who stands in between can give itself any name",
-              {{"url", http::without_query(options.jwks_url)}});
+              {{"url", http::without_secrets(options.jwks_url)}});
   }
   auto client = http::Client::open();
   if (!client) return fail(client.error());

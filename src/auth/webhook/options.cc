@@ -15,7 +15,7 @@ namespace {
 
 Failure bad_options(const HookOptions& hook, std::string_view what) {
   return fail(errc::bad_options, fmt::format("hook {}, endpoint \"{}\": {}", name(hook.name),
-                                             http::without_query(hook.endpoint), what));
+                                             http::without_secrets(hook.endpoint), what));
 }
 
 }  // namespace
@@ -31,6 +31,11 @@ Result<void> check_options(const Options& options) {
   for (const HookOptions& hook : options.hooks) {
     if (!hook.endpoint.starts_with("http://") && !hook.endpoint.starts_with("https://"))
       return bad_options(hook, "it starts neither with http:// nor with https://");
+    if (http::names_user(hook.endpoint)) {
+      return bad_options(hook,
+                         "it has a user name or a password before its host, which Courier does not send: let "
+                         "certificate_file say who asks");
+    }
     if (hook.endpoint.size() > kUrlBytesMax) return bad_options(hook, "it is too long");
     const auto bad = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F; };
     if (std::any_of(hook.endpoint.begin(), hook.endpoint.end(), bad))

@@ -1,6 +1,7 @@
 #include "auth/webhook/webhook_authenticator.h"
 
 #include <charconv>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,6 +43,7 @@ Decision denied(mqtt::ReasonCode reason, std::string why) {
   decision.verdict = Verdict::deny;
   decision.reason = reason;
   decision.why = "hook: " + std::move(why);
+  decision.why_is_ours = true;
   return decision;
 }
 
@@ -89,14 +91,23 @@ class HookExchange final : public Exchange, public std::enable_shared_from_this<
     question.client = {credentials_.mountpoint, credentials_.client_id, credentials_.username, true};
     question.properties.authentication_method = method_;
     question.properties.authentication_data = std::move(data);
-    ends_with(credentials_.hangup, webhooks_,
-              webhooks_->ask(std::move(question),
-                             [self = shared_from_this(), done = std::move(done)](AuthAnswer answer) mutable {
-                               self->go_on(std::move(answer), std::move(done));
-                             }));
+    const uint64_t number = ++asked_;
+    keep(number, webhooks_->ask(std::move(question), [self = shared_from_this(),
+                                                      done = std::move(done)](AuthAnswer answer) mutable {
+      self->go_on(std::move(answer), std::move(done));
+    }));
   }
 
  private:
+  // The answer to one question may come, and the next question be asked, before the first one's ticket is
+  // here.
+  void keep(uint64_t number, Hooks::Ticket ticket) {
+    const std::lock_guard lock(mutex_);
+    if (number < kept_) return;
+    kept_ = number;
+    ends_with(credentials_.hangup, webhooks_, std::move(ticket));
+  }
+
   void go_on(AuthAnswer answer, std::function<void(Step)> done) {
     if (!answer.ok()) return done({{}, denied(answer.reason, std::move(answer.why))});
     std::string data = std::move(answer.changes.authentication_data).value_or("");
@@ -109,6 +120,7 @@ class HookExchange final : public Exchange, public std::enable_shared_from_this<
       return done(
           {std::move(data), decision_of(std::move(ok), credentials_.mountpoint, credentials_.username)});
     }
+    const uint64_t number = ++asked_;
     auto ticket =
         webhooks_->ask(std::move(question), [self = shared_from_this(), data = std::move(data),
                                              done = std::move(done)](RegisterAnswer registered) mutable {
@@ -120,12 +132,15 @@ class HookExchange final : public Exchange, public std::enable_shared_from_this<
           if (decision.verdict != Verdict::allow) data.clear();
           done({std::move(data), std::move(decision)});
         });
-    ends_with(credentials_.hangup, webhooks_, std::move(ticket));
+    keep(number, std::move(ticket));
   }
 
   const std::shared_ptr<Webhooks> webhooks_;
   const std::string method_;
   const Credentials credentials_;
+  uint64_t asked_ = 0;  // one question at a time: of whoever asks
+  std::mutex mutex_;
+  uint64_t kept_ = 0;  // guarded by mutex_: whose ticket the hangup has
 };
 
 }  // namespace

@@ -32,6 +32,7 @@ class WebhookAuthenticator final : public Authenticator {
 
   void authenticate(Credentials credentials, std::function<void(Decision)> done) override;
   std::shared_ptr<Exchange> begin(std::string_view method, const Credentials& credentials) override;
+  void stop() override { webhooks_->stop(); }
 
  private:
   const std::shared_ptr<Webhooks> webhooks_;

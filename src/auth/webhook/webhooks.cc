@@ -65,6 +65,10 @@ bool is_our_failure(int status) {
   return status < 400 || status >= 500 || status == 408 || status == 429;
 }
 
+bool is_open(const CircuitBreaker& breaker) {
+  return breaker.state() != CircuitBreaker::State::closed;
+}
+
 std::string text_of(const jose::Digest& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
@@ -86,7 +90,7 @@ struct Webhooks::Endpoint {
         ca_file(hook.ca_file),
         certificate_file(hook.certificate_file),
         key_file(hook.key_file),
-        shown_url(http::without_query(url)),
+        shown_url(http::without_secrets(url)),
         breaker(options.circuit_failures, options.circuit_open_ms * kNsPerMs) {}
 
   bool is_of(const HookOptions& hook) const {
@@ -212,9 +216,21 @@ Webhooks::Webhooks(const Options& options, Registry& registry, const Clock& cloc
 }
 
 Webhooks::~Webhooks() {
-  sender_.reset();  // nobody calls finished() any more
-  open_circuits_.set(0);
-  waiting_.set(0);
+  stop();
+  // Its own part: the one that comes after it, or went before, counts there too.
+  for (const auto& endpoint : endpoints_) {
+    open_circuits_.add(-int64_t{is_open(endpoint->breaker)});
+    waiting_.add(-static_cast<int64_t>(endpoint->queue.size()));
+  }
+}
+
+void Webhooks::stop() {
+  std::unique_ptr<http::Sender> sender;
+  {
+    const std::lock_guard lock(mutex_);
+    sender = std::move(sender_);
+  }
+  sender.reset();  // not under the lock: it waits for finished()
 }
 
 Result<std::unique_ptr<Webhooks>> Webhooks::open(const Options& options, Registry& registry,
@@ -294,7 +310,7 @@ void Webhooks::advance(const Asked& asking) {
   std::string why;
   {
     const std::lock_guard lock(mutex_);
-    if (asking->ended) return;
+    if (asking->ended || !sender_) return;
     if (flight->joinable) {
       const auto [place, added] = flights_.try_emplace(text_of(flight->whole), flight);
       if (!added) {
@@ -421,6 +437,7 @@ void Webhooks::finished(const std::shared_ptr<Flight>& flight, Result<http::Resp
       if (place != flights_.end() && place->second == flight) flights_.erase(place);
     }
     before = endpoint.breaker.state();
+    const bool was_open = is_open(endpoint.breaker);
     if (judged.end == End::cancelled) {
       endpoint.breaker.abandoned(now);
     } else if (judged.failed()) {
@@ -429,9 +446,8 @@ void Webhooks::finished(const std::shared_ptr<Flight>& flight, Result<http::Resp
       endpoint.breaker.answered();
     }
     after = endpoint.breaker.state();
-    const auto is_open = [](CircuitBreaker::State state) { return state != CircuitBreaker::State::closed; };
-    open_circuits_.add(is_open(after) - is_open(before));
-    late = pump(endpoint, now);
+    open_circuits_.add(is_open(endpoint.breaker) - was_open);
+    if (sender_) late = pump(endpoint, now);
   }
   if (before == CircuitBreaker::State::closed && after == CircuitBreaker::State::open) {
     log::error("an endpoint of hooks failed again and again and is left alone for a moment",
@@ -550,7 +566,7 @@ bool Webhooks::cancel(const Ticket& ticket) {
   // Whoever runs it holds it, or the queue does; what the table holds is not the last of it.
   if (flight->joinable) flights_.erase(text_of(flight->whole));
   if (flight->began != 0) {
-    sender_->cancel(flight->id);
+    if (sender_) sender_->cancel(flight->id);
     return true;
   }
   step.endpoint.queue.erase(flight->place);

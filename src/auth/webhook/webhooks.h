@@ -78,6 +78,9 @@ class Webhooks final : public Hooks {
 
   bool cancel(const Ticket& ticket) override;
 
+  // No question is answered any more. Whoever asks now waits for nothing.
+  void stop();
+
  private:
   struct Asking;  // one question on its way: what a Ticket points at
   using Asked = std::shared_ptr<Asking>;
@@ -132,7 +135,8 @@ class Webhooks final : public Hooks {
   std::unordered_map<std::string, std::shared_ptr<Flight>> flights_;  // guarded by mutex_; to be joined
   std::minstd_rand random_;                                           // guarded by mutex_
 
-  std::unique_ptr<http::Sender> sender_;  // last: its thread uses all of the above
+  std::unique_ptr<http::Sender>
+      sender_;  // guarded by mutex_; null: stopped. Its thread uses all of the above
 };
 
 }  // namespace courier::auth::webhook

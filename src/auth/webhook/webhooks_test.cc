@@ -16,6 +16,7 @@ namespace courier::auth::webhook {
 namespace {
 
 using mqtt::ReasonCode;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -521,6 +522,8 @@ TEST_F(WebhookOptions, ThatCouldNotWorkAreRefused) {
   EXPECT_THAT(one([](HookOptions& h) { h.endpoint = "http://a b/"; }), HasSubstr("white space"));
   EXPECT_THAT(one([](HookOptions& h) { h.endpoint += std::string(kUrlBytesMax, 'x'); }),
               HasSubstr("too long"));
+  EXPECT_THAT(one([](HookOptions& h) { h.endpoint = "http://courier:secret@127.0.0.1/?@"; }),
+              AllOf(HasSubstr("password before its host"), Not(HasSubstr("secret"))));
   EXPECT_THAT(one([](HookOptions& h) { h.timeout_ms = 0; }), HasSubstr("timeout"));
   EXPECT_THAT(one([](HookOptions& h) { h.key_file = "k"; }), HasSubstr("certificate_file"));
   EXPECT_THAT(one([](HookOptions& h) {

@@ -143,6 +143,19 @@ TEST(HookOfPublish, RefusesAndRewrites) {
   broker.expect_in_log("hook: ");
 }
 
+// What it makes of a message is held against limits: "rewritten payload" is too long here, "secret" is not.
+TEST(HookOfPublish, CannotRewriteBeyondALimit) {
+  COURIER_ONLY();
+  Stub stub;
+  Broker broker(
+      asking(stub, {"auth_on_publish_m5"}, "", "[[limit]]\nname = \"small\"\npayload_bytes_max = 10\n"));
+  Client client({}, broker.port());
+  EXPECT_EQ(client.publish("ok/it", "secret", 1).reason, 0x10);
+  const Packet refused = client.publish("change/it", "secret", 1);
+  EXPECT_EQ(refused.reason, 0x97);
+  EXPECT_NE(refused.properties.text(kReasonString).value_or("").find("limit small"), std::string::npos);
+}
+
 TEST(HookOfPublish, IsAskedWithThePacket) {
   COURIER_ONLY();
   Stub stub;

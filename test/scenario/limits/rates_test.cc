@@ -295,6 +295,27 @@ connect_burst = 1
   EXPECT_GT(Steady::now() - began, 900ms);
 }
 
+// Who is known and waits for its limit is not undecided: limits.authenticate_timeout does not cut it off.
+TEST(Rates, ADelayedConnectIsNotCutOff) {
+  COURIER_ONLY();
+  Broker broker(with_limits(R"(
+[limits]
+authenticate_timeout = "200ms"
+[[limit]]
+name = "slow"
+username = "alice"
+per = "all"
+connects_per_second = 3
+connect_burst = 1
+delay_max = "10s"
+)"));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 6; ++i) {
+    threads.emplace_back([&broker, i] { EXPECT_EQ(answer(broker, as("alice", kVersions[i % 3])), 0); });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST(Rates, WhatIsEachClientsOwn) {
   COURIER_ONLY();
   Broker broker(with_limits(R"(
