@@ -34,6 +34,9 @@ struct SessionId : StrongId<struct SessionIdTag, uint64_t> {
 // One live network connection of this node; never reused within a run.
 using ConnectionId = StrongId<struct ConnectionIdTag, uint64_t>;
 
+// One run of one node of a cluster; greater than those of all runs that began before. 0: a node alone.
+using NodeEpoch = StrongId<struct NodeEpochTag, uint64_t>;
+
 // MQTT packet identifier, 1 to 65,535; 0 means "none".
 using PacketId = StrongId<struct PacketIdTag, uint16_t>;
 

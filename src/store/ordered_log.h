@@ -38,8 +38,10 @@ struct CommittedBatch {
   uint32_t origin = 0;
   uint64_t ticket = 0;
   std::vector<record::Record> records;
+  NodeEpoch node;       // whose batch it is; 0: of a node alone
+  uint64_t cursor = 0;  // what the driver needs, beside the position, to go on behind it; 0: nothing
 };
-inline constexpr uint32_t kNoOrigin = 0xFFFFFFFF;  // of replayed batches
+inline constexpr uint32_t kNoOrigin = 0xFFFFFFFF;  // of replayed batches, and of other nodes'
 
 struct LogState {
   bool accepting = true;
@@ -73,6 +75,8 @@ class OrderedLog {
   virtual void post(std::function<void()> task) = 0;
   // Whether new promises can be made now.
   virtual LogState state() const = 0;
+  // The state as of `position` is safe in this node's store. Any thread.
+  virtual void checkpointed(Position position) { (void)position; }
   // Bytes in the log that trim would still have to cover; for deciding on a checkpoint.
   virtual uint64_t tail_bytes() const = 0;
 };
