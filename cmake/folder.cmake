@@ -91,3 +91,25 @@ extern constinit const std::string_view @variable@ = R"courier_text(@text@)couri
 ]==])
   target_sources(courier_${name} PRIVATE ${source})
 endfunction()
+
+# courier_proto(FOLDER FILE): messages and gRPC clients of FILE.proto in the folder, as "FOLDER/FILE.pb.h" and
+# "FOLDER/FILE.grpc.pb.h". What is generated is compiled without our warnings, in a library of its own.
+function(courier_proto name file)
+  string(REPLACE "/" "_" flat ${name})
+  set(proto ${PROJECT_SOURCE_DIR}/src/${name}/${file}.proto)
+  set(root ${PROJECT_BINARY_DIR}/proto)
+  set(stem ${root}/${name}/${file})
+  file(MAKE_DIRECTORY ${root})
+  add_custom_command(
+    OUTPUT ${stem}.pb.h ${stem}.pb.cc ${stem}.grpc.pb.h ${stem}.grpc.pb.cc
+    COMMAND ${PROTOC} -I${PROJECT_SOURCE_DIR}/src --cpp_out=${root} --grpc_out=${root}
+            --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN} ${proto}
+    DEPENDS ${proto} VERBATIM)
+  set(target courier_${flat}_${file})
+  add_library(${target} STATIC ${stem}.pb.cc ${stem}.grpc.pb.cc)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
+  target_compile_options(${target} PRIVATE -w $<$<CONFIG:Release>:-O1>)
+  target_include_directories(${target} SYSTEM PUBLIC ${root})
+  target_link_libraries(${target} PUBLIC gRPC::grpc++)
+  target_link_libraries(courier_${flat} PUBLIC ${target})
+endfunction()

@@ -62,3 +62,12 @@ function(courier_system_library target header library)
 endfunction()
 courier_system_library(xxHash::xxhash xxhash.h xxhash)
 courier_system_library(Argon2::argon2 argon2.h argon2)
+# gRPC's own CMake files ask for every library that a server of it could need; its headers ask for these.
+courier_system_library(gRPC::grpc++ grpcpp/grpcpp.h grpc++)
+find_library(gpr_LIBRARY gpr REQUIRED)
+find_library(grpc_LIBRARY grpc REQUIRED)
+find_library(protobuf_LIBRARY protobuf REQUIRED)
+set_property(TARGET gRPC::grpc++ APPEND PROPERTY INTERFACE_LINK_LIBRARIES
+             ${grpc_LIBRARY} ${gpr_LIBRARY} ${protobuf_LIBRARY})
+find_program(PROTOC protoc REQUIRED)
+find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)

@@ -1,0 +1,134 @@
+#include "cluster/etcd/engine.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <utility>
+
+#include "base/check.h"
+
+namespace courier::cluster::etcd {
+namespace {
+
+gpr_timespec from_now(MonoNs ns) {
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(ns, GPR_TIMESPAN));
+}
+
+}  // namespace
+
+MonoNs boot_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return now.tv_sec * kNsPerSecond + now.tv_nsec;
+}
+
+Engine::~Engine() {
+  if (thread_.joinable()) stop({});
+}
+
+void Engine::start() {
+  CHECK(!thread_.joinable());
+  thread_ = std::thread([this] {
+    id_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    loop();
+  });
+}
+
+void Engine::stop(std::function<void()> cancel_all) {
+  CHECK(!here());
+  if (!thread_.joinable()) return;
+  post([this, cancel_all = std::move(cancel_all)] {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    if (cancel_all) cancel_all();
+    queue_.Shutdown();
+  });
+  thread_.join();
+}
+
+void Engine::post(std::function<void()> task) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  posted_.push_back(std::move(task));
+  if (std::exchange(woken_, true)) return;
+  wake_.alarm.Set(&queue_, gpr_inf_past(GPR_CLOCK_MONOTONIC), static_cast<Operation*>(&wake_));
+}
+
+void Engine::Wake::done(bool) {
+  const std::lock_guard lock(engine.mutex_);
+  engine.woken_ = false;
+}
+
+bool Engine::run(const std::function<void()>& task) {
+  CHECK(!here());
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool ran = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || !thread_.joinable()) return false;
+  }
+  post([&] {
+    task();
+    const std::lock_guard lock(mutex);
+    ran = true;
+    changed.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [&] { return ran; });
+  return true;
+}
+
+Engine::TimerId Engine::after(int64_t ms, std::function<void()> task) {
+  const TimerId id = next_timer_++;
+  timers_.emplace(system_clock().mono_ns() + ms * kNsPerMs, Timer{id, std::move(task)});
+  return id;
+}
+
+void Engine::cancel(TimerId timer) {
+  if (timer == 0) return;
+  for (auto at = timers_.begin(); at != timers_.end(); ++at) {
+    if (at->second.id != timer) continue;
+    timers_.erase(at);
+    return;
+  }
+}
+
+void Engine::run_posted() {
+  std::vector<std::function<void()>> tasks;
+  {
+    const std::lock_guard lock(mutex_);
+    tasks.swap(posted_);
+  }
+  for (std::function<void()>& task : tasks) task();
+}
+
+void Engine::run_timers() {
+  const MonoNs now = system_clock().mono_ns();
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    const std::function<void()> task = std::move(timers_.begin()->second.task);
+    timers_.erase(timers_.begin());
+    task();
+  }
+}
+
+void Engine::loop() {
+  while (true) {
+    MonoNs wait = kNsPerSecond;
+    if (!timers_.empty()) {
+      wait = std::max<MonoNs>(0, std::min(wait, timers_.begin()->first - system_clock().mono_ns()));
+    }
+    void* tag = nullptr;
+    bool ok = false;
+    const auto next = queue_.AsyncNext(&tag, &ok, from_now(wait));
+    if (next == grpc::CompletionQueue::SHUTDOWN) return;
+    if (next == grpc::CompletionQueue::GOT_EVENT) static_cast<Operation*>(tag)->done(ok);
+    run_posted();
+    run_timers();
+  }
+}
+
+}  // namespace courier::cluster::etcd
