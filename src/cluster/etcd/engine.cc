@@ -49,12 +49,13 @@ void Engine::stop(std::function<void()> cancel_all) {
   thread_.join();
 }
 
-void Engine::post(std::function<void()> task) {
+bool Engine::post(std::function<void()> task) {
   const std::lock_guard lock(mutex_);
-  if (stopping_) return;
+  if (stopping_) return false;
   posted_.push_back(std::move(task));
-  if (std::exchange(woken_, true)) return;
+  if (std::exchange(woken_, true)) return true;
   wake_.alarm.Set(&queue_, gpr_inf_past(GPR_CLOCK_MONOTONIC), static_cast<Operation*>(&wake_));
+  return true;
 }
 
 void Engine::Wake::done(bool) {
@@ -67,16 +68,13 @@ bool Engine::run(const std::function<void()>& task) {
   std::mutex mutex;
   std::condition_variable changed;
   bool ran = false;
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopping_ || !thread_.joinable()) return false;
-  }
-  post([&] {
+  const bool posted = post([&] {
     task();
     const std::lock_guard lock(mutex);
     ran = true;
     changed.notify_one();
   });
+  if (!posted) return false;
   std::unique_lock lock(mutex);
   changed.wait(lock, [&] { return ran; });
   return true;
@@ -124,7 +122,7 @@ void Engine::loop() {
     void* tag = nullptr;
     bool ok = false;
     const auto next = queue_.AsyncNext(&tag, &ok, from_now(wait));
-    if (next == grpc::CompletionQueue::SHUTDOWN) return;
+    if (next == grpc::CompletionQueue::SHUTDOWN) return run_posted();  // what came just before
     if (next == grpc::CompletionQueue::GOT_EVENT) static_cast<Operation*>(tag)->done(ok);
     run_posted();
     run_timers();

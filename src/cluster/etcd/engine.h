@@ -41,8 +41,8 @@ class Engine {
   // engine thread before the queue is shut. From any other thread.
   void stop(std::function<void()> cancel_all);
 
-  // Any thread. Tasks of one thread run in their order; none after stop().
-  void post(std::function<void()> task);
+  // Any thread. Tasks of one thread run in their order. False, and it never runs, once stop() has begun.
+  bool post(std::function<void()> task);
   // Posts and waits until it has run. Not from the engine thread. False when the engine has stopped.
   bool run(const std::function<void()>& task);
   bool here() const { return std::this_thread::get_id() == id_.load(std::memory_order_relaxed); }

@@ -98,7 +98,8 @@ class Stream : public std::enable_shared_from_this<Stream<Request, Response>> {
   void was_read(bool ok) {
     reading_ = false;
     if (!ok) return finish();
-    if (callbacks_.on_message) callbacks_.on_message(incoming_);
+    // A copy: it may close the stream.
+    if (const auto on_message = callbacks_.on_message) on_message(incoming_);
     if (ended_) return finish();
     read_next();
   }
