@@ -54,7 +54,8 @@ class Client {
 
   Engine& engine() { return engine_; }
   std::string endpoints_text() const;  // "a:1, b:2": for sentences
-  // boot_ns() when a call or stream last brought something from etcd that needs a quorum; 0: never.
+  // boot_ns() when etcd last answered something that needs a quorum; 0: never. Not keep-alives: a leader that
+  // was cut off answers them for a while.
   MonoNs answered_at() const { return answered_at_.load(std::memory_order_relaxed); }
 
   // --- Calls; times in milliseconds ---

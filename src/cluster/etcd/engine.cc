@@ -80,9 +80,9 @@ bool Engine::run(const std::function<void()>& task) {
   return true;
 }
 
-Engine::TimerId Engine::after(int64_t ms, std::function<void()> task) {
+Engine::TimerId Engine::after_ns(MonoNs ns, std::function<void()> task) {
   const TimerId id = next_timer_++;
-  timers_.emplace(system_clock().mono_ns() + ms * kNsPerMs, Timer{id, std::move(task)});
+  timers_.emplace(system_clock().mono_ns() + ns, Timer{id, std::move(task)});
   return id;
 }
 

@@ -48,8 +48,9 @@ class Engine {
   bool here() const { return std::this_thread::get_id() == id_.load(std::memory_order_relaxed); }
 
   using TimerId = uint64_t;  // 0: none
-  // Engine thread only. A timer runs once, not before `ms` have passed.
-  TimerId after(int64_t ms, std::function<void()> task);
+  // Engine thread only. A timer runs once, not before that time has passed.
+  TimerId after(int64_t ms, std::function<void()> task) { return after_ns(ms * kNsPerMs, std::move(task)); }
+  TimerId after_ns(MonoNs ns, std::function<void()> task);
   void cancel(TimerId timer);
 
   grpc::CompletionQueue& queue() { return queue_; }

@@ -224,7 +224,6 @@ void Membership::on_kept(const api::LeaseKeepAliveResponse& response) {
   const MonoNs sent_at = sent_.front();
   sent_.pop_front();
   if (response.ttl() <= 0) return lost("etcd has ended its lease: it was not kept alive in time");
-  client_.answered();
   deadline_ns_.store(sent_at + std::min(lease_ns_, response.ttl() * kNsPerSecond), std::memory_order_release);
 }
 
