@@ -181,16 +181,21 @@ Client::~Client() {
 }
 
 void Client::stop() {
-  engine_.stop([this] {
-    std::vector<std::function<void(Result<void>)>> waiting;
-    {
-      const std::lock_guard lock(mutex_);
-      stopped_ = true;
-      for (grpc::ClientContext* context : contexts_) context->TryCancel();
-      waiting.swap(waiting_for_token_);
-    }
-    for (auto& then : waiting) then(fail(errc::unavailable, "the connection to etcd was closed"));
-  });
+  engine_.stop(
+      [this] {
+        std::vector<std::function<void(Result<void>)>> waiting;
+        {
+          const std::lock_guard lock(mutex_);
+          stopped_ = true;
+          for (grpc::ClientContext* context : contexts_) context->TryCancel();
+          waiting.swap(waiting_for_token_);
+        }
+        for (auto& then : waiting) then(fail(errc::unavailable, "the connection to etcd was closed"));
+      },
+      [this] {
+        const std::lock_guard lock(mutex_);
+        return contexts_.empty();
+      });
 }
 
 std::string Client::endpoints_text() const {

@@ -24,7 +24,7 @@ MonoNs boot_ns() {
 }
 
 Engine::~Engine() {
-  if (thread_.joinable()) stop({});
+  if (thread_.joinable()) stop([] {}, [] { return true; });
 }
 
 void Engine::start() {
@@ -35,16 +35,16 @@ void Engine::start() {
   });
 }
 
-void Engine::stop(std::function<void()> cancel_all) {
+void Engine::stop(std::function<void()> cancel_all, std::function<bool()> all_over) {
   CHECK(!here());
   if (!thread_.joinable()) return;
-  post([this, cancel_all = std::move(cancel_all)] {
+  post([this, cancel_all = std::move(cancel_all), all_over = std::move(all_over)] {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
     }
-    if (cancel_all) cancel_all();
-    queue_.Shutdown();
+    cancel_all();
+    all_over_ = all_over;
   });
   thread_.join();
 }
@@ -114,9 +114,10 @@ void Engine::run_timers() {
 }
 
 void Engine::loop() {
+  bool shut = false;
   while (true) {
     MonoNs wait = kNsPerSecond;
-    if (!timers_.empty()) {
+    if (!timers_.empty() && !all_over_) {
       wait = std::max<MonoNs>(0, std::min(wait, timers_.begin()->first - system_clock().mono_ns()));
     }
     void* tag = nullptr;
@@ -125,7 +126,12 @@ void Engine::loop() {
     if (next == grpc::CompletionQueue::SHUTDOWN) return run_posted();  // what came just before
     if (next == grpc::CompletionQueue::GOT_EVENT) static_cast<Operation*>(tag)->done(ok);
     run_posted();
-    run_timers();
+    if (!all_over_) {
+      run_timers();
+    } else if (!shut && all_over_()) {
+      queue_.Shutdown();
+      shut = true;
+    }
   }
 }
 

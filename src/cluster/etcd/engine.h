@@ -37,9 +37,9 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   void start();
-  // Runs what has been posted, then nothing more. No call may be begun afterwards. `cancel_all` is run on the
-  // engine thread before the queue is shut. From any other thread.
-  void stop(std::function<void()> cancel_all);
+  // Runs what has been posted, then `cancel_all`, and waits until `all_over` says so: only then no call needs
+  // the queue any more. No call may be begun meanwhile; no timer runs. From any other thread.
+  void stop(std::function<void()> cancel_all, std::function<bool()> all_over);
 
   // Any thread. Tasks of one thread run in their order. False, and it never runs, once stop() has begun.
   bool post(std::function<void()> task);
@@ -78,6 +78,7 @@ class Engine {
   Wake wake_{*this};
 
   // Engine thread.
+  std::function<bool()> all_over_;  // set: it is stopping
   struct Timer {
     TimerId id = 0;
     std::function<void()> task;
