@@ -220,9 +220,12 @@ Result<void> Node::restore_groups(StartReport& report) {
 
 Result<uint64_t> Node::replay(WallMs& last_clock) {
   folded_ = checkpointed_ = store_.position();
+  cursor_ = store_.cursor();
+  folded_clock_ = store_.clock();
   uint64_t records = 0;
   auto replayed = log_.replay(folded_, [&](store::CommittedBatch&& batch) -> Result<void> {
-    last_clock = batch.clock;
+    last_clock = folded_clock_ = batch.clock;
+    cursor_ = batch.cursor;
     for (size_t i = 0; i < batch.records.size(); ++i) {
       folded_ = Position(batch.first.value + i);
       directory_.fold(std::move(batch.records[i]), folded_, batch.clock, items_);
@@ -244,6 +247,8 @@ void Node::on_committed(std::span<store::CommittedBatch> batches) {
   for (store::CommittedBatch& batch : batches) {
     std::vector<uint32_t> unmatched;
     batch_records_.observe(static_cast<double>(batch.records.size()));
+    cursor_ = batch.cursor;
+    folded_clock_ = batch.clock;
     for (size_t i = 0; i < batch.records.size(); ++i) {
       folded_ = Position(batch.first.value + i);
       const bool publish = std::holds_alternative<record::Publish>(batch.records[i]);
@@ -417,7 +422,7 @@ void Node::begin_checkpoint() {
   const uint64_t id = next_checkpoint_++;
   {
     const std::lock_guard lock(job_mutex_);
-    job_ = Job{id, folded_, options_.shard_count + 1, {}, {}};
+    job_ = Job{id, folded_, cursor_, folded_clock_, options_.shard_count + 1, {}, {}};
   }
   for (uint32_t s = 0; s < options_.shard_count; ++s) post_.post(s, BarrierMail{id});
   add(id, std::move(mine));
@@ -478,7 +483,7 @@ void Node::write_checkpoint() {
   if (written) {
     const bool any_let_go = !let_go_rows.empty();
     if (any_let_go) job.parts.push_back(std::move(let_go_rows));
-    written = store_.write(job.parts, job.position);
+    written = store_.write(job.parts, job.position, job.cursor, job.clock);
     if (!written && any_let_go) job.parts.pop_back();  // looked for again
   }
   if (!written) {
@@ -488,6 +493,7 @@ void Node::write_checkpoint() {
     checkpoint_failed_ = true;
     return;
   }
+  log_.checkpointed(job.position);
   // The shards hear of it before the next one may begin: what that one's barrier marks as written must not be
   // let go of because this one is.
   for (uint32_t s = 0; s < options_.shard_count; ++s) post_.post(s, CheckpointedMail{job.id});

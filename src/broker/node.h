@@ -97,6 +97,8 @@ class Node final : public store::LogReader, private CheckpointParts {
   struct Job {
     uint64_t id = 0;
     Position position;
+    uint64_t cursor = 0;
+    WallMs clock = 0;
     size_t parts_missing = 0;
     std::vector<store::StateBatch> parts;
     std::vector<SessionId> ended;
@@ -142,6 +144,8 @@ class Node final : public store::LogReader, private CheckpointParts {
   // Feed thread.
   record::FeedItems items_;
   Position folded_;
+  uint64_t cursor_ = 0;      // of the batch that ends at folded_
+  WallMs folded_clock_ = 0;  // likewise
   Position checkpointed_;
   MonoNs checkpoint_began_ = started_at_;
   uint64_t next_checkpoint_ = 1;

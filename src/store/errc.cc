@@ -25,6 +25,8 @@ const std::error_category& category() {
           return "the store is unavailable for the moment";
         case errc::already_there:
           return "the target exists";
+        case errc::another_log:
+          return "the state of another log";
       }
       return "unknown error";
     }

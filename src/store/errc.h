@@ -15,6 +15,7 @@ enum class errc {
   io,             // the machine failed to read or write
   unavailable,    // for the moment: the store is being reopened after an error
   already_there,  // the target of a copy exists
+  another_log,    // the state is folded from another log than the one asked for
 };
 
 const std::error_category& category();

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "mqtt/message.h"
@@ -65,11 +66,17 @@ class StateStore {
 
   // The log position that the tables reflect; 0 for a new store.
   virtual Position position() const = 0;
+  // As handed to write() with that position; 0 for a new store, and where the log needs none.
+  virtual uint64_t cursor() const = 0;
+  // Of the last batch that the tables reflect, or later.
+  virtual WallMs clock() const = 0;
 
   // Writes the parts atomically and moves position() to `position`; then the log up to it may be trimmed (the
   // driver does both, in that order). Range erases go first, then erases, then puts; parts never name the
-  // same key.
-  virtual Result<void> write(const std::vector<StateBatch>& parts, Position position) = 0;
+  // same key. `cursor` and `clock` are those of the batch that ends there, for a log that the driver does not
+  // have itself; without a cursor its own log knows both.
+  virtual Result<void> write(const std::vector<StateBatch>& parts, Position position, uint64_t cursor = 0,
+                             WallMs clock = 0) = 0;
 
   // Calls `row` for each row whose key is in [from, to) in key order ("" as `to`: to the end) until it
   // returns false. The views live for the call only.

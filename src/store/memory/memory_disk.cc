@@ -1,5 +1,6 @@
 #include "store/memory/memory_disk.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -48,6 +49,7 @@ MemoryImage MemoryDisk::image_without(size_t state_writes_lost) const {
     }
     image.log.insert(image.log.begin(), undo.trimmed.begin(), undo.trimmed.end());
     image.position = undo.position;
+    image.cursor = undo.cursor;
   }
   return image;
 }
@@ -66,11 +68,13 @@ void MemoryDisk::commit(MemoryImage::LogEntry entry, WallMs clock) {
   undos_.clear();
 }
 
-void MemoryDisk::apply(const std::vector<StateBatch>& parts, Position position) {
+void MemoryDisk::apply(const std::vector<StateBatch>& parts, Position position, uint64_t cursor,
+                       WallMs clock) {
   const std::lock_guard lock(mutex_);
   CHECK(position >= image_.position);
   Undo undo;
   undo.position = image_.position;
+  undo.cursor = image_.cursor;
   const auto rows_of = [this](Table table) -> MemoryImage::Rows& {
     return image_.tables[static_cast<size_t>(table)];
   };
@@ -111,6 +115,8 @@ void MemoryDisk::apply(const std::vector<StateBatch>& parts, Position position) 
     if (row != image_.messages.end() && row->second.count == 0) image_.messages.erase(row);
   }
   image_.position = position;
+  image_.cursor = cursor;
+  image_.clock = std::max(image_.clock, clock);
   while (!image_.log.empty() &&
          image_.log.front().first.value + image_.log.front().record_count - 1 <= position.value) {
     undo.trimmed.push_back(std::move(image_.log.front()));

@@ -38,10 +38,11 @@ struct MemoryImage {
 
   std::deque<LogEntry> log;
   Position next{1};  // where the next record will stand
-  WallMs clock = 0;  // of the last batch
+  WallMs clock = 0;  // of the last batch, here or (for a log elsewhere) that the tables reflect
   std::array<Rows, kTableCount> tables;
   std::map<Position, SharedMessage> messages;  // only those with a count other than 0
   Position position;                           // what the tables reflect
+  uint64_t cursor = 0;                         // handed in with it
 };
 
 // Thread-safe, so that the tests of the ports' contract can use it from several threads.
@@ -75,11 +76,12 @@ class MemoryDisk {
     std::vector<std::pair<Position, MemoryImage::SharedMessage>> messages;
     std::deque<MemoryImage::LogEntry> trimmed;
     Position position;
+    uint64_t cursor = 0;
   };
 
   std::pair<Position, WallMs> end() const;  // where the next record will stand; the last clock
   void commit(MemoryImage::LogEntry entry, WallMs clock);
-  void apply(const std::vector<StateBatch>& parts, Position position);
+  void apply(const std::vector<StateBatch>& parts, Position position, uint64_t cursor, WallMs clock);
 
   mutable std::mutex mutex_;
   MemoryImage image_;        // guarded by mutex_

@@ -11,12 +11,23 @@ Position MemoryStore::position() const {
   return disk_.image_.position;
 }
 
-Result<void> MemoryStore::write(const std::vector<StateBatch>& parts, Position position) {
+uint64_t MemoryStore::cursor() const {
+  const std::lock_guard lock(disk_.mutex_);
+  return disk_.image_.cursor;
+}
+
+WallMs MemoryStore::clock() const {
+  const std::lock_guard lock(disk_.mutex_);
+  return disk_.image_.clock;
+}
+
+Result<void> MemoryStore::write(const std::vector<StateBatch>& parts, Position position, uint64_t cursor,
+                                WallMs clock) {
   {
     const std::lock_guard lock(mutex_);
     if (write_error_) return fail(*write_error_);
   }
-  disk_.apply(parts, position);
+  disk_.apply(parts, position, cursor, clock);
   return {};
 }
 

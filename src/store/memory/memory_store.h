@@ -17,7 +17,10 @@ class MemoryStore : public StateStore {
   explicit MemoryStore(MemoryDisk& disk) : disk_(disk) {}
 
   Position position() const override;
-  Result<void> write(const std::vector<StateBatch>& parts, Position position) override;
+  uint64_t cursor() const override;
+  WallMs clock() const override;
+  Result<void> write(const std::vector<StateBatch>& parts, Position position, uint64_t cursor = 0,
+                     WallMs clock = 0) override;
   // The rows are copied first: `row` may write.
   Result<void> scan(
       Table table, std::string_view from, std::string_view to,

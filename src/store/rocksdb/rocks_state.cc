@@ -16,7 +16,8 @@ namespace courier::store {
 
 using schema::Column;
 
-Result<void> RocksState::write(const std::vector<StateBatch>& parts, Position position) {
+Result<void> RocksState::write(const std::vector<StateBatch>& parts, Position position, uint64_t cursor,
+                               WallMs clock) {
   CHECK(position >= this->position());
   rocksdb::WriteBatch batch;
   {
@@ -50,12 +51,18 @@ Result<void> RocksState::write(const std::vector<StateBatch>& parts, Position po
     }
     rocksdb::ColumnFamilyHandle* meta = (*open)->column(Column::meta);
     batch.Put(meta, schema::kPositionKey, schema::big_endian(position.value));
-    batch.Put(meta, schema::kClockKey, schema::big_endian(static_cast<uint64_t>(log_.clock())));
+    batch.Put(meta, schema::kClockKey,
+              schema::big_endian(static_cast<uint64_t>(std::max(this->clock(), clock))));
+    if (cursor != 0) batch.Put(meta, schema::kCursorKey, schema::big_endian(cursor));
   }
   const rocksdb::Status status = database_.write(batch);
   // RocksDB tells the log's thread of the error too, which then opens the database again.
   if (!status.ok()) return fail(error_of(status, "the checkpoint cannot be written"));
   position_.store(position.value, std::memory_order_release);
+  if (cursor != 0) {
+    cursor_.store(cursor, std::memory_order_release);
+    clock_.store(std::max(this->clock(), clock), std::memory_order_release);
+  }
   log_.trim(position);
   return {};
 }

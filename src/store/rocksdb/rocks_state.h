@@ -5,6 +5,7 @@
 // damage (journal.h).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 
@@ -17,12 +18,15 @@ namespace courier::store {
 class RocksState : public StateStore {
  public:
   // Both outlive the store.
-  RocksState(Database& database, RocksLog& log, DataDirectory& directory, Position position)
-      : database_(database), log_(log), directory_(directory), position_(position.value) {}
+  RocksState(Database& database, RocksLog& log, DataDirectory& directory, Position position, uint64_t cursor)
+      : database_(database), log_(log), directory_(directory), position_(position.value), cursor_(cursor) {}
 
   Position position() const override { return Position(position_.load(std::memory_order_acquire)); }
+  uint64_t cursor() const override { return cursor_.load(std::memory_order_acquire); }
+  WallMs clock() const override { return std::max(clock_.load(std::memory_order_acquire), log_.clock()); }
   // An error means that nothing of it was written, and never will be.
-  Result<void> write(const std::vector<StateBatch>& parts, Position position) override;
+  Result<void> write(const std::vector<StateBatch>& parts, Position position, uint64_t cursor = 0,
+                     WallMs clock = 0) override;
   // What `row` gets stays as it was when the scan began.
   Result<void> scan(
       Table table, std::string_view from, std::string_view to,
@@ -34,7 +38,8 @@ class RocksState : public StateStore {
   Database& database_;
   RocksLog& log_;
   DataDirectory& directory_;
-  std::atomic<uint64_t> position_;
+  std::atomic<uint64_t> position_, cursor_;
+  std::atomic<WallMs> clock_{0};  // of a cluster's log; this node's own knows its own
 };
 
 }  // namespace courier::store

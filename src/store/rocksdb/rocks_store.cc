@@ -1,8 +1,12 @@
 #include "store/rocksdb/rocks_store.h"
 
 #include <rocksdb/file_system.h>
+#include <rocksdb/write_batch.h>
 
+#include "store/errc.h"
 #include "store/rocksdb/database.h"
+#include "store/rocksdb/files.h"
+#include "store/rocksdb/reading.h"
 #include "store/rocksdb/rocks_log.h"
 #include "store/rocksdb/rocks_state.h"
 
@@ -26,15 +30,43 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(Options options) {
   const std::shared_ptr<OpenDatabase> open = store->database_->use();
   const Result<uint64_t> position = open->meta_number(schema::kPositionKey, 0);
   if (!position) return fail(position.error());
+  const Result<uint64_t> cursor = open->meta_number(schema::kCursorKey, 0);
+  if (!cursor) return fail(cursor.error());
   const Result<LogEnd> end = find_log_end(*open);
   if (!end) return fail(end.error());
   const Result<std::vector<LogValue>> tail = list_log(*open, Position(*position));
   if (!tail) return fail(tail.error());
+  if (Result<void> belongs = store->belong_to(options.log_id, options.data_dir, *end); !belongs) {
+    return fail(belongs.error());
+  }
   store->log_ =
       std::make_unique<RocksLog>(*store->database_, *options.clock, *end, *tail, Position(*position));
-  store->state_ =
-      std::make_unique<RocksState>(*store->database_, *store->log_, *store->directory_, Position(*position));
+  store->state_ = std::make_unique<RocksState>(*store->database_, *store->log_, *store->directory_,
+                                               Position(*position), *cursor);
   return store;
+}
+
+Result<void> RocksStore::belong_to(const std::string& log_id, const std::string& data_dir,
+                                   const LogEnd& end) {
+  const std::shared_ptr<OpenDatabase> open = database_->use();
+  const Result<std::optional<std::string>> found = open->meta(schema::kLogKey);
+  if (!found) return fail(found.error());
+  const std::string there = found->value_or("");
+  if (there == log_id) return {};
+  if (there.empty() && end.next == Position(1)) {
+    rocksdb::WriteBatch batch;
+    batch.Put(open->column(schema::Column::meta), schema::kLogKey, log_id);
+    const rocksdb::Status status = database_->write(batch);
+    if (!status.ok()) return fail(error_of(status, "the store in " + data_dir + " cannot be written"));
+    return {};
+  }
+  const auto whose = [](const std::string& id) {
+    return id.empty() ? std::string("a node alone") : "the cluster whose log has the id " + id;
+  };
+  return fail(errc::another_log, data_dir + " holds the state of " + whose(there) + ", not of " +
+                                     whose(log_id) +
+                                     "; nothing was changed. Use another data directory, or configure the "
+                                     "node as what it was");
 }
 
 RocksStore::~RocksStore() {

@@ -23,6 +23,7 @@ class DataDirectory;
 class Database;
 class RocksLog;
 class RocksState;
+struct LogEnd;
 
 class RocksStore {
  public:
@@ -30,11 +31,14 @@ class RocksStore {
     std::string data_dir;
     uint64_t cache_bytes = 64 << 20;       // of blocks read from table files
     const Clock* clock = &system_clock();  // outlives the store
+    // Whose state this is: empty, of this store's own log; else of the cluster's log with that id. A new
+    // store becomes what is asked for; one that holds something stays what it is.
+    std::string log_id = {};
     // Null: the machine's. A test's may inject faults (faulty_file_system.h); shared with whoever steers it.
     std::shared_ptr<rocksdb::FileSystem> file_system;
   };
   // Opens the store, or makes a new one in an absent or empty folder. Refuses with a sentence: a folder that
-  // holds something else, a newer format, damage, another process that has it open.
+  // holds something else, a newer format, damage, another process that has it open, the state of another log.
   static Result<std::unique_ptr<RocksStore>> open(Options options);
   // Flushes and notes a clean stop, so that the next start has nothing to replay into RocksDB.
   ~RocksStore();
@@ -47,6 +51,7 @@ class RocksStore {
 
  private:
   RocksStore();
+  Result<void> belong_to(const std::string& log_id, const std::string& data_dir, const LogEnd& end);
   std::unique_ptr<DataDirectory> directory_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<RocksLog> log_;

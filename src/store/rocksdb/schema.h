@@ -13,6 +13,9 @@
 //   default (meta)  "format"                              number of the format, as text
 //                   "position"                            the log position that the tables reflect, BE64
 //                   "clock"                               clock of the last batch at that time, BE64
+//                   "log"                                 id of the cluster's log that the tables are folded
+//                                                         from; not there: from this store's own log
+//                   "cursor"                              with "log": where in it, beside the position, BE64
 //   log             first position of the batch, BE64     record::encode_batch(): clock, records, checksum
 //   session …       as record/rows.h has them             as record/rows.h has them
 //   messages        log position of the PUBLISH, BE64     count of rows that name it and the message
@@ -66,6 +69,8 @@ static_assert(kColumns.size() == kTableCount + 3);
 inline constexpr const char* kFormatKey = "format";
 inline constexpr const char* kPositionKey = "position";
 inline constexpr const char* kClockKey = "clock";
+inline constexpr const char* kLogKey = "log";
+inline constexpr const char* kCursorKey = "cursor";
 
 inline std::string big_endian(uint64_t number) {
   std::string key(sizeof number, '\0');
