@@ -38,11 +38,12 @@ class TestNode : public MembershipListener {
     Truncator::Options truncation{.every_ms = 100};
     const Clock* clock = &system_clock();
     Registry* metrics = nullptr;
+    std::vector<std::string> endpoints = {};  // other than the servers' own
   };
 
   TestNode(const TestEtcd& etcd, const Keys& keys, Options options)
       : keys_(keys), options_(std::move(options)) {
-    client_ = etcd.client();
+    client_ = options_.endpoints.empty() ? etcd.client() : TestEtcd::client_of(options_.endpoints);
     const Result<Meta> meta =
         open_cluster(*client_, keys, {random_id(), options_.partitions, 1}, options_.patience_ms);
     if (!meta) {

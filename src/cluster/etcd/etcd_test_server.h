@@ -58,6 +58,7 @@ class TestEtcd {
 
   size_t size() const { return servers_.size(); }
   const std::string& folder() const { return folder_; }
+  uint16_t port(size_t i = 0) const { return servers_[i].client; }
   std::string endpoint(size_t i = 0) const { return "127.0.0.1:" + std::to_string(servers_[i].client); }
   std::vector<std::string> endpoints() const {
     std::vector<std::string> all;
@@ -129,11 +130,15 @@ class TestEtcd {
     for (size_t i = 0; i < servers_.size(); ++i) start(i);
   }
 
-  std::unique_ptr<Client> client(std::string user = {}, std::string password = {}) const {
+  static std::unique_ptr<Client> client_of(std::vector<std::string> endpoints, std::string user = {},
+                                           std::string password = {}) {
     Result<std::unique_ptr<Client>> client =
-        Client::open({endpoints(), std::move(user), std::move(password), {}});
+        Client::open({std::move(endpoints), std::move(user), std::move(password), {}});
     EXPECT_TRUE(client) << client.error().message;
     return std::move(*client);
+  }
+  std::unique_ptr<Client> client(std::string user = {}, std::string password = {}) const {
+    return client_of(endpoints(), std::move(user), std::move(password));
   }
   // A client of servers that answer.
   std::unique_ptr<Client> ready_client() const {
