@@ -1,5 +1,7 @@
 #include "cluster/etcd/client.h"
 
+#include <grpc/support/log.h>
+
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -7,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/log.h"
 
 namespace courier::cluster::etcd {
 namespace {
@@ -116,7 +119,20 @@ class Client::Call : public Operation {
   std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> rpc_;
 };
 
+namespace {
+// gRPC's own complaints about connections: ours say the same with a reason and an end.
+void quieten_grpc() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    gpr_set_log_function([](gpr_log_func_args* said) {
+      log::debug("grpc", {{"said", std::string_view(said->message)}, {"line", said->line}});
+    });
+  });
+}
+}  // namespace
+
 Result<std::unique_ptr<Client>> Client::open(Options options) {
+  quieten_grpc();
   for (std::string& endpoint : options.endpoints) {
     for (const std::string_view scheme : {"http://", "https://"}) {
       if (endpoint.starts_with(scheme)) endpoint.erase(0, scheme.size());

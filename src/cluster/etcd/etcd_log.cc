@@ -86,6 +86,7 @@ Result<void> EtcdLog::replay(Position after,
   tail_.reset();
   std::vector<store::CommittedBatch> out;
   uint64_t revision = 0, bytes = 0;
+  std::optional<std::vector<Assembly::Open>> open_at_cursor;
   const auto revision_ends = [&] {
     if (revision == 0) return;
     reading.cursor = revision;
@@ -95,6 +96,7 @@ Result<void> EtcdLog::replay(Position after,
   const Result<uint64_t> end =
       read_log(client_, keys_, options_.cursor, true, reading.assembly, options_.patience_ms,
                [&](Arrival&& arrival) -> Result<void> {
+                 if (!open_at_cursor) open_at_cursor = reading.assembly.open();
                  if (arrival.revision != revision) revision_ends();
                  revision = arrival.revision;
                  bytes += arrival.value.size();
@@ -115,6 +117,7 @@ Result<void> EtcdLog::replay(Position after,
   }
   reading.cursor = std::max(reading.cursor, *end);
   reading_ = std::move(reading);
+  open_at_cursor_ = open_at_cursor ? std::move(*open_at_cursor) : reading_.assembly.open();
   replayed_ = true;
   return {};
 }
@@ -137,7 +140,7 @@ void EtcdLog::start(store::LogReader& reader) {
     health_.start();
     truncator_.start();
     appender_.start();
-    tell_done();
+    if (replayed_) tell_done();
   });
   thread_ = std::thread([this] { run(); });
 }
@@ -222,12 +225,14 @@ void EtcdLog::on_events(api::WatchResponse& response) {
 // What a reader needs that comes back as of the latest checkpoint: batches that it has half of, too.
 void EtcdLog::tell_done() {
   const std::optional<Tail::Done> done = tail_.done();
+  if (!done && !replayed_) return;  // which batches the cursor stands within is not known yet
   uint64_t revision = done ? done->revision : options_.cursor;
   const std::vector<Member> members = membership_.members();
-  for (const Assembly::Open& open : done ? done->open : std::vector<Assembly::Open>()) {
+  for (const Assembly::Open& open : done ? done->open : open_at_cursor_) {
     // Of a run that is over nothing more comes.
-    const bool lives = std::any_of(members.begin(), members.end(),
-                                   [&](const Member& member) { return member.epoch == open.epoch; });
+    const bool lives =
+        members.empty() || std::any_of(members.begin(), members.end(),
+                                       [&](const Member& member) { return member.epoch == open.epoch; });
     if (lives && open.since > 0) revision = std::min(revision, open.since - 1);
   }
   truncator_.done(revision);

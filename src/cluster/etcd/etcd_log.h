@@ -124,7 +124,8 @@ class EtcdLog : public store::OrderedLog {
 
   // Feed thread, after start().
   Reading reading_;
-  bool replayed_ = false;
+  std::atomic<bool> replayed_{false};  // all up to reading_ was read by ranges once
+  std::vector<Assembly::Open> open_at_cursor_;  // batches that the state store's cursor stands within
   store::LogReader* reader_ = nullptr;
   std::string told_;  // reason of the state that the reader knows; empty: accepting
   bool ended_ = false;
