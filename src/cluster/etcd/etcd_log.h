@@ -124,7 +124,7 @@ class EtcdLog : public store::OrderedLog {
 
   // Feed thread, after start().
   Reading reading_;
-  std::atomic<bool> replayed_{false};  // all up to reading_ was read by ranges once
+  std::atomic<bool> replayed_{false};           // all up to reading_ was read by ranges once
   std::vector<Assembly::Open> open_at_cursor_;  // batches that the state store's cursor stands within
   store::LogReader* reader_ = nullptr;
   std::string told_;  // reason of the state that the reader knows; empty: accepting
