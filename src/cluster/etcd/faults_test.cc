@@ -70,8 +70,7 @@ TEST(LogFaults, LeadersKilledDuringAppendsLoseNothingAndDoubleNothing) {
   TestEtcd etcd(3);
   (void)etcd.ready_client();
   const Keys keys = test_keys();
-  TestNode one(etcd, keys, {.id = "one", .lease_ms = 10'000}),
-      two(etcd, keys, {.id = "two", .lease_ms = 10'000});
+  TestNode one(etcd, keys, {.id = "one", .lease_ms = 5000}), two(etcd, keys, {.id = "two", .lease_ms = 5000});
   one.start();
   two.start();
   Load first(one.log(), 1'000'000), second(two.log(), 2'000'000);

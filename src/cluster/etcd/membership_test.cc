@@ -165,23 +165,5 @@ TEST(MembershipFaults, PausedEtcdEndsTheDeadlineButNotTheMembership) {
   ASSERT_TRUE(eventually([&] { return (*joined)->holds() || !one.lost().empty(); }));
 }
 
-TEST(MembershipFaults, SurvivesTheDeathOfALeader) {
-  TestEtcd etcd(3);
-  const auto client = etcd.ready_client();
-  Listener one;
-  const Keys keys = test_keys();
-  auto joined = Membership::join(*client, keys, {"a", "a:1", "a:2"}, 3000, 10'000, one);
-  ASSERT_TRUE(joined) << joined.error().message;
-  const size_t leader = etcd.leader();
-  ASSERT_LT(leader, 3u);
-  etcd.kill(leader);
-  const MonoNs killed_at = boot_ns();
-  // Held by keep-alives sent after the kill.
-  ASSERT_TRUE(eventually([&] { return boot_ns() > killed_at + 4 * kNsPerSecond; }));
-  EXPECT_TRUE((*joined)->holds());
-  EXPECT_TRUE(one.lost().empty());
-  (*joined)->leave();
-}
-
 }  // namespace
 }  // namespace courier::cluster::etcd

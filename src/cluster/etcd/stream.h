@@ -110,6 +110,7 @@ class Stream : public std::enable_shared_from_this<Stream<Request, Response>> {
   }
   void finished(bool) {
     client_.left(context_);
+    if (ended_) return;  // closed: no fault of the member's
     Error error = client_.error_of(status_, endpoint_);
     if (error.code == make_error_code(errc::unavailable) || status_.ok()) client_.suspect(endpoint_);
     if (status_.ok()) error = Error(make_error_code(errc::unavailable), "the member ended the stream");
@@ -129,10 +130,10 @@ class Stream : public std::enable_shared_from_this<Stream<Request, Response>> {
     outgoing_.pop_front();
     rpc_->Write(request_, tag(write_));
   }
+  // Over already, or cancelled by close().
   void finish() {
     if (finishing_) return;
     finishing_ = true;
-    context_.TryCancel();  // if it is not over anyway: a write that failed while nothing was read
     rpc_->Finish(&status_, tag(finish_));
   }
   void end(Error error) {
