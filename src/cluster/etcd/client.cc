@@ -294,6 +294,16 @@ void Client::begin_call(const char* what, Begin<Request, Response> begin, Reques
 template <typename Request, typename Response>
 void Client::call(const char* what, Begin<Request, Response> begin, Request request, Then<Response> then,
                   int64_t ms, bool again, std::optional<size_t> endpoint) {
+  // All of a call happens on the engine thread, its beginning too.
+  if (!engine_.here()) {
+    const auto given =
+        std::make_shared<std::pair<Request, Then<Response>>>(std::move(request), std::move(then));
+    const bool posted = engine_.post([this, what, begin, given, ms, again, endpoint] {
+      call(what, begin, std::move(given->first), std::move(given->second), ms, again, endpoint);
+    });
+    if (!posted) given->second(fail(errc::unavailable, "the connection to etcd was closed"));
+    return;
+  }
   if (options_.user.empty()) {
     return begin_call(what, begin, std::move(request), std::move(then), ms, again, endpoint);
   }

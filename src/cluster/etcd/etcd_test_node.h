@@ -88,6 +88,10 @@ class TestNode : public MembershipListener {
 
   // Replays what is there into the reader, then starts.
   void start() {
+    if (refusal_) {
+      ADD_FAILURE() << refusal_->message;
+      std::abort();
+    }
     std::vector<store::CommittedBatch> batches = store::replayed(*log_, options_.position);
     if (!batches.empty()) reader_.on_committed(batches);
     log_->start(reader_);
