@@ -163,6 +163,7 @@ Result<void> Hub::on_hello(Link& link, std::string_view body) {
   auto hello = decode_hello(body);
   if (!hello) return fail(hello.error());
   link.hello = *std::move(hello);
+  link.introduced = true;
   if (const std::optional<Refusal> why = judge(link)) {
     if (link.dialled) {
       return fail(errc::bad_frame, fmt::format("who answers is not whom we look for: {}", name(*why)));

@@ -225,7 +225,7 @@ void Hub::ping(Link& link) {
 
 Result<void> Hub::on_frame(Link& link, FrameType type, std::string_view body) {
   if (link.state() != Link::State::up) {
-    if (type == FrameType::hello && link.hello.version == 0) return on_hello(link, body);
+    if (type == FrameType::hello && !link.introduced) return on_hello(link, body);
     if (type == FrameType::refuse && link.dialled) return on_refuse(link, body);
     return fail(errc::bad_frame, "something else than a hello");
   }

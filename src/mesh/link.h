@@ -96,6 +96,7 @@ class Link final : public net::Handler {
   // The owner's: greeting, then pings.
   Timer timer;
   // What it knows of the other side, once that has introduced itself.
+  bool introduced = false;
   Hello hello;
   MonoNs heard_at = 0;
 
