@@ -152,8 +152,8 @@ void Link::write() {
     }
     if (state_ == State::closed) return;
     if (out_.empty()) return want(net::kReadable);
+    shared_.counters.writes.add();  // before somebody can have noticed it
     const net::IoResult sent = out_.flush(fd_.get());
-    shared_.counters.writes.add();
     shared_.counters.bytes_out.add(sent.bytes);
     if (sent.status == net::IoStatus::failed) {
       return lost(gone("the connection broke: " + net::system_words(sent.error)));

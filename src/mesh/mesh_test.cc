@@ -175,7 +175,7 @@ TEST(Mesh, WhoIsQuickerThanTheNewsOfItsComingIsHeld) {
   a.mesh->set_members({a.member()});
   BarePeer early(a);
   ASSERT_TRUE(early.say(encode_hello(BarePeer::hello(a, 2))));
-  // A request is a way to know that the mesh's thread has been there... after the hello, which came before.
+  // What is read is looked at in the same turn, before the news.
   ASSERT_TRUE(comes_true([&] { return a.counted("courier_mesh_bytes_total", {{"direction", "in"}}) > 0; }));
   a.mesh->set_members({a.member(), b.member()});
   EXPECT_EQ(early.hear_type(), FrameType::hello);
