@@ -171,8 +171,7 @@ void Calls::send_piece(uint64_t id, std::string_view piece) {
 void Calls::send_over(uint64_t id, bool failed, std::string_view why) {
   const auto found = answering_.find(id);
   if (found == answering_.end()) return;
-  std::string frame =
-      failed ? encode_text(FrameType::failed, id, why) : encode_number(FrameType::ended, id);
+  std::string frame = failed ? encode_text(FrameType::failed, id, why) : encode_number(FrameType::ended, id);
   if (found->second.sent <= kUrgentReplyBytes) {
     link_.urgent(std::move(frame));
   } else {

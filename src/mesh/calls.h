@@ -1,8 +1,8 @@
 // The requests of one link: those we wait for, and those we answer.
 //
-// Owned by the Hub beside its link, used by the mesh's thread. Whoever asks names its requests; both ends know
-// one by that number and the direction. What is said of a request that is not known is passed over, because
-// the two ends give up at different times.
+// Owned by the Hub beside its link, used by the mesh's thread. Whoever asks names its requests; both ends
+// know one by that number and the direction. What is said of a request that is not known is passed over,
+// because the two ends give up at different times.
 //
 // 1. Every request ends with exactly one `ended` or `failed` Answer, the link's end included.
 // 2. At most kRequestsMax wait in each direction, and kReplyWindow bytes of each.

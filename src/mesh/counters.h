@@ -50,7 +50,8 @@ struct Counters {
                             {{"direction", std::string(direction)}});
   }
   static Gauge& links(Registry& registry, std::string_view state) {
-    return registry.gauge("courier_mesh_links", "Other members of the cluster, by the state of the link to them.",
+    return registry.gauge("courier_mesh_links",
+                          "Other members of the cluster, by the state of the link to them.",
                           {{"state", std::string(state)}});
   }
   static Gauge& link_up(Registry& registry, const std::string& peer) {

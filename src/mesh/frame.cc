@@ -276,7 +276,8 @@ Result<void> FrameReader::next(std::string_view bytes, std::string_view& frame) 
   const size_t length = length_of(bytes);
   if (length == 0) return fail(errc::bad_frame, "a frame without a type");
   if (length > frame_bytes_max_) {
-    return fail(errc::bad_frame, fmt::format("a frame of {} bytes: {} is the most", length, frame_bytes_max_));
+    return fail(errc::bad_frame,
+                fmt::format("a frame of {} bytes: {} is the most", length, frame_bytes_max_));
   }
   if (bytes.size() - 4 >= length) frame = bytes.substr(0, 4 + length);
   return {};

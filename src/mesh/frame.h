@@ -9,8 +9,8 @@
 //   piece   = id · body                   ended  = id                  failed = id · sentence
 //
 // Numbers are varints; strings a varint length and bytes; a body is what is left. The side that dialled says
-// hello first. Whatever a later version of hello has behind `to` is passed over, so that two versions can find
-// out that they do not understand each other. Decoding trusts nothing.
+// hello first. Whatever a later version of hello has behind `to` is passed over, so that two versions can
+// find out that they do not understand each other. Decoding trusts nothing.
 #pragma once
 
 #include <cstdint>
@@ -83,7 +83,7 @@ void close_frame(std::string& out, size_t opened_at);
 
 std::string encode_hello(const Hello& hello);
 std::string encode_refuse(Refusal why, std::string_view sentence);
-std::string encode_number(FrameType type, uint64_t number);                  // ping, pong, ended, cancel
+std::string encode_number(FrameType type, uint64_t number);                   // ping, pong, ended, cancel
 std::string encode_numbers(FrameType type, uint64_t first, uint64_t second);  // credit
 std::string encode_text(FrameType type, uint64_t id, std::string_view text);  // piece, failed
 std::string encode_request(uint64_t id, uint16_t kind, std::string_view body);

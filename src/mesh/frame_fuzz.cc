@@ -80,7 +80,8 @@ void take(FrameType type, std::string_view body) {
       return;
     case FrameType::piece:
     case FrameType::failed:
-      if (const auto text = decode_text(body)) CHECK(body_of(encode_text(type, text->id, text->text)) == body);
+      if (const auto text = decode_text(body))
+        CHECK(body_of(encode_text(type, text->id, text->text)) == body);
       return;
     case FrameType::credit:
       if (const auto credit = decode_numbers(body)) {

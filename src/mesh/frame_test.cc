@@ -7,8 +7,12 @@
 namespace courier::mesh {
 namespace {
 
-const Hello kHello{.cluster = "shop", .log_id = "4711", .node_id = "node-a", .epoch = NodeEpoch(77),
-                   .instance = 0xFFFFFFFFFFFFFFFF, .to = NodeEpoch(12)};
+const Hello kHello{.cluster = "shop",
+                   .log_id = "4711",
+                   .node_id = "node-a",
+                   .epoch = NodeEpoch(77),
+                   .instance = 0xFFFFFFFFFFFFFFFF,
+                   .to = NodeEpoch(12)};
 
 std::string_view body_of(std::string_view frame) {
   return frame.substr(kFrameHeadBytes);
@@ -39,8 +43,12 @@ Read read(FrameReader& reader, std::string_view bytes) {
 }
 
 TEST(Frame, AHelloHasTheseBytes) {
-  const std::string expected("\x24\0\0\0\x01" "CMSH\x01\x01\x04shop\x04" "4711\x06node-a\x4D"
-                             "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01\x0C", 40);
+  const std::string expected(
+      "\x24\0\0\0\x01"
+      "CMSH\x01\x01\x04shop\x04"
+      "4711\x06node-a\x4D"
+      "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01\x0C",
+      40);
   EXPECT_EQ(encode_hello(kHello), expected);
   const auto decoded = decode_hello(body_of(expected));
   ASSERT_TRUE(decoded) << decoded.error().message;
@@ -143,7 +151,8 @@ TEST(Frame, SmallBodiesComeBackAndNothingMayStandBehindThem) {
 
 TEST(FrameReader, CutAnywhereTheFramesAreTheSame) {
   const std::string bytes = encode_hello(kHello) + encode_number(FrameType::ping, 1) +
-                            encode_request(1, 2, std::string(300, 'b')) + encode_text(FrameType::piece, 9, "");
+                            encode_request(1, 2, std::string(300, 'b')) +
+                            encode_text(FrameType::piece, 9, "");
   FrameReader whole(kHelloBytesMax);
   const Read expected = read(whole, bytes);
   ASSERT_EQ(expected.frames.size(), 4u);
@@ -168,8 +177,9 @@ TEST(FrameReader, ALengthThatIsTooMuchIsRefusedBeforeItsBytesCome) {
   FrameReader reader(kHelloBytesMax);
   EXPECT_EQ(read(reader, std::string_view("\x01\x04\0", 3)).failed, "");
   EXPECT_NE(read(reader, std::string_view("\0", 1)).failed, "");
-  for (const std::string_view stranger : {std::string_view("GET / HTTP/1.1\r\n"), std::string_view("\x16\x03\x01\x02\0", 5),
-                                          std::string_view("\0\0\0\0", 4)}) {
+  for (const std::string_view stranger :
+       {std::string_view("GET / HTTP/1.1\r\n"), std::string_view("\x16\x03\x01\x02\0", 5),
+        std::string_view("\0\0\0\0", 4)}) {
     FrameReader other(kHelloBytesMax);
     EXPECT_NE(read(other, stranger).failed, "") << stranger;
   }

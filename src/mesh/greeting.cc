@@ -43,9 +43,8 @@ std::string_view sentence(Refusal why) {
 }
 
 bool same_name(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
+  return std::ranges::equal(
+      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 Error timed_out(std::string_view what) {
@@ -137,8 +136,8 @@ void Hub::accept() {
   }
 }
 
-// The one that has waited longest goes: who belongs here needs a few milliseconds, so it is hardly ever one of
-// those.
+// The one that has waited longest goes: who belongs here needs a few milliseconds, so it is hardly ever one
+// of those.
 void Hub::make_room_for_one_more() {
   if (pending_.size() < limits_.pending_max) return;
   refuse(*connections_.at(pending_.front()).link, Refusal::busy);

@@ -305,9 +305,8 @@ void Hub::on_lost(Link& link, const Error& why) {
     log::warn(limit, "a connection to the mesh came to nothing",
               {{"address", link.address().to_string()}, {"why", why.message}});
   } else if (was_up) {
-    log::warn("a link to another node is lost", {{"peer", entry->member.id},
-                                                 {"epoch", entry->member.epoch.value},
-                                                 {"why", why.message}});
+    log::warn("a link to another node is lost",
+              {{"peer", entry->member.id}, {"epoch", entry->member.epoch.value}, {"why", why.message}});
   } else {
     cannot_reach(*entry, why.message);
   }

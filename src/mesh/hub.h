@@ -4,8 +4,8 @@
 // it by Core's tasks and its mailbox of messages.
 //
 // Who dials whom: the younger run, the older one. So there is one link for two nodes, and who has just come
-// makes its own. It may be quicker than the news of its coming: then its hello is held until the members' list
-// speaks of it, for as long as a greeting may take.
+// makes its own. It may be quicker than the news of its coming: then its hello is held until the members'
+// list speaks of it, for as long as a greeting may take.
 //
 //   accepted --hello: wrong--> refused            dialled --hello: wrong--> closed, dialled again later
 //        |----hello: member--> up                     '----hello: right--> up --lost--> dialled again
@@ -143,7 +143,7 @@ class Hub final : public Link::Owner {
   const NodeEpoch self_;
   Handler& handler_;
   Counters counters_;
-  std::map<std::string, Gauge*> up_gauges_;  // by node id
+  std::map<std::string, Gauge*> up_gauges_;               // by node id
   std::map<std::string, Counter*, std::less<>> refused_;  // by reason
   std::mt19937_64 random_;
   const uint64_t instance_;

@@ -1,4 +1,5 @@
-// One connection to another node: a socket, TLS if it is asked for, frames both ways, and what waits to go out.
+// One connection to another node: a socket, TLS if it is asked for, frames both ways, and what waits to go
+// out.
 //
 //   connecting --TCP--> opening --TLS--> greeting --owner--> up --anything wrong--> closed
 //   (who accepted begins with opening; without TLS that is over at once)

@@ -38,16 +38,18 @@ Result<std::shared_ptr<net::tls::TlsClient>> load_client(const TlsFiles& files) 
 }
 
 Result<void> check(const Options& options) {
-  for (const auto& [what, text] : {std::pair<std::string_view, const std::string&>{"node id", options.node_id},
-                                   {"cluster's name", options.cluster},
-                                   {"log id", options.log_id}}) {
+  for (const auto& [what, text] :
+       {std::pair<std::string_view, const std::string&>{"node id", options.node_id},
+        {"cluster's name", options.cluster},
+        {"log id", options.log_id}}) {
     if (text.empty() || text.size() > kNameBytesMax) {
-      return fail(errc::bad_setting,
-                  fmt::format("the mesh needs a {} of 1 to {} bytes; it has {}", what, kNameBytesMax, text.size()));
+      return fail(errc::bad_setting, fmt::format("the mesh needs a {} of 1 to {} bytes; it has {}", what,
+                                                 kNameBytesMax, text.size()));
     }
   }
   if (!options.bind.is_ip()) {
-    return fail(errc::bad_setting, "the mesh listens at an IP address: " + options.bind.to_string() + " is none");
+    return fail(errc::bad_setting,
+                "the mesh listens at an IP address: " + options.bind.to_string() + " is none");
   }
   if (options.tls && options.tls->ca.empty()) {
     return fail(errc::bad_setting, "the mesh's TLS needs a file of who issues the nodes' certificates");
@@ -143,11 +145,11 @@ Sender& Mesh::sender(size_t shard) {
 }
 
 void Mesh::request(NodeEpoch to, uint16_t kind, std::string body, MonoNs timeout, OnAnswer on_answer) {
-  const bool taken = core_->tasks.post([=, body = std::move(body)](Hub& hub) {
-    hub.request(to, kind, body, timeout, on_answer);
-  });
+  const bool taken = core_->tasks.post(
+      [=, body = std::move(body)](Hub& hub) { hub.request(to, kind, body, timeout, on_answer); });
   if (taken) return;
-  on_answer({.kind = Answer::Kind::failed, .error = Error(make_error_code(errc::stopped), "this node stops")});
+  on_answer(
+      {.kind = Answer::Kind::failed, .error = Error(make_error_code(errc::stopped), "this node stops")});
 }
 
 }  // namespace courier::mesh

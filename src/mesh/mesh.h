@@ -1,9 +1,9 @@
 // Streams between the brokers of a cluster, for what skips the log: QoS 0 messages, and small questions.
 //
 // It decides nothing and promises nothing. A message that cannot go to a node now is dropped and counted;
-// what must not be lost is in the log. Every member has one TCP connection with every other, which the younger
-// of the two (the greater epoch) makes. A link is with a run of a node, an epoch: when its node comes back,
-// that is another peer. See README.md for the protocol's rules and frame.h for its bytes.
+// what must not be lost is in the log. Every member has one TCP connection with every other, which the
+// younger of the two (the greater epoch) makes. A link is with a run of a node, an epoch: when its node comes
+// back, that is another peer. See README.md for the protocol's rules and frame.h for its bytes.
 //
 // Threads: one of its own, for all sockets; Handler and OnAnswer are called on it and must not block. Each
 // shard has a Sender of its own. All else here may be called from any thread, except open(), start(), stop()
@@ -101,8 +101,8 @@ class Mesh {
 
   Sender& sender(size_t shard);
 
-  // Asks a peer, after start(). `timeout`: how long it may say nothing, from piece to piece. What is asked before the link is
-  // there fails at once (errc::no_link).
+  // Asks a peer, after start(). `timeout`: how long it may say nothing, from piece to piece. What is asked
+  // before the link is there fails at once (errc::no_link).
   void request(NodeEpoch to, uint16_t kind, std::string body, MonoNs timeout, OnAnswer on_answer);
 
  private:

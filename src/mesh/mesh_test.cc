@@ -224,7 +224,8 @@ TEST(Mesh, StopsWithEverythingInFlight) {
     ASSERT_TRUE(answer.error);
     EXPECT_EQ(answer.error->code, errc::stopped);
   }
-  b.mesh->request(a->epoch, 1, "q", kNsPerSecond, [&](Answer answer) { answers.push_back(std::move(answer)); });
+  b.mesh->request(a->epoch, 1, "q", kNsPerSecond,
+                  [&](Answer answer) { answers.push_back(std::move(answer)); });
   EXPECT_EQ(answers.size(), 11u);
   EXPECT_FALSE(b.mesh->sender(0).deliver(a->epoch, deliver_of("t", "p")));
   b.mesh->set_members({});

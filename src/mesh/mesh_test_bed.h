@@ -34,7 +34,8 @@ inline bool comes_true(const std::function<bool()>& met) {
 }
 
 inline Deliver deliver_of(std::string_view topic, std::string_view payload, uint64_t after = 0) {
-  return {.mountpoint = "mp", .message = mqtt::MessagePtr(mqtt::Message::make(topic, payload)),
+  return {.mountpoint = "mp",
+          .message = mqtt::MessagePtr(mqtt::Message::make(topic, payload)),
           .after = Position(after)};
 }
 
@@ -88,13 +89,15 @@ class TestHandler final : public Handler {
   const OnRequest on_request_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<Deliver> delivers_;                // guarded by mutex_, as the rest
+  std::vector<Deliver> delivers_;  // guarded by mutex_, as the rest
   std::vector<std::pair<uint64_t, bool>> links_;
 };
 
 // No pings by themselves, so that writes can be counted.
 inline Limits quiet_limits() {
-  return {.ping_ns = 3600 * kNsPerSecond, .silent_ns = 3600 * kNsPerSecond, .redial_first_ns = kNsPerMs,
+  return {.ping_ns = 3600 * kNsPerSecond,
+          .silent_ns = 3600 * kNsPerSecond,
+          .redial_first_ns = kNsPerMs,
           .redial_max_ns = 20 * kNsPerMs};
 }
 
@@ -159,8 +162,12 @@ class BarePeer {
   }
 
   static Hello hello(const TestNode& to, uint64_t epoch) {
-    return {.cluster = "test", .log_id = "log-1", .node_id = "node-" + std::to_string(epoch),
-            .epoch = NodeEpoch(epoch), .instance = epoch, .to = to.epoch};
+    return {.cluster = "test",
+            .log_id = "log-1",
+            .node_id = "node-" + std::to_string(epoch),
+            .epoch = NodeEpoch(epoch),
+            .instance = epoch,
+            .to = to.epoch};
   }
   // Bytes that the kernel takes at once; false if it takes none.
   bool say(std::string_view bytes) {
@@ -176,9 +183,9 @@ class BarePeer {
   std::string hear() {
     for (;;) {
       if (in_.size() >= 4) {
-        const size_t length = 4 + static_cast<size_t>(static_cast<uint8_t>(in_[0]) |
-                                                      static_cast<uint8_t>(in_[1]) << 8 |
-                                                      static_cast<uint8_t>(in_[2]) << 16);
+        const size_t length =
+            4 + static_cast<size_t>(static_cast<uint8_t>(in_[0]) | static_cast<uint8_t>(in_[1]) << 8 |
+                                    static_cast<uint8_t>(in_[2]) << 16);
         if (in_.size() >= length) {
           std::string frame = in_.substr(0, length);
           in_.erase(0, length);

@@ -26,9 +26,8 @@ bool Reply::send(std::string_view piece) {
     state_->room -= piece.size() + kPieceOverhead;
   }
   const auto core = state_->core.lock();
-  return core && core->tasks.post([link = state_->link, id = state_->id, bytes = std::string(piece)](Hub& hub) {
-    hub.reply_piece(link, id, bytes);
-  });
+  return core && core->tasks.post([link = state_->link, id = state_->id, bytes = std::string(piece)](
+                                      Hub& hub) { hub.reply_piece(link, id, bytes); });
 }
 
 void Reply::end() {

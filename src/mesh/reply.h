@@ -29,8 +29,8 @@ struct ReplyState {
   std::weak_ptr<Core> core;
   uint64_t link = 0, id = 0;
   std::mutex mutex;
-  size_t room = 0;               // guarded by mutex, as the rest
-  bool over = false;             // ended, failed, or nobody wants it any more
+  size_t room = 0;    // guarded by mutex, as the rest
+  bool over = false;  // ended, failed, or nobody wants it any more
   std::function<void()> on_room;
 
   void call_on_room();
@@ -54,8 +54,8 @@ class Reply {
   size_t room() const;
   // The link went, the other node gave up, or all is said.
   bool gone() const;
-  // Calls `call` once, on the mesh's thread (of a mesh that has stopped: here), as soon as there is room for a
-  // piece of any size, or gone(). Another call before that takes its place.
+  // Calls `call` once, on the mesh's thread (of a mesh that has stopped: here), as soon as there is room for
+  // a piece of any size, or gone(). Another call before that takes its place.
   void on_room(std::function<void()> call);
 
  private:
@@ -91,7 +91,8 @@ struct Answer {
   Held held;
 };
 
-// Called on the mesh's thread (of a mesh that has stopped already: on that of who asked). May keep the Answer.
+// Called on the mesh's thread (of a mesh that has stopped already: on that of who asked). May keep the
+// Answer.
 using OnAnswer = std::function<void(Answer)>;
 
 }  // namespace courier::mesh

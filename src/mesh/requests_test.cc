@@ -122,7 +122,8 @@ struct Kept {
 
 TEST(Requests, AreAnsweredInBothDirections) {
   const auto echo = [](NodeEpoch from, uint16_t kind, std::string_view body, Reply reply) {
-    EXPECT_TRUE(reply.send(std::to_string(from.value) + ":" + std::to_string(kind) + ":" + std::string(body)));
+    EXPECT_TRUE(
+        reply.send(std::to_string(from.value) + ":" + std::to_string(kind) + ":" + std::string(body)));
     EXPECT_TRUE(reply.send("!"));
     reply.end();
   };
@@ -210,7 +211,8 @@ TEST(Requests, EndWithTheirLink) {
   EXPECT_FALSE(of_b.send("x"));
 }
 
-// A snapshot for a node that joins, while messages flow both ways. Who asks is slow at first: nothing piles up.
+// A snapshot for a node that joins, while messages flow both ways. Who asks is slow at first: nothing piles
+// up.
 TEST(Requests, AStreamOf64MegabytesWaitsForWhoAsksAndMessagesDoNotWaitForIt) {
   constexpr size_t kBytes = 64 * 1024 * 1024;
   std::atomic<size_t> sent = 0;

@@ -76,8 +76,8 @@ void Sender::look_again() {
 
 bool Sender::claim(Slot& slot, size_t bytes) {
   std::atomic<size_t>& queued = slot.peer->queued;
-  // More than is needed, so that most messages of a Turn touch nothing that is shared; close to the bound only
-  // what is.
+  // More than is needed, so that most messages of a Turn touch nothing that is shared; close to the bound
+  // only what is.
   for (const size_t wanted : {std::max(bytes, std::min(kClaimBytes, queue_bytes_max_ / 8)), bytes}) {
     const size_t missing = wanted - slot.claimed;
     if (queued.fetch_add(missing, std::memory_order_relaxed) + missing <= queue_bytes_max_) {

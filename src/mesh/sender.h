@@ -35,8 +35,8 @@ class Sender {
  private:
   struct Slot {
     PeerPtr peer;
-    std::string bytes;    // frames; the last one is open while `messages` is not 0
-    size_t open_at = 0;   // where that one begins
+    std::string bytes;   // frames; the last one is open while `messages` is not 0
+    size_t open_at = 0;  // where that one begins
     uint32_t messages = 0;
     size_t claimed = 0;   // of peer->queued: what may still be written
     size_t expected = 0;  // how much a Turn had of late

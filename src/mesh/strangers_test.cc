@@ -71,8 +71,9 @@ TEST(Strangers, WhoSaysSomethingElseIsCutOff) {
   Host host;
   std::string early = encode_number(FrameType::ping, 1);
   for (const std::string& bytes :
-       {std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), std::string("\x10\x1A\0\x04MQTT", 8), std::string(20'000, 'x'),
-        early, encode_refuse(Refusal::busy, "no"), std::string("\x05\0\0\0\x01XXXX", 9)}) {
+       {std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), std::string("\x10\x1A\0\x04MQTT", 8),
+        std::string(20'000, 'x'), early, encode_refuse(Refusal::busy, "no"),
+        std::string("\x05\0\0\0\x01XXXX", 9)}) {
     BarePeer peer(host.node);
     peer.say(bytes);
     EXPECT_EQ(peer.hear(), "");
@@ -90,7 +91,8 @@ TEST(Strangers, AHelloCutAnywhereIsNoLink) {
     EXPECT_EQ(peer.hear(), "") << cut;
   }
   EXPECT_TRUE(host.node.handler.links().empty());
-  EXPECT_TRUE(comes_true([&] { return host.node.refused("link_lost") == static_cast<double>(hello.size()); }));
+  EXPECT_TRUE(
+      comes_true([&] { return host.node.refused("link_lost") == static_cast<double>(hello.size()); }));
 }
 
 TEST(Strangers, WhoSaysNothingIsCutOffInTime) {
@@ -130,23 +132,22 @@ TEST(Strangers, AMemberThatBreaksTheRulesLosesItsLink) {
     return frame;
   };
   const std::vector<std::string> wrong{
-      std::string("\xFF\xFF\xFF\xFF\x05", 5),            // a length beyond any
-      std::string("\x01\0\0\0\x63", 5),                  // a type that nobody knows
-      std::string("\0\0\0\0", 4),                        // no type
-      encode_hello({.epoch = NodeEpoch(9)}),             // a second hello
+      std::string("\xFF\xFF\xFF\xFF\x05", 5),  // a length beyond any
+      std::string("\x01\0\0\0\x63", 5),        // a type that nobody knows
+      std::string("\0\0\0\0", 4),              // no type
+      encode_hello({.epoch = NodeEpoch(9)}),   // a second hello
       deliver_frame(std::string_view(message).substr(1)),
       deliver_frame(message + "x"),
       encode_number(FrameType::ping, 1).substr(0, 4) + '\x03' + '\xFF',  // a number that does not end
       encode_request(1, 1, std::string(kRequestBytesMax + 1, 'x')),
-      encode_request(1, 1, "a") + encode_request(1, 1, "b"),                   // one number twice
-      encode_request(1, 1, "a") + encode_numbers(FrameType::credit, 1, 1),     // room that was not taken
+      encode_request(1, 1, "a") + encode_request(1, 1, "b"),                // one number twice
+      encode_request(1, 1, "a") + encode_numbers(FrameType::credit, 1, 1),  // room that was not taken
       encode_request(1, 1, "a") + encode_numbers(FrameType::credit, 1, ~uint64_t{0}),
   };
   for (size_t i = 0; i < wrong.size(); ++i) {
     std::vector<Reply> kept;
-    Host host(test_options("node-1"), [&](NodeEpoch, uint16_t, std::string_view, Reply reply) {
-      kept.push_back(std::move(reply));
-    });
+    Host host(test_options("node-1"),
+              [&](NodeEpoch, uint16_t, std::string_view, Reply reply) { kept.push_back(std::move(reply)); });
     BarePeer peer(host.node);
     peer.introduce(host.node, 9);
     ASSERT_TRUE(peer.say(deliver_frame(message)));

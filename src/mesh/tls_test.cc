@@ -31,10 +31,11 @@ struct Tls : testing::Test {
 };
 
 TEST_F(Tls, MessagesAndStreamsPass) {
-  TestNode a(1, options("node-1", authority, {"node-1"}), [](NodeEpoch, uint16_t, std::string_view, Reply reply) {
-    for (int i = 0; i < 3; ++i) EXPECT_TRUE(reply.send(std::string(kPieceBytesMax, 'x')));
-    reply.end();
-  });
+  TestNode a(1, options("node-1", authority, {"node-1"}),
+             [](NodeEpoch, uint16_t, std::string_view, Reply reply) {
+               for (int i = 0; i < 3; ++i) EXPECT_TRUE(reply.send(std::string(kPieceBytesMax, 'x')));
+               reply.end();
+             });
   TestNode b(2, options("node-2", authority, {"Node-2", "other.name"}));
   TestNode c(3, options("node-3", authority, {}));  // its name is the common name
   join({&a, &b, &c});
@@ -88,7 +89,8 @@ TEST_F(Tls, ACertificateIsGoodForItsOwnNodeOnly) {
 }
 
 TEST_F(Tls, OneNameMayStandForAllNodes) {
-  Options first = options("node-1", authority, {"mesh.example"}), second = options("node-2", authority, {"mesh.example"});
+  Options first = options("node-1", authority, {"mesh.example"}),
+          second = options("node-2", authority, {"mesh.example"});
   first.tls->name = second.tls->name = "mesh.example";
   TestNode a(1, first), b(2, second);
   join({&a, &b});
