@@ -141,7 +141,6 @@ void Hub::set_members(std::vector<Member> members) {
     entry->peer = std::make_shared<Peer>(member.id, member.epoch);
     Gauge*& gauge = up_gauges_[member.id];
     if (gauge == nullptr) gauge = &Counters::link_up(registry_, member.id);
-    entry->up_gauge = gauge;
     entry->redial.fire = [this, at = entry.get()] { dial(*at); };
     newest_ = std::max(newest_, member.epoch);
     if (member.epoch < self_) to_dial.push_back(entry.get());
@@ -197,7 +196,6 @@ void Hub::set_up(Link& link, Entry& entry) {
   link.set_up();
   link.timer.fire = [this, &link] { ping(link); };
   timers_.arm(link.timer, mono_ns() + limits_.ping_ns);
-  entry.up_gauge->set(1);
   entry.peer->up.store(true, std::memory_order_release);
   count_links();
   log::info("a link to another node is up", {{"peer", entry.member.id},
@@ -209,7 +207,6 @@ void Hub::set_up(Link& link, Entry& entry) {
 
 void Hub::set_down(Entry& entry) {
   entry.peer->up.store(false, std::memory_order_release);
-  entry.up_gauge->set(0);
 }
 
 void Hub::ping(Link& link) {
@@ -229,7 +226,6 @@ Result<void> Hub::on_frame(Link& link, FrameType type, std::string_view body) {
     if (type == FrameType::refuse && link.dialled) return on_refuse(link, body);
     return fail(errc::bad_frame, "something else than a hello");
   }
-  link.heard_at = mono_ns();
   Calls& calls = *connection_of(link).calls;
   switch (type) {
     case FrameType::hello:
@@ -344,6 +340,11 @@ void Hub::count_links() {
   const auto up = std::ranges::count_if(members_, [this](const auto& at) { return is_up(*at.second); });
   counters_.links_up.set(up);
   counters_.links_down.set(static_cast<int64_t>(members_.size()) - up);
+  // A node may be there twice: the run that has ended, until its lease has, and the next.
+  for (const auto& [id, gauge] : up_gauges_) {
+    gauge->set(std::ranges::any_of(
+        members_, [&, &id = id](const auto& at) { return at.second->member.id == id && is_up(*at.second); }));
+  }
 }
 
 }  // namespace courier::mesh

@@ -76,7 +76,6 @@ class Hub final : public Link::Owner {
   struct Entry {
     Member member;
     PeerPtr peer;
-    Gauge* up_gauge = nullptr;
     Link* link = nullptr;  // up, or being dialled
     Timer redial;
     unsigned attempts = 0;

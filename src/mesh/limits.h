@@ -55,6 +55,11 @@ inline constexpr size_t kDeliversAtOnce = 512;
 // By how much a shard raises what it may have waiting for a peer.
 inline constexpr size_t kClaimBytes = 16 * 1024;
 
+// What waits for one peer beside messages. It can only be more if that asks and does not take, or asks, gives
+// up and asks again: its link is closed.
+inline constexpr size_t kUrgentBytesMax = 16 * 1024 * 1024;
+inline constexpr size_t kStreamBytesMax = kRequestsMax * (kReplyWindow + kReplyWindow / 4);
+
 // What may be set, for slow networks and quick tests.
 struct Limits {
   size_t queue_bytes_max = 16 * 1024 * 1024;  // messages that wait for one peer; what is more is dropped

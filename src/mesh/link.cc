@@ -97,6 +97,7 @@ void Link::read() {
       break;
   }
   shared_.counters.bytes_in.add(got.bytes);
+  heard_at = system_clock().mono_ns();
   if (state_ != State::up) {
     bytes_in_ += got.bytes;
     if (bytes_in_ > kStrangerBytesMax + (transport_ ? kHandshakeBytesMax : 0)) {
@@ -145,6 +146,14 @@ Result<void> Link::take_plain(std::string_view bytes) {
 
 // --- Out ---
 
+void Link::write_queued() {
+  if (urgent_.bytes > kUrgentBytesMax || stream_.bytes > kStreamBytesMax) {
+    return lost({make_error_code(errc::busy), "it asks for more than it takes"});
+  }
+  // Otherwise the kernel says when.
+  if ((interest_ & net::kWritable) == 0) write();
+}
+
 void Link::write() {
   if (state_ == State::connecting || state_ == State::closed) return;
   for (;;) {
@@ -164,20 +173,18 @@ void Link::write() {
 
 bool Link::commit_next() {
   Result<void> done;
-  if (!urgent_.empty()) {
-    done = commit(std::move(urgent_.front()));
-    urgent_.pop_front();
-  } else if (!messages_.empty() && (messages_next_ || stream_.empty())) {
+  if (!urgent_.list.empty()) {
+    done = commit(urgent_.pop());
+  } else if (!messages_.empty() && (messages_next_ || stream_.list.empty())) {
     Outgoing next = std::move(messages_.front());
     messages_.pop_front();
     messages_next_ = false;
     next.peer->queued.fetch_sub(next.bytes.size(), std::memory_order_relaxed);
     shared_.counters.messages_out.add(next.messages);
     done = commit(std::move(next.bytes));
-  } else if (!stream_.empty()) {
+  } else if (!stream_.list.empty()) {
     messages_next_ = true;
-    done = commit(std::move(stream_.front()));
-    stream_.pop_front();
+    done = commit(stream_.pop());
   } else {
     return false;
   }
@@ -202,22 +209,13 @@ void Link::want(uint32_t interest) {
   shared_.loop.modify(fd_.get(), *this, interest);
 }
 
-size_t Link::bytes_waiting() const {
-  size_t bytes = out_.bytes();
-  for (const std::string& one : urgent_) bytes += one.size();
-  for (const std::string& one : stream_) bytes += one.size();
-  for (const Outgoing& one : messages_) bytes += one.bytes.size();
-  return bytes;
-}
-
 // --- The end ---
 
 void Link::close(std::string_view last) {
   if (state_ == State::closed) return;
   if (state_ != State::connecting && state_ != State::opening) {
-    if (!last.empty()) urgent_.emplace_front(last);
     // One try: who does not take it now learns less about the reason.
-    if (!urgent_.empty() && commit(std::move(urgent_.front())) && transport_) {
+    if ((last.empty() || commit(std::string(last))) && transport_) {
       std::string wire;
       transport_->close(net::CloseReason::normal, wire);
       out_.append_piece(std::move(wire));
@@ -245,8 +243,8 @@ void Link::shut() {
     shared_.counters.drops.link_lost.add(one.messages);
   }
   messages_.clear();
-  urgent_.clear();
-  stream_.clear();
+  urgent_ = {};
+  stream_ = {};
   out_.clear();
 }
 

@@ -71,13 +71,10 @@ class Link final : public net::Handler {
   Result<void> begin();
 
   // Queue what is to go out; write_queued() sends it, once a turn.
-  void urgent(std::string frames) { urgent_.push_back(std::move(frames)); }
-  void stream(std::string frames) { stream_.push_back(std::move(frames)); }
+  void urgent(std::string frames) { urgent_.push(std::move(frames)); }
+  void stream(std::string frames) { stream_.push(std::move(frames)); }
   void messages(Outgoing outgoing) { messages_.push_back(std::move(outgoing)); }
-  void write_queued() {
-    // Otherwise the kernel says when.
-    if ((interest_ & net::kWritable) == 0) write();
-  }
+  void write_queued();
 
   // Frames of any size and kind from now on.
   void set_up();
@@ -89,8 +86,6 @@ class Link final : public net::Handler {
   State state() const { return state_; }
   const net::SocketAddress& address() const { return address_; }
   const net::Transport* transport() const { return transport_.get(); }
-  // What waits in the three queues and for the kernel. For tests.
-  size_t bytes_waiting() const;
 
   const uint64_t serial;
   const bool dialled;
@@ -99,9 +94,25 @@ class Link final : public net::Handler {
   // What it knows of the other side, once that has introduced itself.
   bool introduced = false;
   Hello hello;
+  // When something of it came last, whole or not.
   MonoNs heard_at = 0;
 
  private:
+  struct Frames {
+    void push(std::string frames) {
+      bytes += frames.size();
+      list.push_back(std::move(frames));
+    }
+    std::string pop() {
+      std::string first = std::move(list.front());
+      list.pop_front();
+      bytes -= first.size();
+      return first;
+    }
+    std::deque<std::string> list;
+    size_t bytes = 0;
+  };
+
   void lost(const Error& why);
   void shut();
   void connected();
@@ -123,7 +134,7 @@ class Link final : public net::Handler {
   size_t bytes_in_ = 0;  // until it is up
   uint32_t interest_ = 0;
 
-  std::deque<std::string> urgent_, stream_;
+  Frames urgent_, stream_;
   std::deque<Outgoing> messages_;
   bool messages_next_ = true;  // of messages and streams
   net::OutputQueue out_;

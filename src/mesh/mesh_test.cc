@@ -128,17 +128,16 @@ TEST(Mesh, WhatWaitsForAStalledPeerIsBounded) {
 
 TEST(Mesh, ARestartedNodeIsAnotherPeer) {
   TestNode a(1);
-  auto b = std::make_unique<TestNode>(2);
+  Options options = test_options("node-2");
+  options.bind = options.bind.with_port(net::test_port());
+  auto b = std::make_unique<TestNode>(2, options);
   join({&a, b.get()});
-  const net::SocketAddress address = b->mesh->address();
   b.reset();
   ASSERT_TRUE(a.handler.await_link(NodeEpoch(2), false));
   EXPECT_FALSE(a.mesh->reachable(NodeEpoch(2)));
   EXPECT_EQ(a.counted("courier_mesh_links", {{"state", "down"}}), 1);
   EXPECT_FALSE(a.mesh->sender(0).deliver(NodeEpoch(2), deliver_of("t", "lost")));
 
-  Options options = test_options("node-2");
-  options.bind = address;
   TestNode again(5, options);
   join({&a, &again});
   EXPECT_TRUE(a.mesh->reachable(NodeEpoch(5)));
@@ -154,17 +153,15 @@ TEST(Mesh, ARestartedNodeIsAnotherPeer) {
 // The younger one dials, so it is the one that comes back by itself.
 TEST(Mesh, ALostLinkIsMadeAgain) {
   TestNode b(2);
-  const auto address = b.member();
-  std::unique_ptr<TestNode> a = std::make_unique<TestNode>(1);
-  const net::SocketAddress at = a->mesh->address();
+  Options options = test_options("node-1");
+  options.bind = options.bind.with_port(net::test_port());
+  auto a = std::make_unique<TestNode>(1, options);
   join({a.get(), &b});
   a.reset();
   ASSERT_TRUE(b.handler.await_link(NodeEpoch(1), false));
   // The same run, as far as the other can tell: as after a cut.
-  Options options = test_options("node-1");
-  options.bind = at;
   TestNode back(1, options);
-  back.mesh->set_members({back.member(), address});
+  back.mesh->set_members({back.member(), b.member()});
   EXPECT_TRUE(b.handler.await_link(NodeEpoch(1), true, 2));
   EXPECT_TRUE(back.handler.await_link(NodeEpoch(2), true));
 }

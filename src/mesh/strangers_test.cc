@@ -193,6 +193,39 @@ TEST(Strangers, MoreOfAReplyThanThereIsRoomForEndsTheLink) {
   EXPECT_EQ(kept.back().error->code, errc::link_lost);
 }
 
+// Pings are answered, and streams sent, only to who reads.
+TEST(Strangers, WhoAsksForMoreThanItTakesLosesItsLink) {
+  std::string pings;
+  for (int i = 0; i < 10'000; ++i) pings += encode_number(FrameType::ping, ~uint64_t{0});
+  Host pinged;
+  BarePeer pinging(pinged.node);
+  pinging.introduce(pinged.node, 9);
+  size_t said = 0;
+  while (pinging.say(pings)) said += pings.size();
+  EXPECT_TRUE(pinged.node.handler.await_link(NodeEpoch(9), false));
+  EXPECT_LT(said, 4 * kUrgentBytesMax);
+
+  std::atomic<uint64_t> answered = 0;
+  Host asked(test_options("node-1"), [&](NodeEpoch, uint16_t, std::string_view, Reply reply) {
+    while (reply.send(std::string(kPieceBytesMax, 'x'))) {
+    }
+    ++answered;
+  });
+  BarePeer asking(asked.node);
+  asking.introduce(asked.node, 9);
+  // As many as may be, given up once they are answered, and the same again.
+  std::string requests, cancels;
+  for (uint64_t id = 1; id <= kRequestsMax; ++id) {
+    requests += encode_request(id, 1, "");
+    cancels += encode_number(FrameType::cancel, id);
+  }
+  EXPECT_TRUE(asking.say(requests));
+  EXPECT_TRUE(comes_true([&] { return answered == kRequestsMax; }));
+  EXPECT_TRUE(asked.node.mesh->reachable(NodeEpoch(9)));
+  EXPECT_TRUE(asking.say(cancels + requests));
+  EXPECT_TRUE(asked.node.handler.await_link(NodeEpoch(9), false));
+}
+
 // Whoever is dialled is held to the same: here it is another cluster's node that took over an address.
 TEST(Strangers, WhoAnswersMustBeWhomWeLookFor) {
   Options options = test_options("node-1");
