@@ -227,7 +227,7 @@ TEST(Requests, AStreamOf64MegabytesWaitsForWhoAsksAndMessagesDoNotWaitForIt) {
   join({&a, &b});
   Asker asker;
   asker.keep();
-  b.mesh->request(a.epoch, 1, "snapshot", kNsPerSecond, asker.callback());
+  b.mesh->request(a.epoch, 1, "snapshot", kLong, asker.callback());
   asker.await_bytes(3 * kPieceBytesMax);
   // Messages and small replies pass a stream that stands still.
   a.mesh->sender(0).deliver(b.epoch, deliver_of("t", "beside a stream"));
@@ -267,14 +267,14 @@ TEST(Requests, TimeStandsStillWhileTheAskerIsSlow) {
   join({&a, &b});
   Asker asker, clock;
   asker.keep();
-  b.mesh->request(a.epoch, 1, "", 5 * kNsPerMs, asker.callback());
+  b.mesh->request(a.epoch, 1, "", kNsPerSecond, asker.callback());
   asker.await_bytes(kPieceBytesMax);
-  // Another request that ends after several times as long: the time of the first has come meanwhile.
+  // Another request that ends after twice as long: the time of the first has come meanwhile.
   TestNode c(3);
   Kept kept;
   TestNode d(4, kept.callback());
   join({&c, &d});
-  c.mesh->request(d.epoch, 1, "", 50 * kNsPerMs, clock.callback());
+  c.mesh->request(d.epoch, 1, "", 2 * kNsPerSecond, clock.callback());
   EXPECT_EQ(clock.await_end()->code, errc::timed_out);
   EXPECT_FALSE(asker.over());
   asker.let_go();
