@@ -126,6 +126,66 @@ TEST(Mesh, WhatWaitsForAStalledPeerIsBounded) {
   EXPECT_EQ(out + a.dropped("link_lost"), taken);
 }
 
+// A question of a peer that is behind with its messages is answered before those that wait for it.
+TEST(Mesh, WhatIsUrgentOvertakesMessages) {
+  TestNode a(1);
+  BarePeer behind(a);
+  a.mesh->set_members({{"node-9", NodeEpoch(9), {}}});
+  behind.introduce(a, 9);
+  ASSERT_TRUE(a.handler.await_link(NodeEpoch(9), true));
+  Sender& sender = a.mesh->sender(0);
+  const std::string payload(100'000, 'p');
+  size_t waiting = 0;
+  while (sender.deliver(NodeEpoch(9), deliver_of("t", payload))) {
+    waiting += payload.size();
+    sender.flush();
+  }
+  ASSERT_GT(waiting, 10u * 1024 * 1024);
+  const double before = a.counted("courier_mesh_bytes_total", {{"direction", "in"}});
+  ASSERT_TRUE(behind.say(encode_number(FrameType::ping, 42)));
+  ASSERT_TRUE(comes_true([&] {
+    return a.counted("courier_mesh_bytes_total", {{"direction", "in"}}) > before;
+  }));
+  size_t bytes = 0;
+  for (;;) {
+    const std::string frame = behind.hear();
+    ASSERT_FALSE(frame.empty());
+    if (static_cast<FrameType>(frame[4]) == FrameType::pong) break;
+    bytes += frame.size();
+  }
+  RecordProperty("bytes_before", static_cast<int>(bytes));
+  EXPECT_LT(bytes, waiting / 2) << "sockets' buffers and what was committed to";
+}
+
+// Shards are threads: each has its own sender, and each one's messages keep their order.
+TEST(Mesh, ShardsSendAtTheSameTime) {
+  constexpr int kCount = 20'000;
+  TestNode a(1), b(2), c(3);
+  join({&a, &b, &c});
+  std::vector<std::thread> shards;
+  for (size_t shard = 0; shard < 2; ++shard) {
+    shards.emplace_back([&, shard] {
+      Sender& sender = b.mesh->sender(shard);
+      for (int i = 0; i < kCount; ++i) {
+        EXPECT_TRUE(sender.deliver(i % 2 ? a.epoch : c.epoch, deliver_of(std::to_string(shard), "", i)));
+        if (i % 7 == 0) sender.flush();
+      }
+      sender.flush();
+    });
+  }
+  for (std::thread& shard : shards) shard.join();
+  for (TestNode* node : {&a, &c}) {
+    const auto got = node->handler.await_delivers(kCount);
+    EXPECT_EQ(got.size(), static_cast<size_t>(kCount));
+    uint64_t last[2] = {0, 0};
+    for (const Deliver& one : got) {
+      uint64_t& before = last[one.message->topic == "1"];
+      EXPECT_GE(one.after.value, before);
+      before = one.after.value;
+    }
+  }
+}
+
 TEST(Mesh, ARestartedNodeIsAnotherPeer) {
   TestNode a(1);
   Options options = test_options("node-2");

@@ -41,9 +41,12 @@ void Reply::fail(std::string_view why) {
 }
 
 void Reply::finish(bool failed, std::string_view why) {
+  // Who ends it need not be told; what the call holds may hold this Reply, so it goes last.
+  std::function<void()> dropped;
   {
     const std::lock_guard lock(state_->mutex);
     if (std::exchange(state_->over, true)) return;
+    dropped = std::exchange(state_->on_room, nullptr);
   }
   if (const auto core = state_->core.lock()) {
     core->tasks.post([link = state_->link, id = state_->id, failed,

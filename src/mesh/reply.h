@@ -55,7 +55,8 @@ class Reply {
   // The link went, the other node gave up, or all is said.
   bool gone() const;
   // Calls `call` once, on the mesh's thread (of a mesh that has stopped: here), as soon as there is room for
-  // a piece of any size, or gone(). Another call before that takes its place.
+  // a piece of any size, or gone(). Another call before that takes its place;
+  // end() and fail() drop it.
   void on_room(std::function<void()> call);
 
  private:

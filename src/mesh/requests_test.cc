@@ -282,6 +282,24 @@ TEST(Requests, TimeStandsStillWhileTheAskerIsSlow) {
   EXPECT_EQ(asker.bytes(), 4 * kReplyWindow);
 }
 
+TEST(Requests, WhoWaitsForRoomIsLetGoWhenItEnds) {
+  Kept kept;
+  TestNode a(1, kept.callback()), b(2);
+  join({&a, &b});
+  Asker asker;
+  asker.keep();
+  b.mesh->request(a.epoch, 1, "", kLong, asker.callback());
+  auto reply = std::make_shared<Reply>(kept.take());
+  while (reply->send(std::string(kPieceBytesMax, 'x'))) {
+  }
+  reply->on_room([reply] { FAIL() << "there was none"; });
+  const std::weak_ptr<Reply> watched = reply;
+  reply->end();
+  reply.reset();
+  EXPECT_TRUE(watched.expired());
+  EXPECT_FALSE(asker.await_end());
+}
+
 TEST(Requests, RepliesAndAnswersMayOutliveTheirMesh) {
   Kept kept;
   Asker asker;
