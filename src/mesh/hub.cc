@@ -54,6 +54,12 @@ void Hub::run() {
     log::error("the mesh does not listen", {{"error", added.error().message}});
   }
   while (!quits_) turn();
+  // What was asked until now is answered; who asks from now on is told at once.
+  core_->tasks.close();
+  core_->tasks.drain(tasks_);
+  for (Tasks::Task& task : tasks_) task(*this);
+  tasks_.clear();
+  end();
 }
 
 void Hub::turn() {
@@ -64,7 +70,10 @@ void Hub::turn() {
   // What they captured goes now, not when the next ones come.
   tasks_.clear();
   send_messages();
-  timers_.advance(mono_ns(), [](Timer& timer) { timer.fire(); });
+  timers_.advance(mono_ns(), [](Timer& timer) {
+    const std::function<void()> fire = timer.fire;  // the timer may end with what it fires
+    fire();
+  });
   // Each that has nothing to say looks at three empty queues: there are no more of them than nodes.
   for (auto& [serial, connection] : connections_) connection.link->write_queued();
   for (const uint64_t serial : removed_) connections_.erase(serial);

@@ -54,11 +54,9 @@ class Hub final : public Link::Owner {
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
 
-  // Until a task says quit().
+  // Until a task says quit(); then all links are closed, and what was asked has failed.
   void run();
   void quit() { quits_ = true; }
-  // After run(), and after the last task: what was asked has failed.
-  void end();
 
   // --- Tasks ---
   void set_members(std::vector<Member> members);
@@ -101,6 +99,7 @@ class Hub final : public Link::Owner {
   Connection& connection_of(const Link& link) { return connections_.at(link.serial); }
   Connection* find(uint64_t serial);
   void turn();
+  void end();
   void send_messages();
 
   // Coming in.

@@ -1,5 +1,6 @@
 #include "mesh/mesh.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -50,6 +51,12 @@ Result<void> check(const Options& options) {
   if (!options.bind.is_ip()) {
     return fail(errc::bad_setting,
                 "the mesh listens at an IP address: " + options.bind.to_string() + " is none");
+  }
+  const Limits& limits = options.limits;
+  if (limits.pending_max == 0 || limits.queue_bytes_max == 0 ||
+      std::min({limits.greeting_ns, limits.ping_ns, limits.silent_ns, limits.redial_first_ns,
+                limits.redial_max_ns}) <= 0) {
+    return fail(errc::bad_setting, "the mesh's limits must all be greater than 0");
   }
   if (options.tls && options.tls->ca.empty()) {
     return fail(errc::bad_setting, "the mesh's TLS needs a file of who issues the nodes' certificates");
@@ -118,13 +125,6 @@ void Mesh::stop() {
   }
   core_->tasks.post([](Hub& hub) { hub.quit(); });
   thread_.join();
-  // What was asked until now is answered; who asks from now on is told at once.
-  core_->tasks.close();
-  std::vector<Tasks::Task> tasks;
-  core_->tasks.drain(tasks);
-  for (const Tasks::Task& task : tasks) task(*hub_);
-  tasks.clear();
-  hub_->end();
   hub_.reset();
 }
 

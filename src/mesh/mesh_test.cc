@@ -302,6 +302,9 @@ TEST(Mesh, RefusesSettingsThatCannotBe) {
   options = test_options("a");
   options.bind = {};
   EXPECT_EQ(Mesh::open(options, registry).error().code, errc::bad_setting);
+  options = test_options("a");
+  options.limits.pending_max = 0;
+  EXPECT_EQ(Mesh::open(options, registry).error().code, errc::bad_setting);
 }
 
 }  // namespace
