@@ -56,6 +56,7 @@ struct Name {
   std::string operator()(const record::RetainedNext&) const { return "RETAINED_NEXT"; }
   std::string operator()(const record::NodeDown&) const { return "NODE_DOWN"; }
   std::string operator()(const record::Feature&) const { return "FEATURE"; }
+  std::string operator()(const record::Own&) const { return "OWN"; }
 };
 
 struct Facts {
@@ -86,8 +87,8 @@ struct Facts {
     text += r.expiry_seconds == record::kNeverExpires ? " expiry=never"
                                                       : fmt::format(" expiry={}s", r.expiry_seconds);
     if (r.inbox_messages_max != 0) text += fmt::format(" inbox_max={}", r.inbox_messages_max);
-    if (r.resume) text += " resume=" + session_text(r.resume);
-    if (r.ends) text += " ends=" + session_text(r.ends);
+    if (r.resumed()) text += " resume=" + session_text(r.resumed());
+    if (r.replaced()) text += " ends=" + session_text(r.replaced());
     if (r.will.message) text += fmt::format(" will={}", quoted_text(r.will.message->topic));
     return text + mountpoint_of(r.mountpoint);
   }
@@ -121,7 +122,11 @@ struct Facts {
                        r.since.value, quoted_text(r.after), mountpoint_of(r.mountpoint));
   }
   std::string operator()(const record::NodeDown& r) const {
-    return "last_clock=" + log::iso8601(r.last_clock);
+    const std::string node = r.node ? fmt::format("node={} ", r.node.value) : "";
+    return node + "last_clock=" + log::iso8601(r.last_clock);
+  }
+  std::string operator()(const record::Own& r) const {
+    return fmt::format("partitions={}", fmt::join(r.partitions, ","));
   }
   std::string operator()(const record::Feature& r) const { return fmt::format("version={}", r.version); }
 };

@@ -29,7 +29,8 @@ Parsed parse_command_line(int argc, const char* const* argv) {
       "over settings that need no restart.\n\n"
       "Exit codes: 0 stopped as asked, 1 failed, 2 wrong command line or settings, 3 cannot listen, 4 cannot "
       "use\n"
-      "data_dir, 5 the store is damaged or of a newer version.\n\n"
+      "data_dir, 5 the store is damaged or of a newer version, "
+      "6 cannot join the cluster, 75 the cluster took this node for dead (start it again).\n\n"
       "All settings with their meaning: courier config reference");
   try {
     app.parse(argc, argv);

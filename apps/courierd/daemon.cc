@@ -28,6 +28,7 @@
 #include "auth/replaceable_hooks.h"
 #include "base/log.h"
 #include "broker/node.h"
+#include "cluster_node.h"
 #include "config/credentials.h"
 #include "config/load.h"
 #include "config/machine.h"
@@ -75,6 +76,16 @@ ExitCode exit_code_of(const Error& error) {
   return kStoreDamaged;
 }
 
+// Settings that do not fit the cluster's own need a person; all else may be better at the next attempt.
+ExitCode exit_code_of_cluster(const Error& error) {
+  using cluster::etcd::errc;
+  for (const errc settings :
+       {errc::bad_options, errc::other_cluster, errc::newer_format, errc::unsupported}) {
+    if (error.code == make_error_code(settings)) return kUsage;
+  }
+  return kCannotJoin;
+}
+
 class Daemon {
  public:
   Daemon(const CommandLine& command_line, config::Settings settings, const Adapters& adapters)
@@ -89,10 +100,16 @@ class Daemon {
  private:
   // Nothing, or the exit code after it was said why.
   std::optional<ExitCode> start();
-  void serve();
+  // Until it is told to stop; false when the cluster took this node for dead.
+  bool serve();
   void stop();
+  void abandon();
+  void take_apart();
+  store::OrderedLog& log() { return cluster_ ? cluster_->log() : store_->log(); }
   ExitCode refuse(ExitCode code, const std::string& why) const;
+  std::optional<ExitCode> find_cluster();
   std::optional<ExitCode> open_store();
+  std::optional<ExitCode> join_cluster();
   std::optional<ExitCode> start_admin();
   std::optional<ExitCode> recover();
   void tick();
@@ -122,6 +139,7 @@ class Daemon {
   Gauge* memory_ = nullptr;
   // In the order in which they are made; they go in the reverse order.
   std::unique_ptr<store::RocksStore> store_;
+  std::unique_ptr<ClusterNode> cluster_;  // null: a node alone
   Transports transports_;
   std::map<std::string, Gauge*> certificate_ends_;  // by listener and file
   std::unique_ptr<admission::Bans> bans_;
@@ -158,7 +176,10 @@ int Daemon::run() {
     if (gateway_) gateway_->stop();
     return *code;
   }
-  serve();
+  if (!serve()) {
+    abandon();
+    return kLeftCluster;
+  }
   stop();
   return kStopped;
 }
@@ -181,7 +202,9 @@ std::optional<ExitCode> Daemon::start() {
   if (!doors) return refuse(kUsage, doors.error().message);
   for (size_t i = 0; i < listeners->size(); ++i) (*listeners)[i].transport = (*doors)[i].transport;
   tell(settings_, *doors);
+  if (const auto code = find_cluster()) return code;
   if (const auto code = open_store()) return code;
+  if (const auto code = join_cluster()) return code;
   auto bans = admission::Bans::open(settings_.data_dir + "/bans", system_clock(), registry_);
   if (!bans) return refuse(kCannotUseStore, bans.error().message);
   bans_ = *std::move(bans);
@@ -250,9 +273,26 @@ std::optional<ExitCode> Daemon::start() {
   return std::nullopt;
 }
 
+std::optional<ExitCode> Daemon::find_cluster() {
+  if (settings_.cluster.name.empty()) return std::nullopt;
+  auto cluster = ClusterNode::open(settings_, registry_);
+  if (!cluster) return refuse(exit_code_of_cluster(cluster.error()), cluster.error().message);
+  cluster_ = *std::move(cluster);
+  return std::nullopt;
+}
+
+// With the lease from here on: what follows must not take longer than others wait for this node.
+std::optional<ExitCode> Daemon::join_cluster() {
+  if (!cluster_) return std::nullopt;
+  if (auto joined = cluster_->join(settings_, config::threads(settings_), store_->state()); !joined)
+    return refuse(exit_code_of_cluster(joined.error()), joined.error().message);
+  return std::nullopt;
+}
+
 std::optional<ExitCode> Daemon::open_store() {
   store::RocksStore::Options options{.data_dir = settings_.data_dir,
                                      .cache_bytes = settings_.store.cache_bytes};
+  if (cluster_) options.log_id = cluster_->log_id();
   if (adapters_.file_system) options.file_system = adapters_.file_system(settings_.data_dir);
   auto store = store::RocksStore::open(std::move(options));
   if (!store) return refuse(exit_code_of(store.error()), store.error().message);
@@ -270,8 +310,12 @@ std::optional<ExitCode> Daemon::recover() {
   broker::NodeOptions options = node_options_of(settings_, seed);
   options.bans = bans_.get();
   options.flapping = &flapping_;
-  node_ = std::make_unique<broker::Node>(options, limits_, store_->log(), store_->state(), system_clock(),
-                                         *gateway_, *authenticator_, *rules_, registry_, hooks_.get());
+  if (cluster_) {
+    options.cluster = &cluster_->roster();
+    options.peers = cluster_.get();
+  }
+  node_ = std::make_unique<broker::Node>(options, limits_, log(), store_->state(), system_clock(), *gateway_,
+                                         *authenticator_, *rules_, registry_, hooks_.get());
   auto limits = limit_rules_of(settings_);
   if (!limits) return refuse(kUsage, limits.error().message);
   if (auto in_force = node_->quota().exchange(*std::move(limits)); !in_force) {
@@ -282,9 +326,11 @@ std::optional<ExitCode> Daemon::recover() {
   if (!report) return refuse(exit_code_of(report.error()), report.error().message);
   report_ = *report;
   gateway_->start([this](uint32_t i) -> broker::Shard& { return node_->shard(i); });
+  if (cluster_) cluster_->start(*node_);
   // The end of the previous run must be in the log before anybody new comes.
   while (!wait(1s, [this] { return node_->ready(); })) {
     if (hurry_) break;
+    if (const auto lost = cluster_ ? cluster_->lost() : std::nullopt) return refuse(kCannotJoin, *lost);
     const store::LogState state = node_->log_state();
     log::warn("waiting for the log", {{"accepting", state.accepting}, {"reason", state.reason}});
   }
@@ -299,7 +345,7 @@ std::optional<ExitCode> Daemon::start_admin() {
   control_ = std::make_unique<admin::NodeControl>(
       admin::NodeControl::Parts{.node = *node_,
                                 .post = *gateway_,
-                                .log = store_->log(),
+                                .log = log(),
                                 .state = store_->state(),
                                 .clock = system_clock(),
                                 .registry = registry_,
@@ -320,11 +366,12 @@ std::optional<ExitCode> Daemon::start_admin() {
   return std::nullopt;
 }
 
-void Daemon::serve() {
+bool Daemon::serve() {
   while (!hurry_) {
+    if (cluster_ && cluster_->lost()) return false;
     switch (next_signal(kTick)) {
       case Signal::stop:
-        return;
+        return true;
       case Signal::hang_up:
         hang_up();
         break;
@@ -333,6 +380,7 @@ void Daemon::serve() {
         break;
     }
   }
+  return true;
 }
 
 void Daemon::tick() {
@@ -551,21 +599,41 @@ void Daemon::stop() {
   if (const auto saved = bans_->save(); !saved) log::error("bans", {{"error", saved.error().message}});
   wait(kLastWordsMax, [this] { return gateway_->connections() == 0; });
   if (!written && !hurry_) say_what_is_left();
-  store_->log().stop();
+  log().stop();
   if (written) wait_for_disk([this] { return !node_->checkpoint_running(); });
+  take_apart();
+  log::info("courierd has stopped",
+            {{"drain_ms", std::chrono::duration_cast<milliseconds>(Steady::now() - began).count()},
+             {"connections", connections}});
+}
+
+// The others serve its clients by now: what this node says counts no more, and whoever still talks to it must
+// learn that. Nothing that it acknowledged is lost.
+void Daemon::abandon() {
+  deadline_.emplace(std::max<milliseconds>(settings_.drain_timeout, 500ms));
+  log::error("this node is no member of the cluster any more: it closes its sockets and ends",
+             {{"reason", *cluster_->lost()},
+              {"connections", gateway_->connections()},
+              {"exit_code", int{kLeftCluster}}});
+  gateway_->stop_listening();
+  log().stop();
+  take_apart();
+}
+
+void Daemon::take_apart() {
   admin_.reset();
   control_.reset();
   gateway_->stop();
+  if (cluster_) cluster_->stop_mesh();
   node_.reset();
   // Their workers may still answer, by way of the gateway and of the chain: it goes last, and they with it.
   hooks_.reset();
   authenticators_ = {};
   authenticator_.reset();
   gateway_.reset();
+  if (cluster_) cluster_->leave();
+  cluster_.reset();
   store_.reset();
-  log::info("courierd has stopped",
-            {{"drain_ms", std::chrono::duration_cast<milliseconds>(Steady::now() - began).count()},
-             {"connections", connections}});
 }
 
 }  // namespace

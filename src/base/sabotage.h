@@ -14,6 +14,10 @@ enum class Sabotage {
   ack_before_commit,  // an acknowledgement leaves before its record came back
   drop_qos2_state,    // packet ids of QoS 2 are forgotten
   swap_order,         // two messages change places
+  // Of a cluster.
+  skip_epoch_compare,  // the log takes what a node appends that is taken for dead
+  take_stale_records,  // what a node says of a session that has moved on counts
+  everybody_acts,      // and so does what it decides of one that others act for
 };
 
 #ifdef COURIER_SABOTAGE
@@ -33,6 +37,12 @@ constexpr std::string_view name(Sabotage fault) {
       return "drop_qos2_state";
     case Sabotage::swap_order:
       return "swap_order";
+    case Sabotage::skip_epoch_compare:
+      return "skip_epoch_compare";
+    case Sabotage::take_stale_records:
+      return "take_stale_records";
+    case Sabotage::everybody_acts:
+      return "everybody_acts";
   }
   return "none";
 }

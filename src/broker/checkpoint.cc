@@ -83,7 +83,8 @@ void Shard::give_back(Client& client) {
   }
   inbox.release(keep);
   client.trim();
-  if (client.connection || client.session.connected || client.session.dirty) return;  // it comes here again
+  const bool here = client.session.connected && !elsewhere(client.session);
+  if (client.connection || here || client.session.dirty) return;  // it comes here again
   if (clients_.fall_asleep(client)) return;
   if (client.loading || client.limits_wanted || client.pump_wanted || client.walk_pending || client.work) {
     restless_.push_back(client.session.id);

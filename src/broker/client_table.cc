@@ -178,6 +178,12 @@ bool ClientTable::sleeps(SessionId id) const {
   return find_place(id).marked();
 }
 
+NodeEpoch ClientTable::node_of(SessionId id) const {
+  const Place place = find_place(id);
+  if (!place) return {};
+  return place.marked() ? Sleeper::read(asleep(place)).node : awake(place)->session.node;
+}
+
 WallMs ClientTable::deadline(SessionId id) const {
   const Place place = find_place(id);
   if (!place) return session::Session::kNever;

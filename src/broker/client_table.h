@@ -100,6 +100,8 @@ class ClientTable {
   Client* find_awake(SessionId id) const;
   Client* find_awake(std::string_view mountpoint, std::string_view client_id) const;
   bool sleeps(SessionId id) const;
+  // Of a cluster: the node to which it is connected, without waking it; 0: to none, or it is not here.
+  NodeEpoch node_of(SessionId id) const;
   // Client::deadline, without waking it; kNever if it is not here.
   WallMs deadline(SessionId id) const;
 
@@ -123,6 +125,13 @@ class ClientTable {
   // Of the sleepers and the tables.
   size_t bytes() const { return sleepers_.bytes() + by_id_.bytes() + by_name_.bytes(); }
 
+  // Those that are awake; `visit` adds and erases none.
+  template <typename Visit>
+  void for_awake(Visit&& visit) {
+    by_id_.for_each([&](Place place) {
+      if (!place.marked()) visit(*awake(place));
+    });
+  }
   // In pieces, so that a million clients hold nobody up: visits at least `count` clients from `walk` on, and
   // not many more. False: it is over. Who comes meanwhile may be missed; who sleeps is shown and sleeps on.
   struct Walk {

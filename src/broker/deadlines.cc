@@ -12,13 +12,18 @@ using mqtt::ReasonCode;
 
 namespace {
 constexpr size_t kStaleDeadlinesMax = 1024;
-}
+// When a session is due that another node acts for: it may not be there any more.
+constexpr WallMs kOthersLookedAfterMs = 1000;
+}  // namespace
 
 void Shard::start() {
   acting_ = true;
   log_state_ = out_.log.state();
-  // Phones whose connection the last run's end has cut need a moment to come back before their sessions may
-  // end.
+  begin_grace();
+}
+
+// Phones whose connection the end of a run has cut need a moment to come back before their sessions may end.
+void Shard::begin_grace() {
   started_at_ = out_.clock.wall_ms();
   grace_until_ = started_at_ + int64_t{out_.limits.reconnect_grace_seconds} * 1000;
 }
@@ -38,10 +43,13 @@ void Shard::schedule(Client& client) {
   if (session.connected) return;
   const WallMs will_at =
       client.work->will_settled == session.attach ? session::Session::kNever : session.will_due_at();
-  const WallMs at = std::min(will_at, ends_at(session));
+  look_again_at(client, std::min(will_at, ends_at(session)));
+}
+
+void Shard::look_again_at(Client& client, WallMs at) {
   if (at >= client.deadline) return;
   client.deadline = at;
-  deadlines_.push_back({at, session.id});
+  deadlines_.push_back({at, client.session.id});
   std::push_heap(deadlines_.begin(), deadlines_.end(), std::greater<Deadline>());
   if (deadlines_.size() < 2 * clients_.size() + kStaleDeadlinesMax) return;
   std::erase_if(deadlines_, [this](const Deadline& deadline) {
@@ -106,6 +114,10 @@ void Shard::due(Client& client) {
   std::string key = name_key(session.mountpoint, session.client_id);
   if (session.connected || client.connection || changing_.contains(key)) return;
   const WallMs now = out_.clock.wall_ms();
+  if (!acts_for(session)) {
+    look_again_at(client, now + kOthersLookedAfterMs);
+    return;
+  }
   const bool ends = ends_at(session) <= now;
   // The will goes out after its delay, or when the session ends. [MQTT-3.1.3-9]
   if (session.will && (ends || session.will_due_at() <= now)) publish_will(client);
@@ -139,7 +151,7 @@ void Shard::publish_will(Client& client) {
     message->expires_at = message->received_at + int64_t{will.message_expiry_seconds} * 1000;
   }
   metrics_.wills_published.add();
-  append(record::Publish{std::move(held), session.mountpoint.str(), {session.id, session.attach}});
+  append(record::Publish{std::move(held), session.mountpoint.str(), {session.id, session.attach}, {}});
 }
 
 }  // namespace courier::broker

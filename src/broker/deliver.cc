@@ -233,7 +233,7 @@ void Shard::ask_for_retained(Connection& connection) {
   client.walk_pending = true;
   const session::RetainedWalk& walk = client.session.walks->front();
   append(record::RetainedNext{client.session.id, client.session.mountpoint.str(), walk.filter, walk.options,
-                              walk.subscription_identifier, walk.since, walk.after});
+                              walk.subscription_identifier, walk.since, walk.after, under(connection)});
 }
 
 // QoS 2 goes out only after its SENT is back: asks for as many as the window has room for.

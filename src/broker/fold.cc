@@ -21,7 +21,7 @@ constexpr size_t kAckListKept = 64;
 void Shard::fold(record::FeedItem& item) {
   struct Visitor {
     Shard& self;
-    void operator()(record::Delivery& delivery) const { self.receive(delivery); }
+    void operator()(record::Delivery& delivery) const { self.receive(delivery, Way::log); }
     void operator()(record::SessionRecord& record) const { self.fold(record); }
     void operator()(record::WillFired& fired) const {
       Client* client = self.find(fired.session);
@@ -39,16 +39,8 @@ void Shard::fold(record::FeedItem& item) {
       record::withdraw(client->session, withdrawn.origin);
       self.after_fold(*client, was_dirty);
     }
-    void operator()(record::NodeDownItem& down) const {
-      for (const SessionId id : std::exchange(self.connected_, {})) {
-        Client* client = self.find(id);
-        CHECK(client != nullptr);
-        const bool was_dirty = client->session.dirty;
-        record::node_down(client->session, down.last_clock);
-        self.after_fold(*client, was_dirty);
-        self.schedule(*client);
-      }
-    }
+    void operator()(record::NodeDownItem& down) const { self.node_down(down); }
+    void operator()(record::OwnItem& own) const { self.owned(own); }
   };
   std::visit(Visitor{*this}, item);
 }
@@ -87,22 +79,27 @@ struct Shard::RecordFold {
   }
 
   void operator()(record::Attach& r) const {
-    if (Client* old = self.find(r.ends)) {
+    const bool mine = item.node == self.out_.epoch;
+    if (Client* old = self.find(r.replaced())) {
+      if (!mine) self.let_go(*old, EndCause::taken_over, ReasonCode::session_taken_over);
       if (old->connection) old->connection->client = nullptr;
       self.erase_client(*old);
     }
-    if (r.resume) {
-      to(r.resume, [&](Client& client) {
-        record::resume(client.session, r, item.position);
-        self.connected_.insert(r.resume);
+    if (r.resumed()) {
+      to(r.resumed(), [&](Client& client) {
+        record::resume(client.session, r, item.position, item.node);
+        if (self.alone()) self.connected_.insert(r.resumed());
+        if (!mine)
+          self.let_go(client, EndCause::taken_over, ReasonCode::session_taken_over);  // [MQTT-3.1.4-3]
       });
-      return;
+    } else {
+      session::Session session;
+      record::begin(session, r, item.position, record::session_hash(r.mountpoint, r.client_id), item.node);
+      Client& client = self.clients_.add(std::move(session));
+      if (self.alone()) self.connected_.insert(client.session.id);
+      self.after_fold(client, false);
     }
-    session::Session session;
-    record::begin(session, r, item.position, record::session_hash(r.mountpoint, r.client_id));
-    Client& client = self.clients_.add(std::move(session));
-    self.connected_.insert(client.session.id);
-    self.after_fold(client, false);
+    if (!mine) self.end_is_over(name_key(r.mountpoint, r.client_id));
   }
   void operator()(record::Detach& r) const {
     Client* client = self.find(r.of.session);
@@ -110,12 +107,15 @@ struct Shard::RecordFold {
     to(r.of.session, [&](Client& c) {
       if (!record::fold(c.session, r, item.clock)) return;
       self.connected_.erase(c.session.id);
-      if (!r.ends_session) self.schedule(c);
+      if (r.ends_session) return;
+      self.schedule(c);
+      // It acted for it while it was connected here; what is still on its way is void.
+      if (!self.acts_for(c.session)) self.forget_progress(c);
     });
     if (!r.ends_session || client->session.attach != r.of.attach) return;
     const std::string key = name_key(client->session.mountpoint, client->session.client_id);
     self.erase_client(*client);
-    self.change_is_over(key);
+    self.end_is_over(key);
   }
   void operator()(record::Subscribe& r) const {
     to(r.by.session, [&](Client& c) {
@@ -202,6 +202,7 @@ struct Shard::RecordFold {
   void operator()(record::RetainedExpired&) const {}
   void operator()(record::NodeDown&) const {}
   void operator()(record::Feature&) const {}
+  void operator()(record::Own&) const {}
 
   static void clear_pending(Client& client, const std::vector<record::InboxRef>& messages) {
     for (const record::InboxRef& ref : messages) {
@@ -234,17 +235,19 @@ void Shard::fold(record::SessionRecord& item) {
   std::visit(RecordFold{*this, item}, item.record);
 }
 
-void Shard::receive(record::Delivery& delivery) {
+void Shard::receive(record::Delivery& delivery, Way way) {
   const auto id_at = [&](size_t at) { return delivery.to[at].session; };
   for (size_t at = 0; at < delivery.to.size(); ++at) {
     record::Delivery::To& to = delivery.to[at];
     clients_.look_ahead(at, delivery.to.size(), id_at);
     if (to.qos == mqtt::Qos::at_most_once) {
       if (!acting_) continue;
+      if (!alone() && goes_elsewhere(to, way)) continue;
       Client* client = clients_.find_awake(to.session);
       if (!client && !clients_.sleeps(to.session)) continue;
       if (!client || !client->connection) {
-        metrics_.dropped.not_connected[delivery.message->label].add();
+        if (!client || acts_for(client->session))
+          metrics_.dropped.not_connected[delivery.message->label].add();
       } else if (client->connection->subacks_pending > 0) {
         hold(*client->connection, {delivery.message, to.retain, std::move(to.extras)});
       } else {
@@ -263,9 +266,12 @@ void Shard::receive(record::Delivery& delivery) {
     after_fold(*client, was_dirty);
     if (!acting_) continue;
     stir(*client);
+    if (!acts_for(client->session)) continue;
     if (over_limits(*client) || out_.limits.inbox_policy == InboxPolicy::refuse) want_limits(*client);
     want_pump(*client);
   }
+  if (!elsewhere_.empty()) [[unlikely]]
+    send_elsewhere(delivery);
 }
 
 void Shard::run(Pending& pending, const FeedMail::Back& back) {
@@ -273,7 +279,7 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
     Shard& self;
     const FeedMail::Back& back;
 
-    void operator()(ToConnack& p) const { self.attached(p); }
+    void operator()(ToConnack& p) const { self.attached(p, Position(back.first.value + p.record)); }
     void operator()(ToPublisher& p) const {
       Connection* connection = self.find(p.connection);
       if (!connection) return;
@@ -336,7 +342,7 @@ void Shard::run(Pending& pending, const FeedMail::Back& back) {
 }
 
 void Shard::restore(session::Session session) {
-  if (session.connected) connected_.insert(session.id);
+  if (session.connected && alone()) connected_.insert(session.id);
   metrics_.queue_messages.add(static_cast<int64_t>(session.inbox.count()));
   metrics_.queue_bytes.add(static_cast<int64_t>(session.inbox.bytes()));
   Client client;

@@ -43,12 +43,16 @@ void Node::limit_groups() {
   if (alone_back_ < groups_decided_) return;
   std::vector<record::Record> records;
   const std::set<record::GroupId> crowded = std::exchange(crowded_, {});
+  const auto acts = [&](record::GroupId id) {
+    return alone() || owns(directory_.attachments().partition_of(id));
+  };
   for (const record::GroupId id : crowded) {
-    if (const routing::SharedGroup* group = groups.group(id)) limit_group(*group, records);
+    const routing::SharedGroup* group = groups.group(id);
+    if (group && acts(id)) limit_group(*group, records);
   }
   if (std::exchange(group_expiry_due_, false)) {
     groups.for_each([&](const routing::SharedGroup& group) {
-      if (!crowded.contains(group.id)) expire_in_group(group, records);
+      if (!crowded.contains(group.id) && acts(group.id)) expire_in_group(group, records);
     });
   }
   if (!records.empty()) groups_decided_ = append_alone(std::move(records));
@@ -59,8 +63,8 @@ void Node::limit_group(const routing::SharedGroup& group, std::vector<record::Re
   const InboxBounds bounds = bounds_of(limits_);
   const size_t queued = groups.queued_count(group.id);
   const size_t too_many = queued > bounds.messages ? queued - bounds.messages : 0;
-  record::Dropped for_count{{}, group.id, record::DropReason::inbox_full_messages, {}};
-  record::Dropped for_bytes{{}, group.id, record::DropReason::inbox_full_bytes, {}};
+  record::Dropped for_count{{}, group.id, record::DropReason::inbox_full_messages, record::kAlone, {}};
+  record::Dropped for_bytes{{}, group.id, record::DropReason::inbox_full_bytes, record::kAlone, {}};
   for (const uint64_t seq : groups.excess(group.id, bounds.messages, bounds.bytes, kGivenUpAtOnce)) {
     record::Dropped& dropped = for_count.messages.size() < too_many ? for_count : for_bytes;
     dropped.messages.push_back(ref_of(group, seq));
@@ -76,7 +80,7 @@ void Node::limit_group(const routing::SharedGroup& group, std::vector<record::Re
 }
 
 void Node::expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records) {
-  record::Expired expired{{}, group.id, {}};
+  record::Expired expired{{}, group.id, record::kAlone, {}};
   const WallMs now = clock_.wall_ms();
   for (const uint64_t seq : directory_.groups().oldest_queued(group.id, kExpiryLookedAt)) {
     const mqtt::Message& message = *group.entries.at(seq).message;

@@ -255,7 +255,7 @@ void Shard::attach(Connection& connection) {
   }
   if (flaps(connection)) return;
   const bool stored_before = client && !client->session.id.ephemeral();
-  const bool needs_record = stored_before || request.expiry_seconds > 0 || request.will;
+  const bool needs_record = !alone() || stored_before || request.expiry_seconds > 0 || request.will;
   if (needs_record && !log_state_.accepting) {
     refuse_connect(connection, ReasonCode::server_unavailable, log_state_.reason);
     return;
@@ -264,8 +264,8 @@ void Shard::attach(Connection& connection) {
   Connection* const displaced = client ? client->connection : nullptr;
   if (!counted(connection, {&displaced, 1})) return;
 
-  const bool taken_over = displaced != nullptr;
-  if (taken_over) {
+  const bool taken_over = displaced || (client && elsewhere(client->session));
+  if (displaced) {
     // Its end is not recorded: the ATTACH that follows says so by itself.
     Connection& old = *displaced;
     owe_again(*client, old.cursor);
@@ -283,12 +283,14 @@ void Shard::attach(Connection& connection) {
   }
 
   record::Attach attach;
+  if (!alone()) attach.seen = client ? client->session.attach : Position();
   if (client) {
     flush_acks(*client);
     const session::Session& session = client->session;
     const bool over = ends_at(session) <= out_.clock.wall_ms();
     const bool ends = request.clean_start || over || session.expiry_seconds == 0;
-    (ends ? attach.ends : attach.resume) = session.id;
+    attach.before = session.id;
+    attach.ends = ends;
     // A will goes out when the session ends, or when its delay is over. [MQTT-3.1.3-9], [MQTT-3.1.2-8]
     const bool due = taken_over ? session.will && session.will->delay_seconds == 0
                                 : session.will_due_at() <= out_.clock.wall_ms();
@@ -306,8 +308,10 @@ void Shard::attach(Connection& connection) {
   }
   changing_[key] = {connection.id, {}};
   connection.state = Connection::State::attaching;
-  const bool present = static_cast<bool>(attach.resume);
-  append(std::move(attach), ToConnack{connection.id, key, present});
+  if (!alone()) append_given_up();  // what is decided of the session holds up to here
+  const bool present = static_cast<bool>(attach.resumed());
+  const auto index = static_cast<uint32_t>(batch_.size());
+  append(std::move(attach), ToConnack{connection.id, key, present, index});
 }
 
 void Shard::attach_ephemeral(Connection& connection) {
@@ -326,13 +330,24 @@ void Shard::attach_ephemeral(Connection& connection) {
   send_connack(connection, false);
 }
 
-void Shard::attached(const ToConnack& pending) {
+void Shard::attached(const ToConnack& pending, Position position) {
   const auto change = changing_.find(pending.name);
   CHECK(change != changing_.end());
   change->second.attaching = ConnectionId();
   Client* client = find_by_key(pending.name);
-  CHECK(client != nullptr);
   Connection* connection = find(pending.connection);
+  if (!client || client->session.attach != position) {
+    CHECK(!alone());
+    // Void: the session ended meanwhile, and this one begins a new one; or another node was faster.
+    const bool again = !client && connection && !find(change->second.waiting);
+    if (again) {
+      change->second.waiting = connection->id;
+    } else if (connection) {
+      disconnect(*connection, EndCause::taken_over, ReasonCode::session_taken_over);
+    }
+    change_is_over(pending.name);
+    return;
+  }
   if (connection) {
     connection->client = client;
     connection->client_id = client->session.client_id;  // a long one stands once
@@ -342,6 +357,7 @@ void Shard::attached(const ToConnack& pending) {
     // The rules may have changed while it was away.
     if (pending.session_present) suspect_inbox(*connection);
     if (pending.session_present && client->session.subscription_count > 0) look_up(client->session.id);
+    if (!alone()) want_limits(*client);  // nobody could while it was on its way
     want_pump(*client);
   } else if (!find(change->second.waiting)) {
     // The client went away before its CONNACK: the connection that the will speaks of never was.
@@ -361,6 +377,7 @@ void Shard::change_is_over(const std::string& key) {
   // Whose ATTACH came back had gone, and who waited was refused: the connection that the log knows of is not.
   Client* client = find_by_key(key);
   if (!client || client->session.id.ephemeral() || client->connection || !client->session.connected) return;
+  if (elsewhere(client->session)) return;
   if (changing_.contains(key)) return;
   detach(*client, true, client->session.expiry_seconds, client->session.sent_before);
 }

@@ -208,7 +208,7 @@ void Shard::publish(Connection& connection, mqtt::MessagePtr message, PacketId i
     return;
   }
   ++on_their_way;
-  record::Publish record{std::move(message), std::string(mountpoint), {}};
+  record::Publish record{std::move(message), std::string(mountpoint), {}, under(connection)};
   if (!promises) {
     append(std::move(record), Uncount{connection.id});
     return;
@@ -273,6 +273,7 @@ bool Shard::may_overtake_nothing(Connection& connection) {
 bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& message, Qos qos,
                            std::string_view mountpoint) {
   const bool promises = message->qos != Qos::at_most_once;
+  if (promises && !alone()) return false;  // who gets it may be anywhere
   if (qos == Qos::exactly_once && !connection.client->session.id.ephemeral()) return false;
   out_.directory.index().match(mountpoint, message->topic, message->publisher, routing::Shared::choose_member,
                                match_);
@@ -304,7 +305,7 @@ bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& messa
     if (delivery.to.empty()) continue;
     delivery.message = message;
     if (shard == index_) {
-      receive(delivery);
+      receive(delivery, Way::direct);
       delivery.to.clear();
       delivery.message = {};
     } else {

@@ -164,7 +164,7 @@ void Shard::loaded(LoadedMail& mail) {
 void Shard::cannot_read(Client& client, LoadedMail& mail) {
   metrics_.inbox_read_failures.add();
   const std::string why = mail.rows ? mail.unreadable.front().why : mail.rows.error().message;
-  const bool evicts = over_limits(client);
+  const bool evicts = over_limits(client) && may_give_up(client);
   if (evicts && mail.rows) {
     for (const LoadedMail::Unreadable& row : mail.unreadable) give_up_unread(client, row);
     return;  // what could be read is read again once that is back
@@ -186,6 +186,7 @@ void Shard::cannot_read(Client& client, LoadedMail& mail) {
 template <typename Record>
 void Shard::add(std::vector<Record>& records, Record of, const record::InboxRef& ref) {
   const bool another = records.empty() || records.back().session != of.session ||
+                       records.back().since != of.since ||
                        records.back().messages.size() == kMessagesPerRecord;
   const auto reason = [](const Record& record) {
     if constexpr (requires { record.reason; }) return record.reason;
@@ -213,7 +214,7 @@ void Shard::give_up_unread(Client& client, const LoadedMail::Unreadable& row) {
                              row.origin.seq};
   const record::DropReason reason = crowded_by(client);
   leaves(client, ref);
-  add(dropped_, {client.session.id, {}, reason, {}}, ref);
+  add(dropped_, {client.session.id, {}, reason, since(client.session), {}}, ref);
 }
 
 // A DROPPED is back: if it was about these, the inbox is read on.
@@ -283,7 +284,7 @@ void Shard::enforce_wanted_limits() {
 void Shard::enforce_limits(Client& client) {
   session::Inbox& inbox = client.session.inbox;
   if (out_.limits.inbox_policy == InboxPolicy::refuse) note_fullness(client);
-  if (!over_limits(client)) return;
+  if (!over_limits(client) || !may_give_up(client)) return;
   uint64_t seq = std::max(inbox.first(), client.work->evict_cursor);
   if (client.connection) seq = std::max(seq, client.connection->cursor);
   for (; seq < inbox.next() && over_limits(client); ++seq) {
@@ -334,7 +335,7 @@ void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::Dr
   } else {
     leaves(client, ref);
   }
-  add(dropped_, {client.session.id, {}, reason, {}}, ref);
+  add(dropped_, {client.session.id, {}, reason, since(client.session), {}}, ref);
 }
 
 void Shard::expire(Client& client, uint64_t seq, session::Entry& entry) {
@@ -347,7 +348,7 @@ void Shard::expire(Client& client, uint64_t seq, session::Entry& entry) {
   } else {
     leaves(client, ref);
   }
-  add(expired_, {client.session.id, {}, {}}, ref);
+  add(expired_, {client.session.id, {}, since(client.session), {}}, ref);
 }
 
 }  // namespace courier::broker

@@ -40,12 +40,14 @@ struct FeedMail {
   };
   std::vector<Back> back;
   uint64_t bytes = 0;  // of Backlog
+  Position upto;       // of the last record that this burst had, for anybody
 };
 
 // Messages that skip the log, from a publisher's shard to the receivers'.
 struct DirectMail {
   record::Delivery delivery;
-  uint64_t bytes = 0;  // of Backlog
+  uint64_t bytes = 0;      // of Backlog
+  bool from_peer = false;  // came from another node, and goes to none
 };
 
 struct AuthMail {

@@ -45,6 +45,9 @@ class RowWriter final : public record::Directory::RowSink {
   void erase_group_entry(record::GroupId group, uint64_t seq) override {
     erase(store::Table::group_inbox, record::group_inbox_key(group, seq));
   }
+  void put_owners(std::span<const NodeEpoch> owners) override {
+    put(store::Table::group, record::group_key({}), record::encode_owners(owners));
+  }
 
  private:
   void put(store::Table table, std::string key, std::string value) {
@@ -54,12 +57,20 @@ class RowWriter final : public record::Directory::RowSink {
   store::StateBatch& rows_;
 };
 
+// Messages from other nodes that wait until the log has come as far as it had there.
+constexpr size_t kUnripeBytesMax = 16 * 1024 * 1024;
+
+record::Partitioning partitioning_of(const NodeOptions& options) {
+  return options.cluster ? options.cluster->partitioning() : record::Partitioning();
+}
+
 }  // namespace
 
 Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, store::StateStore& store,
            const Clock& clock, Post& post, auth::Authenticator& authenticator, auth::acl::Rules& rules,
            Registry& metrics, auth::Hooks* hooks)
     : options_(std::move(options)),
+      epoch_(options_.cluster ? options_.cluster->epoch() : NodeEpoch()),
       limits_(limits),
       log_(log),
       store_(store),
@@ -70,9 +81,10 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
       metrics_(metrics),
       quota_(metrics, rules.labels()),
       shared_(metrics, limits_, options_.shard_count),
-      directory_(options_.seed, options_.shard_count),
+      directory_(options_.seed, options_.shard_count, partitioning_of(options_)),
       started_at_(clock.mono_ns()),
       items_(options_.shard_count),
+      unripe_drops_(dropped_because(metrics, rules.labels(), "log_behind")),
       group_ended_drops_(dropped_because(metrics, rules.labels(), "group_ended")),
       group_full_drops_(dropped_because(metrics, rules.labels(), "inbox_full")),
       group_expired_drops_(dropped_because(metrics, rules.labels(), "expired")),
@@ -86,8 +98,9 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
   shared_.checkpoint_parts = this;
   shared_.bans = options_.bans;
   shared_.flapping = options_.flapping;
-  const Surroundings surroundings{limits_,       clock_, log_,   store_,  directory_, post_,
-                                  authenticator, rules,  quota_, shared_, hooks};
+  const Surroundings surroundings{
+      limits_, clock_, log_,    store_, directory_,     post_,  authenticator,
+      rules,   quota_, shared_, hooks,  options_.peers, epoch_, partitioning_of(options_).partitions};
   for (uint32_t i = 0; i < options_.shard_count; ++i) {
     shards_.push_back(std::make_unique<Shard>(i, options_.shard_count, options_.seed + i, surroundings));
   }
@@ -118,7 +131,11 @@ Result<StartReport> Node::start() {
     shard->start();
   }
   log_.start(*this);
-  append_alone({record::NodeDown{last_clock != 0 ? last_clock : clock_.wall_ms()}});
+  if (alone()) {
+    append_alone({record::NodeDown{last_clock != 0 ? last_clock : clock_.wall_ms(), {}}});
+  } else {
+    append_alone({record::Feature{1}});  // when it is back, all that came before it is here
+  }
   return report;
 }
 
@@ -147,6 +164,7 @@ Result<StartReport> Node::restore() {
     session::Session session;
     session.id = *id;
     auto decoded = record::decode_session(value, session);
+    if (decoded && !alone()) directory_.restore(session);
     if (decoded) shards_[id->hash() % options_.shard_count]->restore(std::move(session));
     return decoded;
   });
@@ -186,7 +204,17 @@ Result<void> Node::for_rows(
 Result<void> Node::restore_groups(StartReport& report) {
   std::vector<routing::SharedGroup> groups;
   std::optional<Error> bad;
-  auto scanned = store_.scan(store::Table::group, "", "", [&](std::string_view, std::string_view value) {
+  auto scanned = store_.scan(store::Table::group, "", "", [&](std::string_view key, std::string_view value) {
+    if (!alone() && key == record::group_key({})) {
+      auto owners = record::decode_owners(value);
+      if (owners) {
+        for (const auto& shard : shards_) shard->restore(*owners);
+        directory_.restore(*std::move(owners));
+        return true;
+      }
+      bad = std::move(owners.error());
+      return false;
+    }
     auto group = record::decode_group(value);
     if (!group) {
       bad = std::move(group.error());
@@ -228,7 +256,7 @@ Result<uint64_t> Node::replay(WallMs& last_clock) {
     cursor_ = batch.cursor;
     for (size_t i = 0; i < batch.records.size(); ++i) {
       folded_ = Position(batch.first.value + i);
-      directory_.fold(std::move(batch.records[i]), folded_, batch.clock, items_);
+      directory_.fold(std::move(batch.records[i]), folded_, batch.clock, items_, batch.node);
       for (uint32_t s = 0; s < options_.shard_count; ++s) {
         shards_[s]->replay(items_[s]);
         items_[s].clear();
@@ -247,16 +275,21 @@ void Node::on_committed(std::span<store::CommittedBatch> batches) {
   for (store::CommittedBatch& batch : batches) {
     std::vector<uint32_t> unmatched;
     batch_records_.observe(static_cast<double>(batch.records.size()));
+    const bool own = batch.node == epoch_;
     cursor_ = batch.cursor;
     folded_clock_ = batch.clock;
     for (size_t i = 0; i < batch.records.size(); ++i) {
       folded_ = Position(batch.first.value + i);
       const bool publish = std::holds_alternative<record::Publish>(batch.records[i]);
-      const bool node_down = std::holds_alternative<record::NodeDown>(batch.records[i]);
-      const size_t reached = directory_.fold(std::move(batch.records[i]), folded_, batch.clock, items_);
+      // The first record of this run is back.
+      const bool begins = own && (alone() ? std::holds_alternative<record::NodeDown>(batch.records[i])
+                                          : std::holds_alternative<record::Feature>(batch.records[i]));
+      const size_t reached =
+          directory_.fold(std::move(batch.records[i]), folded_, batch.clock, items_, batch.node);
       if (publish && reached == 0) unmatched.push_back(static_cast<uint32_t>(i));
-      if (node_down) ready_.store(true, std::memory_order_release);
+      if (begins) ready_.store(true, std::memory_order_release);
     }
+    if (!own) continue;
     if (batch.origin == store::kNoOrigin) {
       alone_back_ = batch.ticket;
       continue;
@@ -276,9 +309,48 @@ void Node::post_items(std::vector<std::vector<FeedMail::Back>> back) {
     if (items_[s].empty() && back[s].empty()) continue;
     const uint64_t bytes = cost(items_[s]);
     shared_.backlog.posted(s, bytes);
-    post_.post(s, FeedMail{burst_, take_list(items_[s]), std::move(back[s]), bytes});
+    post_.post(s, FeedMail{burst_, take_list(items_[s]), std::move(back[s]), bytes, folded_});
   }
   shared_.bursts_posted.store(burst_, std::memory_order_release);
+  if (!alone()) post_ripe();
+}
+
+// What one node sent overtakes nothing that it sent before, so all wait while one does.
+void Node::from_peer(std::span<FromPeer> messages) {
+  for (FromPeer& message : messages) {
+    const size_t bytes =
+        sizeof(FromPeer) + message.message->cost() + message.to.size() * sizeof(record::Delivery::To);
+    const std::lock_guard lock(unripe_mutex_);
+    if (unripe_.empty() && message.after <= posted_) {
+      post_from_peer(std::move(message));
+    } else if (unripe_bytes_ + bytes > kUnripeBytesMax) {
+      unripe_drops_[auth::acl::kNoLabel].add(message.to.size());
+    } else {
+      unripe_bytes_ += bytes;
+      unripe_.push_back(std::move(message));
+    }
+  }
+}
+
+void Node::post_ripe() {
+  const std::lock_guard lock(unripe_mutex_);
+  posted_ = folded_;
+  for (; !unripe_.empty() && unripe_.front().after <= posted_; unripe_.pop_front())
+    post_from_peer(std::move(unripe_.front()));
+  if (unripe_.empty()) unripe_bytes_ = 0;
+}
+
+void Node::post_from_peer(FromPeer message) {
+  std::vector<record::Delivery> by_shard(options_.shard_count);
+  for (record::Delivery::To& to : message.to)
+    by_shard[to.session.hash() % options_.shard_count].to.push_back(std::move(to));
+  for (uint32_t s = 0; s < options_.shard_count; ++s) {
+    if (by_shard[s].to.empty()) continue;
+    by_shard[s].message = message.message;
+    const uint64_t bytes = sizeof(record::Delivery) + cost(by_shard[s]);
+    shared_.backlog.posted(s, bytes);
+    post_.post(s, DirectMail{std::move(by_shard[s]), bytes, true});
+  }
 }
 
 void Node::on_state(const store::LogState& state) {
@@ -359,6 +431,10 @@ void Node::housekeeping() {
     post_.run_on_worker([this] { write_checkpoint(); });
   log_.post([this, now, sys] {
     if (now - checkpoint_began_ >= options_.checkpoint_interval_ms * kNsPerMs) begin_checkpoint();
+    if (!alone() && alone_back_ >= members_decided_) {
+      bury_the_gone();
+      claim_partitions();
+    }
     expire_retained();
     group_expiry_due_ = true;
     limit_groups();
@@ -366,8 +442,34 @@ void Node::housekeeping() {
   });
 }
 
+// One does it for all; that others do it too, while they do not agree on who that is, changes nothing.
+void Node::bury_the_gone() {
+  if (!options_.cluster->should_own(0)) return;
+  std::vector<record::Record> records;
+  for (const NodeEpoch node : directory_.attachments().nodes()) {
+    if (node == epoch_ || !options_.cluster->gone(node)) continue;
+    log::warn("a node of the cluster is gone; its clients may come back anywhere", {{"epoch", node.value}});
+    records.push_back(record::NodeDown{clock_.wall_ms(), node});
+  }
+  if (!records.empty()) members_decided_ = append_alone(std::move(records));
+}
+
+// A share at a time, so that a node that joins does not begin with all the work at once.
+void Node::claim_partitions() {
+  const record::Attachments& attachments = directory_.attachments();
+  const size_t partitions = attachments.owners().size();
+  record::Own own;
+  for (size_t p = 0; p < partitions && own.partitions.size() < std::max<size_t>(1, partitions / 8); ++p) {
+    const auto partition = static_cast<uint16_t>(p);
+    if (attachments.owner(partition) != epoch_ && options_.cluster->should_own(partition))
+      own.partitions.push_back(partition);
+  }
+  if (own.partitions.empty()) return;
+  members_decided_ = append_alone({std::move(own)});
+}
+
 void Node::expire_retained() {
-  if (alone_back_ < retained_decided_) return;
+  if (alone_back_ < retained_decided_ || !owns(0)) return;
   std::vector<record::Record> records;
   for (auto& topic : directory_.retained().expired(clock_.wall_ms(), 1000)) {
     records.push_back(

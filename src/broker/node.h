@@ -16,6 +16,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -25,6 +26,7 @@
 #include "admission/bans.h"
 #include "admission/flapping.h"
 #include "base/metrics.h"
+#include "broker/cluster.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
 #include "quota/rules.h"
@@ -42,6 +44,16 @@ struct NodeOptions {
   // Null: nobody is banned; nobody is counted. Else they outlive the node.
   admission::Bans* bans = nullptr;
   admission::Flapping* flapping = nullptr;
+  // Null: a node alone. Else it outlives the node, and the log and the state are the cluster's.
+  const Cluster* cluster = nullptr;
+  Peers* peers = nullptr;  // likewise
+};
+
+// A QoS 0 message that another node sent for sessions that are connected here.
+struct FromPeer {
+  mqtt::MessagePtr message;
+  Position after;  // to be delivered once what stands in the log up to here was folded
+  std::vector<record::Delivery::To> to;
 };
 
 struct StartReport {
@@ -86,6 +98,10 @@ class Node final : public store::LogReader, private CheckpointParts {
   // Other limits, for what comes from now on. After start(), from one thread.
   void use(const Limits& limits);
 
+  // In the order in which one shard of that node sent them. Any one thread. What waits for the log is
+  // bounded.
+  void from_peer(std::span<FromPeer> messages);
+
   // Runs on the feed thread, in the log's order; the directory may be read there.
   void run_on_feed(std::function<void(const record::Directory&)> task);
 
@@ -112,20 +128,31 @@ class Node final : public store::LogReader, private CheckpointParts {
   Result<void> restore_groups(StartReport& report);
   Result<uint64_t> replay(WallMs& last_clock);
   void post_items(std::vector<std::vector<FeedMail::Back>> back);
+  void post_from_peer(FromPeer message);
+  void post_ripe();                                   // feed thread
   void begin_checkpoint();                            // feed thread
   void add(uint64_t checkpoint, Part part) override;  // CheckpointParts
   void write_checkpoint();                            // worker
   Result<void> let_go(SessionId ended, store::StateBatch& into) const;
   uint64_t append_alone(std::vector<record::Record> records);
   void expire_retained();  // feed thread
-  void publish_sys();      // feed thread
+  void bury_the_gone();    // feed thread; of a cluster, as the next
+  void claim_partitions();
+  void publish_sys();  // feed thread
   // --- group_limits.cc; feed thread ---
   void limit_groups();
   void limit_group(const routing::SharedGroup& group, std::vector<record::Record>& records);
   void expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records);
 
+  bool alone() const { return !options_.cluster; }
+  // Whether this node acts for what is in no session's partition. Feed thread.
+  bool owns(uint16_t partition) const {
+    return alone() || directory_.attachments().owner(partition) == epoch_;
+  }
+
   const NodeOptions options_;
-  Limits limits_;  // the feed thread's, after start()
+  const NodeEpoch epoch_;  // 0: a node alone
+  Limits limits_;          // the feed thread's, after start()
   store::OrderedLog& log_;
   store::StateStore& store_;
   const Clock& clock_;
@@ -153,9 +180,16 @@ class Node final : public store::LogReader, private CheckpointParts {
   // while the log stalls, and count it twice.
   uint64_t alone_appended_ = 0, alone_back_ = 0;        // tickets of append_alone()
   uint64_t retained_decided_ = 0, groups_decided_ = 0;  // the latest of expire_retained(), limit_groups()
+  uint64_t members_decided_ = 0;                        // of bury_the_gone(), claim_partitions()
   std::set<record::GroupId> crowded_;                   // past their limits when last looked at
   bool group_expiry_due_ = false;
   uint64_t burst_ = 0;  // number of the latest post_items()
+  // What peers sent and the log is not ready for.
+  std::mutex unripe_mutex_;
+  std::deque<FromPeer> unripe_;  // guarded by unripe_mutex_, like the next
+  size_t unripe_bytes_ = 0;
+  Position posted_;  // all up to here was posted to the shards; guarded likewise
+  ByLabel<Counter> unripe_drops_;
   ByLabel<Counter> group_ended_drops_, group_full_drops_, group_expired_drops_;
   Histogram& batch_records_;
   Gauge& log_accepting_;

@@ -34,6 +34,7 @@ Shard::Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings s
       gate_(surroundings.rules),
       quota_(surroundings.quota),
       random_(seed),
+      owners_(surroundings.partitions),
       clients_(seed),
       direct_(shard_count) {}
 
@@ -133,6 +134,7 @@ void Shard::on_mail(Mail mail) {
     Shard& self;
     void operator()(FeedMail& feed) const {
       self.burst_ = feed.burst;
+      self.folded_ = feed.upto;
       size_t at = 0;
       for (const FeedMail::Back& back : feed.back) {
         for (; at < back.after_items; ++at) self.fold(feed.items[at]);
@@ -148,7 +150,7 @@ void Shard::on_mail(Mail mail) {
       self.worked_off(feed.bytes);
     }
     void operator()(DirectMail& direct) const {
-      self.receive(direct.delivery);
+      self.receive(direct.delivery, direct.from_peer ? Way::peer : Way::direct);
       self.worked_off(direct.bytes);
     }
     void operator()(AuthMail& answer) const {
@@ -210,8 +212,7 @@ void Shard::worked_off(uint64_t bytes) {
 void Shard::end_turn() {
   enforce_wanted_limits();
   pump_all();
-  for (record::Dropped& record : std::exchange(dropped_, {})) append(std::move(record));
-  for (record::Expired& record : std::exchange(expired_, {})) append(std::move(record));
+  append_given_up();
   if (!acks_waiting_.empty() &&
       (!batch_.empty() || acks_waiting_.size() > 1024 || out_.clock.mono_ns() >= acks_due_)) {
     for (const SessionId id : acks_waiting_) {  // nobody is added meanwhile
@@ -252,6 +253,7 @@ void Shard::end_turn() {
       if (Connection* connection = find(id)) connection->link->resume(Link::memory);
     }
   }
+  if (std::exchange(sent_elsewhere_, false)) out_.peers->flush(index_);
   metrics_.connections.set(static_cast<int64_t>(connections_.size()));
   const size_t connected = std::min(connections_.size(), clients_.size());
   metrics_.sessions_connected.set(static_cast<int64_t>(connected));
@@ -303,6 +305,11 @@ uint64_t Shard::output_room() const {
 void Shard::append(record::Record record) {
   record::encode(batch_encoded_, record);
   batch_.push_back(std::move(record));
+}
+
+void Shard::append_given_up() {
+  for (record::Dropped& record : std::exchange(dropped_, {})) append(std::move(record));
+  for (record::Expired& record : std::exchange(expired_, {})) append(std::move(record));
 }
 
 void Shard::append(record::Record record, Pending pending) {

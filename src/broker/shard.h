@@ -16,6 +16,9 @@
 //    those that the log is not needed for (ephemeral sessions among themselves).
 // 2. session::Session changes only in fold(), by what came back.
 // 3. At most one live connection per (mountpoint, client id); the later one wins.
+// 4. In a cluster it decides only about sessions that it acts for: those that are connected here, and those
+//    that are connected nowhere and whose partition this node owns. Of every other it knows as much (it folds
+//    all records), and does nothing. cluster.cc has what moves between nodes.
 #pragma once
 
 #include <deque>
@@ -40,6 +43,7 @@
 #include "broker/connection.h"
 #include "broker/limits.h"
 #include "broker/mail.h"
+#include "broker/peers.h"
 #include "broker/shard_metrics.h"
 #include "mqtt/decoder.h"
 #include "mqtt/encoder.h"
@@ -65,6 +69,9 @@ struct Surroundings {
   quota::Rules& quota;
   class Shared& shared;  // broker/shared.h
   auth::Hooks* hooks;    // null: nobody is asked
+  Peers* peers;          // null: a node alone
+  NodeEpoch epoch;       // of this run of a node of a cluster; 0: a node alone
+  uint16_t partitions;   // of the cluster; 0: a node alone
 };
 
 // How a client's own filters are remembered.
@@ -116,6 +123,7 @@ class Shard {
   // --- start and stop; before and after the thread runs ---
   void restore(session::Session session);
   void restore(SessionId session, std::span<const uint64_t> filter_hashes);
+  void restore(std::vector<NodeEpoch> owners) { owners_ = std::move(owners); }
   void replay(std::vector<record::FeedItem>& items);
   void start();  // replay is over: from now on it acts
   // Sends DISCONNECT 0x8B to up to `count` connections and closes them; returns how many are left.
@@ -183,6 +191,7 @@ class Shard {
     ConnectionId connection;
     std::string name;  // key in changing_
     bool session_present = false;
+    uint32_t record = 0;  // index in the batch, to know whether it holds
   };
   struct ToPublisher {  // PUBACK or PUBREC
     ConnectionId connection;
@@ -231,8 +240,39 @@ class Shard {
   bool may_have(const Connection& connection, std::string_view owner) const;
   void watch_authorization(const Connection& connection);
   void end_unauthorized();
-  void attached(const ToConnack& pending);
+  void attached(const ToConnack& pending, Position position);
   void change_is_over(const std::string& name);
+
+  // --- cluster.cc: which node does what ---
+  // What a QoS 0 message came by: what the log brings, every node has.
+  enum class Way : uint8_t { log, direct, peer };
+  bool alone() const { return !out_.epoch; }
+  // Whether this node decides what becomes of the session.
+  bool acts_for(const session::Session& session) const {
+    return alone() || (session.connected ? session.node : owner_of(session.id)) == out_.epoch;
+  }
+  NodeEpoch owner_of(SessionId session) const {
+    return owners_[record::Attachments::partition(session.hash(), owners_.size())];
+  }
+  // Whether what it decides now about the session's messages holds: nothing that changes that is on its way.
+  bool may_give_up(const Client& client) const {
+    return alone() || (acts_for(client.session) &&
+                       !changing_.contains(name_key(client.session.mountpoint, client.session.client_id)));
+  }
+  bool elsewhere(const session::Session& session) const {
+    return session.connected && session.node != out_.epoch;
+  }
+  // For records that hold only if nobody attached since.
+  Position since(const session::Session& session) const { return alone() ? record::kAlone : session.attach; }
+  // For records that hold only if the connection's client is not elsewhere by then.
+  Position under(const Connection& connection) const { return alone() ? Position() : connection.attach; }
+  void node_down(const record::NodeDownItem& item);
+  void owned(const record::OwnItem& item);
+  void let_go(Client& client, EndCause cause, mqtt::ReasonCode reason);
+  void forget_progress(Client& client);
+  void end_is_over(const std::string& name);
+  bool goes_elsewhere(record::Delivery::To& to, Way way);
+  void send_elsewhere(const record::Delivery& delivery);
 
   // --- bans.cc ---
   std::optional<admission::Ban> ban_on(const Connection& connection, std::string_view mountpoint,
@@ -383,7 +423,7 @@ class Shard {
   struct RecordFold;
   void fold(record::FeedItem& item);
   void fold(record::SessionRecord& item);
-  void receive(record::Delivery& delivery);
+  void receive(record::Delivery& delivery, Way way);
   void free_place(Client& client, session::GroupOrigin origin);
   void run(Pending& pending, const FeedMail::Back& back);
   void erase_client(Client& client);
@@ -443,6 +483,8 @@ class Shard {
 
   // --- deadlines.cc ---
   void schedule(Client& client);
+  void look_again_at(Client& client, WallMs at);
+  void begin_grace();
   WallMs ends_at(const session::Session& session) const;
   void due(Client& client);
   void publish_will(Client& client);
@@ -461,6 +503,7 @@ class Shard {
   void worked_off(uint64_t bytes);  // of the backlog
   size_t batch_bytes() const;
   void append(record::Record record);
+  void append_given_up();
   void append(record::Record record, Pending pending);
   bool is_back(uint64_t ticket) const;
   void wait_for_ack_company(Client& client);
@@ -493,12 +536,14 @@ class Shard {
   quota::View quota_;
   std::mt19937_64 random_;
   bool acting_ = false;
+  std::vector<NodeEpoch> owners_;  // by partition, as the log says
   store::LogState log_state_;
 
   boost::unordered_flat_map<ConnectionId, std::unique_ptr<Connection>, std::hash<ConnectionId>> connections_;
   ClientTable clients_;
-  boost::unordered_flat_set<SessionId, std::hash<SessionId>> connected_;  // as the log knows it; stored ones
-  std::unordered_map<std::string, NameChange> changing_;                  // key: name_key()
+  // As the log knows it; stored ones. Of a node alone.
+  boost::unordered_flat_set<SessionId, std::hash<SessionId>> connected_;
+  std::unordered_map<std::string, NameChange> changing_;  // key: name_key()
   std::unordered_map<std::string, std::shared_ptr<Tracer>> tracers_;
 
   WallMs turn_now_ = 0;   // now(); 0: not read yet
@@ -570,6 +615,10 @@ class Shard {
   uint64_t next_ephemeral_ = 1;
   routing::MatchResult match_;
   std::vector<record::Delivery> direct_;  // by shard, empty between messages: what route_directly() gathers
+  // Of a cluster: what one message has for other nodes; empty between messages.
+  std::vector<std::pair<NodeEpoch, std::vector<record::Delivery::To>>> elsewhere_;
+  bool sent_elsewhere_ = false;  // in this Turn
+  Position folded_;              // all that stands in the log up to here was posted to every shard
 };
 
 }  // namespace courier::broker

@@ -13,8 +13,8 @@ TEST(Sizes, AnIdleConnectionStaysSmall) {
 
 TEST(Sizes, AnIdleSessionStaysSmall) {
   EXPECT_LE(sizeof(session::Inbox), 40u);
-  EXPECT_LE(sizeof(session::Session), 160u);
-  EXPECT_LE(sizeof(Client), 208u);
+  EXPECT_LE(sizeof(session::Session), 168u);
+  EXPECT_LE(sizeof(Client), 216u);
 }
 
 }  // namespace

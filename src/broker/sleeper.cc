@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint64_t kVersionMask = 7, kHasMountpoint = 1 << 3, kHasUsername = 1 << 4, kExpires = 1 << 5,
                    kHasInbox = 1 << 6, kHasDeadline = 1 << 7, kCounts = 1 << 8, kManyFilters = 1 << 9,
-                   kHasExtras = 1 << 10;
+                   kHasExtras = 1 << 10, kHasNode = 1 << 11;
 constexpr size_t kFlagsAt = 1, kIdAt = 3, kFilterAt = 11, kRestAt = 19;
 
 uint64_t load(const std::byte* from, size_t bytes) {
@@ -101,14 +101,16 @@ Sleeper Sleeper::read(const std::byte* block) {
   sleeper.subscription_count = static_cast<uint32_t>(
       flags & kCounts ? in.number() : (sleeper.filter != 0) + sleeper.more_filters.size() / 8);
   if (flags & kHasExtras) sleeper.extras = in.text();
+  if (flags & kHasNode) sleeper.node = NodeEpoch(in.number());
   return sleeper;
 }
 
 bool may_sleep(const Client& client) {
   const session::Session& session = client.session;
-  return !session.id.ephemeral() && !session.connected && !session.dirty && !client.connection &&
-         !client.work && !client.loading && !client.limits_wanted && !client.pump_wanted &&
-         !client.walk_pending && !client.gap_damaged && session.inbox.at_rest() &&
+  const bool elsewhere = session.connected && session.node;
+  return !session.id.ephemeral() && (!session.connected || elsewhere) && !session.dirty &&
+         !client.connection && !client.work && !client.loading && !client.limits_wanted &&
+         !client.pump_wanted && !client.walk_pending && !client.gap_damaged && session.inbox.at_rest() &&
          (session.inbox.count() > 0 || session.inbox.first() == session.inbox.next());
 }
 
@@ -129,6 +131,7 @@ void pack(const Client& client, uint32_t mountpoint, std::string& block) {
   if (counts) flags |= kCounts;
   if (!many.empty()) flags |= kManyFilters;
   if (!extras.empty()) flags |= kHasExtras;
+  if (session.connected) flags |= kHasNode;
 
   block.assign(1, '\0');
   put_whole(block, flags, 2);
@@ -154,6 +157,7 @@ void pack(const Client& client, uint32_t mountpoint, std::string& block) {
   }
   if (counts) put_varint(block, session.subscription_count);
   if (!extras.empty()) put_text(block, extras);
+  if (session.connected) put_varint(block, session.node.value);
 }
 
 void unpack(const Sleeper& sleeper, Client& into) {
@@ -163,6 +167,8 @@ void unpack(const Sleeper& sleeper, Client& into) {
   session.username = sleeper.username;
   session.version = sleeper.version;
   session.attach = sleeper.attach;
+  session.node = sleeper.node;
+  session.connected = static_cast<bool>(sleeper.node);
   session.detached_at = sleeper.detached_at;
   session.expiry_seconds = sleeper.expiry_seconds;
   session.subscription_count = sleeper.subscription_count;

@@ -5,7 +5,7 @@
 // of. The form is of this run only: nothing of it is ever stored.
 //
 //   class 1 | flags 2 | id 8 | filter 8 | mountpoint | client id | username | attach | detached_at | expiry |
-//   sent_before, next, first, count, bytes | deadline | more filters | extras (record/rows.h)
+//   sent_before, next, first, count, bytes | deadline | more filters | extras (record/rows.h) | node
 //
 // From `mountpoint` on numbers are varints, and what the flags say is not there is as it mostly is.
 #pragma once
@@ -31,6 +31,7 @@ struct Sleeper {
   std::string_view client_id, username;
   mqtt::Version version{};
   Position attach;
+  NodeEpoch node;  // another of the cluster, to which it is connected; 0: to none
   WallMs detached_at = 0;
   uint32_t expiry_seconds = 0;
   uint32_t subscription_count = 0;

@@ -26,6 +26,10 @@ class RandomClients {
     session.client_id = "phone-" + std::to_string(number) + std::string(odd() ? 0 : below(60), 'x');
     if (odd()) session.mountpoint = "tenant-" + std::to_string(below(5));
     if (odd()) session.username = std::string(below(40), 'u');
+    if (below(4) == 0) {  // to another node
+      session.connected = true;
+      session.node = NodeEpoch(1 + below(uint64_t{1} << 40));
+    }
     session.version = static_cast<mqtt::Version>(3 + below(3));
     session.expiry_seconds = odd() ? session::kNeverExpires : static_cast<uint32_t>(below(1u << 31));
     session.detached_at = static_cast<WallMs>(below(uint64_t{1} << 45));
@@ -94,7 +98,8 @@ TEST(Sleepers, WakeAsWhatTheyWere) {
     Client* woken = table.find(id);
     ASSERT_NE(woken, nullptr);
     ASSERT_EQ(told(*woken), before);
-    ASSERT_FALSE(woken->session.dirty || woken->session.connected || woken->work);
+    ASSERT_FALSE(woken->session.dirty || woken->work);
+    ASSERT_EQ(woken->session.connected, static_cast<bool>(woken->session.node));
     EXPECT_EQ(table.asleep(), 0u);
   }
   EXPECT_GT(slept, 4'900u);

@@ -31,8 +31,9 @@ struct Member {
 class MembershipListener {
  public:
   virtual ~MembershipListener() = default;
-  // At first, and after every change.
-  virtual void on_members(const std::vector<Member>& members) = 0;
+  // At first, and after every change. The list is complete as of `revision`: a run with an epoch up to that,
+  // which does not stand in it, is over.
+  virtual void on_members(const std::vector<Member>& members, uint64_t revision) = 0;
   // This node is not in the cluster any more and does not come back in this run. Once at most; not after
   // leaving.
   virtual void on_lost(const std::string& reason) = 0;

@@ -125,6 +125,29 @@ std::optional<std::string> check_alpn(std::string_view text) {
   return "a protocol of ALPN is 1 to 255 printable characters without spaces";
 }
 
+std::optional<std::string> check_node_name(std::string_view text) {
+  const auto letter = [](char c) { return is_lower(c) || is_upper(c) || is_digit(c); };
+  const bool begins = !text.empty() && letter(text.front());
+  const auto allowed = [](char c) {
+    return is_lower(c) || is_upper(c) || is_digit(c) || c == '.' || c == '-' || c == '_';
+  };
+  if (begins && only(text, 64, allowed)) return std::nullopt;
+  return "a name is 1 to 64 of A-Z, a-z, 0-9, ., - and _, and begins with a letter or a digit";
+}
+
+std::optional<std::string> check_endpoint(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  const std::string_view host = text.substr(0, colon);
+  const bool port =
+      colon != std::string_view::npos && parse_number(text.substr(colon + 1), 65'535).value_or(0) > 0;
+  const auto allowed = [](char c) {
+    return is_lower(c) || is_upper(c) || is_digit(c) || c == '.' || c == '-' || c == ':' || c == '[' ||
+           c == ']';
+  };
+  if (port && !host.empty() && only(host, 255, allowed)) return std::nullopt;
+  return "it must be HOST:PORT, as in \"10.0.0.1:2379\", without http://";
+}
+
 std::optional<std::string> check_url_path(std::string_view text) {
   const auto allowed = [](char c) { return c > ' ' && c <= '~' && c != '?' && c != '#'; };
   if (text.starts_with('/') && only(text, 1024, allowed)) return std::nullopt;

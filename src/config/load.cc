@@ -70,6 +70,7 @@ class Loader {
   void check_listeners();
   void check_hooks();
   void check_order();
+  void check_cluster();
   template <typename OriginOf>
   void check_tls(const Listener& one, const OriginOf& origin);
   void check_limits();
@@ -507,6 +508,51 @@ void Loader::check_order() {
   }
 }
 
+void Loader::check_cluster() {
+  const Cluster& cluster = settings_.cluster;
+  const auto origin = [&](const char* key) { return origin_of(std::string("cluster.") + key); };
+  if (cluster.name.empty()) {
+    if (!broken_.contains("cluster.name") && !(cluster.node.empty() && cluster.etcd.empty()))
+      problem(
+          origin(cluster.node.empty() ? "etcd" : "node"),
+          "cluster.name: it is not set, so this would be a node alone; name the cluster, or take the other "
+          "settings of [cluster] out");
+    return;
+  }
+  if (cluster.node.empty() && !broken_.contains("cluster.node"))
+    problem(origin("name"), "cluster.node: each node of a cluster needs a name of its own");
+  if (cluster.etcd.empty() && !broken_.contains("cluster.etcd"))
+    problem(origin("name"), "cluster.etcd: say where etcd is, HOST:PORT of each of its members");
+  const std::set<std::string> endpoints(cluster.etcd.begin(), cluster.etcd.end());
+  if (endpoints.size() != cluster.etcd.size())
+    problem(origin("etcd"), "cluster.etcd: an address stands there twice");
+  const auto pair = [&](const char* one_name, const std::string& one, const char* other_name,
+                        const std::string& other) {
+    if (one.empty() == other.empty()) return;
+    problem(origin(one.empty() ? other_name : one_name),
+            fmt::format("cluster.{}: it goes with {}, which is not set", one.empty() ? other_name : one_name,
+                        one.empty() ? one_name : other_name));
+  };
+  pair("etcd_username", cluster.etcd_username, "etcd_password_file", cluster.etcd_password_file);
+  pair("etcd_certificate_file", cluster.etcd_certificate_file, "etcd_key_file", cluster.etcd_key_file);
+  pair("mesh_certificate_file", cluster.mesh_certificate_file, "mesh_key_file", cluster.mesh_key_file);
+  pair("mesh_certificate_file", cluster.mesh_certificate_file, "mesh_ca_file", cluster.mesh_ca_file);
+  if (!cluster.etcd_certificate_file.empty() && cluster.etcd_ca_file.empty())
+    problem(origin("etcd_certificate_file"),
+            "cluster.etcd_certificate_file: it is shown over TLS only; set etcd_ca_file, too");
+  const bool anywhere = cluster.mesh_bind.starts_with("0.0.0.0:") || cluster.mesh_bind.starts_with("[::]:");
+  if (anywhere && cluster.mesh_address.empty())
+    problem(origin("mesh_bind"),
+            fmt::format("cluster.mesh_address: other nodes cannot connect to {}; say by which address they "
+                        "reach this node",
+                        cluster.mesh_bind));
+  // One appended batch, and what may stand behind it, must be kept whole by whoever reads it.
+  constexpr uint64_t kPacketBytesMax = 128 * kMegabyte;
+  if (settings_.limits.packet_bytes_max > kPacketBytesMax && !broken_.contains("limits.packet_bytes_max"))
+    problem(origin_of("limits.packet_bytes_max"),
+            "limits.packet_bytes_max: in a cluster it is at most 128 MB");
+}
+
 void Loader::finish() {
   if (!readable_) return;  // the file's settings are missing, and every rule would complain about that
   for (const Section& section : schema()) {
@@ -515,6 +561,7 @@ void Loader::finish() {
   check_listeners();
   check_limits();
   check_hooks();
+  check_cluster();
   const bool broken = broken_.contains("auth.allow_anonymous") || broken_.contains("auth.password_file") ||
                       broken_.contains("auth.certificate_username");
   const bool somebody = std::ranges::any_of(

@@ -405,6 +405,7 @@ const std::vector<Section>& schema() {
                                              limits(),
                                              limit_section(),
                                              store(),
+                                             cluster_section(),
                                              log_section(),
                                              sys()};
   return table;

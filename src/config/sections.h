@@ -76,5 +76,6 @@ Section hook_section();
 Section hooks_section();
 Section admission_section();
 Section flapping_section();
+Section cluster_section();
 
 }  // namespace courier::config

@@ -215,6 +215,22 @@ struct Store {
   bool operator==(const Store&) const = default;
 };
 
+struct Cluster {
+  std::string name;  // empty: a node alone, and nothing else here counts
+  std::string node;
+  std::vector<std::string> etcd;
+  std::string etcd_username, etcd_password_file;
+  std::string etcd_ca_file, etcd_certificate_file, etcd_key_file;
+  uint64_t etcd_quota_bytes = 2048 * kMegabyte;
+  uint32_t partitions = 16;
+  Milliseconds lease = 5s;
+  Milliseconds patience = 30s;
+  std::string mesh_bind = "127.0.0.1:7883", mesh_address;
+  std::string mesh_certificate_file, mesh_key_file, mesh_ca_file, mesh_name;
+  std::string admin_address;
+  bool operator==(const Cluster&) const = default;
+};
+
 struct Log {
   log::Level level = log::Level::info;
   log::Format format = log::Format::logfmt;
@@ -241,6 +257,7 @@ struct Settings {
   Limits limits;
   std::vector<LimitRule> limit_rules;
   Store store;
+  Cluster cluster;
   Log log;
   Sys sys;
   bool operator==(const Settings&) const = default;

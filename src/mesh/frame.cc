@@ -15,6 +15,7 @@ namespace courier::mesh {
 namespace {
 
 constexpr std::string_view kMagic = "CMSH";
+constexpr uint8_t kRetain = 1, kIdentifiers = 2;  // of a receiver
 
 void put_text(std::string& out, std::string_view text) {
   put_varint(out, text.size());
@@ -176,15 +177,26 @@ std::string encode_request(uint64_t id, uint16_t kind, std::string_view body) {
 
 void encode_deliver(std::string& out, const Deliver& deliver) {
   put_varint(out, deliver.after.value);
-  put_text(out, deliver.mountpoint);
+  put_varint(out, deliver.to.size());
+  for (const Receiver& receiver : deliver.to) {
+    const bool identifiers = !receiver.subscription_identifiers.empty();
+    put_varint(out, receiver.session.value);
+    out.push_back(static_cast<char>((receiver.retain ? kRetain : 0) | (identifiers ? kIdentifiers : 0)));
+    if (!identifiers) continue;
+    put_varint(out, receiver.subscription_identifiers.size());
+    for (const uint32_t identifier : receiver.subscription_identifiers) put_varint(out, identifier);
+  }
   record::encode_message(out, *deliver.message);
 }
 
 size_t deliver_bytes_at_most(const Deliver& deliver) {
   const mqtt::Message& message = *deliver.message;
+  size_t receivers = 0;
+  for (const Receiver& receiver : deliver.to)
+    receivers += 2 * kVarintBytesMax + 1 + receiver.subscription_identifiers.size() * kVarintBytesMax;
   // Position, five lengths, publisher, two times, flags.
-  return deliver.mountpoint.size() + message.topic.size() + message.payload.size() +
-         message.properties.size() + 9 * kVarintBytesMax + 1;
+  return receivers + message.topic.size() + message.payload.size() + message.properties.size() +
+         9 * kVarintBytesMax + 1;
 }
 
 Result<Hello> decode_hello(std::string_view body) {
@@ -258,8 +270,17 @@ Result<void> decode_delivers(std::string_view& body, NodeEpoch from, size_t coun
   while (count_max-- > 0 && !in.at_end()) {
     Deliver deliver;
     deliver.after = Position(in.number());
-    deliver.mountpoint = in.text(kFrameBytesMax);
     deliver.from = from;
+    for (uint64_t left = in.number(kReceiversMax); in.ok() && left > 0; --left) {
+      Receiver& receiver = deliver.to.emplace_back();
+      receiver.session = SessionId(in.number());
+      const uint8_t flags = in.byte();
+      if (flags > (kRetain | kIdentifiers)) return broken("a message's receiver");
+      receiver.retain = (flags & kRetain) != 0;
+      uint64_t identifiers = flags & kIdentifiers ? in.number(kReceiversMax) : 0;
+      for (; in.ok() && identifiers > 0; --identifiers)
+        receiver.subscription_identifiers.push_back(static_cast<uint32_t>(in.number(UINT32_MAX)));
+    }
     if (!in.ok()) return broken("a message");
     auto message = record::decode_message(in.rest());
     if (!message) return fail(errc::bad_frame, std::move(message).error().message);

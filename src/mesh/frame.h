@@ -4,7 +4,8 @@
 //   hello   = "CMSH" · version u8 · oldest u8 · cluster · log id · node id · epoch · instance · to (epoch)
 //   refuse  = why u8 · sentence
 //   ping    = number          pong = the same number
-//   deliver = (after · mountpoint · message)…      until the end; message as record::encode_message has it
+//   deliver = (after · count · receiver… · message)…   until the end; message as record::encode_message has
+//   it receiver = session · flags u8 (1: RETAIN; 2: with identifiers) · [count · subscription identifier…]
 //   request = id · kind · body            credit = id · bytes          cancel = id
 //   piece   = id · body                   ended  = id                  failed = id · sentence
 //
@@ -25,11 +26,19 @@
 
 namespace courier::mesh {
 
-// A message on its way to another node.
+// A session that gets it.
+struct Receiver {
+  SessionId session;
+  bool retain = false;  // the RETAIN flag that its client gets
+  std::vector<uint32_t> subscription_identifiers;
+  bool operator==(const Receiver&) const = default;
+};
+
+// A message on its way to another node, for sessions that are connected there.
 struct Deliver {
-  std::string mountpoint;
+  std::vector<Receiver> to;  // kReceiversMax at most
   mqtt::MessagePtr message;
-  // Of the publisher's last logged message: this one is routed once that was folded.
+  // What stands in the log up to here is folded before it is delivered.
   Position after;
   NodeEpoch from;  // set where it arrives
 };

@@ -48,7 +48,7 @@ void delivers(std::string_view body) {
   CHECK(decode_delivers(rest, NodeEpoch(1), got.size() + 1, same) && rest.empty());
   CHECK(same.size() == got.size());
   for (size_t i = 0; i < same.size(); ++i) {
-    CHECK(same[i].mountpoint == got[i].mountpoint && same[i].after == got[i].after);
+    CHECK(same[i].to == got[i].to && same[i].after == got[i].after);
     CHECK(same[i].message->topic == got[i].message->topic);
     CHECK(same[i].message->payload == got[i].message->payload);
   }

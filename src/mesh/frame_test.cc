@@ -24,7 +24,9 @@ Deliver message_of(std::string_view topic, std::string_view payload) {
   made->publisher = SessionId(~uint64_t{0});
   made->received_at = INT64_MAX;
   made->expires_at = INT64_MIN;
-  return {.mountpoint = "mountpoint", .message = mqtt::MessagePtr(made), .after = Position(~uint64_t{0})};
+  return {.to = {{SessionId(~uint64_t{0}), true, {1, 268'435'455}}, {SessionId(1), false, {}}},
+          .message = mqtt::MessagePtr(made),
+          .after = Position(~uint64_t{0})};
 }
 
 // What a reader makes of bytes: the bodies, or why it stops.
@@ -107,7 +109,7 @@ TEST(Frame, MessagesComeBackAsTheyWere) {
   for (size_t i = 0; i < got.size(); ++i) {
     EXPECT_EQ(got[i].from, NodeEpoch(3));
     EXPECT_EQ(got[i].after, sent[i].after);
-    EXPECT_EQ(got[i].mountpoint, sent[i].mountpoint);
+    EXPECT_EQ(got[i].to, sent[i].to);
     EXPECT_EQ(got[i].message->topic, sent[i].message->topic);
     EXPECT_TRUE(got[i].message->payload == sent[i].message->payload);
     EXPECT_EQ(got[i].message->properties, sent[i].message->properties);

@@ -43,6 +43,8 @@ inline constexpr size_t kReadBytes = 128 * 1024;
 // A shard's messages are in frames of about this size, and handed over in pieces of about that one: between
 // two of them goes what is urgent.
 inline constexpr size_t kDeliverFrameBytes = 64 * 1024;
+// Sessions that one message names; for more it is sent again.
+inline constexpr size_t kReceiversMax = 4096;
 inline constexpr size_t kHandoverBytes = 128 * 1024;
 // What a link has given to its socket's queue, in its order for good, and the kernel did not take.
 inline constexpr size_t kCommittedBytesMax = 256 * 1024;

@@ -23,7 +23,7 @@ TEST(Mesh, MessagesArriveInOrderAndAsTheyWere) {
     ASSERT_EQ(got[i].message->payload.size(), i % 50);
     ASSERT_EQ(got[i].after, Position(i));
     ASSERT_EQ(got[i].from, b.epoch);
-    ASSERT_EQ(got[i].mountpoint, "mp");
+    ASSERT_EQ(got[i].to, (std::vector<Receiver>{{SessionId(7), true, {}}}));
   }
   EXPECT_EQ(b.counted("courier_mesh_messages_total", {{"direction", "out"}}), kCount);
   EXPECT_EQ(a.counted("courier_mesh_messages_total", {{"direction", "in"}}), kCount);

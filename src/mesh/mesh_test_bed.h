@@ -34,7 +34,7 @@ inline bool comes_true(const std::function<bool()>& met) {
 }
 
 inline Deliver deliver_of(std::string_view topic, std::string_view payload, uint64_t after = 0) {
-  return {.mountpoint = "mp",
+  return {.to = {{SessionId(7), true, {}}},
           .message = mqtt::MessagePtr(mqtt::Message::make(topic, payload)),
           .after = Position(after)};
 }

@@ -33,12 +33,20 @@ enum class Type : uint8_t {
   retained_expired = 14,
   node_down = 15,
   feature = 16,
-  // Kept free for the cluster: 17 ASSIGNED, 18 OWN, 19 TIMER.
+  // Kept free: 17 and 19.
+  own = 18,
   retained_next = 20,
+  // Of a cluster: the same, and what its appender saw.
+  retained_next_under = 21,
+  node_down_of = 22,
+  dropped_since = 23,
+  expired_since = 24,
+  publish_under = 25,
+  attach_seeing = 26,
 };
 
-constexpr Type type_of(const Publish&) {
-  return Type::publish;
+constexpr Type type_of(const Publish& r) {
+  return r.attach ? Type::publish_under : Type::publish;
 }
 constexpr Type type_of(const Subscribe&) {
   return Type::subscribe;
@@ -46,8 +54,8 @@ constexpr Type type_of(const Subscribe&) {
 constexpr Type type_of(const Unsubscribe&) {
   return Type::unsubscribe;
 }
-constexpr Type type_of(const Attach&) {
-  return Type::attach;
+constexpr Type type_of(const Attach& r) {
+  return r.seen == kAlone ? Type::attach : Type::attach_seeing;
 }
 constexpr Type type_of(const Detach&) {
   return Type::detach;
@@ -70,23 +78,26 @@ constexpr Type type_of(const Qos2In&) {
 constexpr Type type_of(const Released&) {
   return Type::released;
 }
-constexpr Type type_of(const Dropped&) {
-  return Type::dropped;
+constexpr Type type_of(const Dropped& r) {
+  return r.since == kAlone ? Type::dropped : Type::dropped_since;
 }
-constexpr Type type_of(const Expired&) {
-  return Type::expired;
+constexpr Type type_of(const Expired& r) {
+  return r.since == kAlone ? Type::expired : Type::expired_since;
 }
 constexpr Type type_of(const RetainedExpired&) {
   return Type::retained_expired;
 }
-constexpr Type type_of(const RetainedNext&) {
-  return Type::retained_next;
+constexpr Type type_of(const RetainedNext& r) {
+  return r.attach ? Type::retained_next_under : Type::retained_next;
 }
-constexpr Type type_of(const NodeDown&) {
-  return Type::node_down;
+constexpr Type type_of(const NodeDown& r) {
+  return r.node ? Type::node_down_of : Type::node_down;
 }
 constexpr Type type_of(const Feature&) {
   return Type::feature;
+}
+constexpr Type type_of(const Own&) {
+  return Type::own;
 }
 
 // Flag bits of a message; bits 0 and 1 are its QoS.
@@ -101,7 +112,7 @@ constexpr uint64_t kSole = 0x01;
 constexpr uint64_t kThroughGroup = 0x02;
 constexpr int kReferenceFlagBits = 2;
 
-constexpr uint8_t kAttachHasWill = 0x01, kAttachBoundsInbox = 0x02;
+constexpr uint8_t kAttachHasWill = 0x01, kAttachBoundsInbox = 0x02, kAttachEnds = 0x04;
 constexpr uint8_t kDetachEnds = 0x01;
 constexpr uint8_t kDetachDropsWill = 0x02;
 
@@ -169,6 +180,7 @@ void put_body(std::string& out, const Publish& record) {
   CHECK(record.message);
   put(out, record.mountpoint);
   put(out, record.will_of);
+  if (record.attach) put(out, record.attach);
   encode_message(out, *record.message);
 }
 void put_body(std::string& out, const Subscribe& record) {
@@ -189,8 +201,14 @@ void put_body(std::string& out, const Unsubscribe& record) {
   for (const std::string& filter : record.filters) put(out, filter);
 }
 void put_body(std::string& out, const Attach& record) {
-  put(out, record.resume);
-  put(out, record.ends);
+  const bool seeing = type_of(record) == Type::attach_seeing;
+  if (seeing) {
+    put(out, record.before);
+    put(out, record.seen);
+  } else {
+    put(out, record.resumed());
+    put(out, record.replaced());
+  }
   put(out, record.mountpoint);
   put(out, record.client_id);
   put(out, record.username);
@@ -198,7 +216,8 @@ void put_body(std::string& out, const Attach& record) {
   put_varint(out, record.expiry_seconds);
   put_varint(out, record.window);
   put(out, static_cast<uint8_t>((record.will.message ? kAttachHasWill : 0) |
-                                (record.inbox_messages_max != 0 ? kAttachBoundsInbox : 0)));
+                                (record.inbox_messages_max != 0 ? kAttachBoundsInbox : 0) |
+                                (seeing && record.ends ? kAttachEnds : 0)));
   if (record.inbox_messages_max != 0) put_varint(out, record.inbox_messages_max);
   if (!record.will.message) return;
   put_varint(out, record.will.delay_seconds);
@@ -228,11 +247,13 @@ void put_body(std::string& out, const Dropped& record) {
   put(out, record.session);
   put(out, record.group);
   put(out, static_cast<uint8_t>(record.reason));
+  if (record.since != kAlone) put(out, record.since);
   put(out, record.messages);
 }
 void put_body(std::string& out, const Expired& record) {
   put(out, record.session);
   put(out, record.group);
+  if (record.since != kAlone) put(out, record.since);
   put(out, record.messages);
 }
 void put_body(std::string& out, const RetainedExpired& record) {
@@ -248,12 +269,18 @@ void put_body(std::string& out, const RetainedNext& record) {
   put_varint(out, record.subscription_identifier);
   put(out, record.since);
   put(out, record.after);
+  if (record.attach) put(out, record.attach);
 }
 void put_body(std::string& out, const NodeDown& record) {
   put_varint(out, zigzag(record.last_clock));
+  if (record.node) put_varint(out, record.node.value);
 }
 void put_body(std::string& out, const Feature& record) {
   put_varint(out, record.version);
+}
+void put_body(std::string& out, const Own& record) {
+  put_varint(out, record.partitions.size());
+  for (const uint16_t partition : record.partitions) put_varint(out, partition);
 }
 
 // About how long the body will be: a good guess saves moving a payload once its length is known.
@@ -380,6 +407,13 @@ class Reader {
     return failed() ? mqtt::MessagePtr() : owner;
   }
 
+  // What the other way of writing the record says by leaving it out cannot be said here.
+  Position position_other_than(Position absent) {
+    const Position value = position();
+    if (value == absent) fail_with(errc::out_of_range);
+    return value;
+  }
+
   void fail_with(errc error) {
     if (!error_) error_ = error;
   }
@@ -389,10 +423,11 @@ class Reader {
   std::optional<errc> error_;
 };
 
-Publish take_publish(Reader& in) {
+Publish take_publish(Reader& in, bool under) {
   Publish record;
   record.mountpoint = in.text();
   record.will_of = in.session_ref();
+  if (under) record.attach = in.position_other_than(Position(0));
   record.message = in.message();
   return record;
 }
@@ -421,10 +456,16 @@ Unsubscribe take_unsubscribe(Reader& in) {
   }
   return record;
 }
-Attach take_attach(Reader& in) {
+Attach take_attach(Reader& in, bool seeing) {
   Attach record;
-  record.resume = in.session();
-  record.ends = in.session();
+  record.before = in.session();
+  if (seeing) {
+    record.seen = in.position_other_than(kAlone);
+  } else if (const SessionId replaced = in.session()) {
+    if (record.before) in.fail_with(errc::out_of_range);
+    record.before = replaced;
+    record.ends = true;
+  }
   record.mountpoint = in.text();
   record.client_id = in.text();
   record.username = in.text();
@@ -436,7 +477,8 @@ Attach take_attach(Reader& in) {
   record.version = static_cast<mqtt::Version>(version);
   record.expiry_seconds = in.number<uint32_t>();
   record.window = in.number<uint16_t>();
-  const uint8_t flags = in.byte_to(kAttachHasWill | kAttachBoundsInbox);
+  const uint8_t flags = in.byte_to(kAttachHasWill | kAttachBoundsInbox | (seeing ? kAttachEnds : 0));
+  record.ends |= (flags & kAttachEnds) != 0;
   if (flags & kAttachBoundsInbox) record.inbox_messages_max = in.number<uint32_t>();
   if (flags & kAttachHasWill) {
     Will& will = record.will;
@@ -470,24 +512,26 @@ R take_packet_id(Reader& in) {
   record.packet_id = in.packet_id();
   return record;
 }
-Dropped take_dropped(Reader& in) {
+Dropped take_dropped(Reader& in, bool since) {
   Dropped record;
   record.session = in.session();
   record.group = in.group();
   const uint8_t reason = in.byte_to(static_cast<uint8_t>(DropReason::administrative));
   if (reason == 0) in.fail_with(errc::out_of_range);
   record.reason = static_cast<DropReason>(reason);
+  if (since) record.since = in.position_other_than(kAlone);
   record.messages = in.references();
   return record;
 }
-Expired take_expired(Reader& in) {
+Expired take_expired(Reader& in, bool since) {
   Expired record;
   record.session = in.session();
   record.group = in.group();
+  if (since) record.since = in.position_other_than(kAlone);
   record.messages = in.references();
   return record;
 }
-RetainedNext take_retained_next(Reader& in) {
+RetainedNext take_retained_next(Reader& in, bool under) {
   RetainedNext record;
   record.session = in.session();
   record.mountpoint = in.text();
@@ -496,6 +540,18 @@ RetainedNext take_retained_next(Reader& in) {
   record.subscription_identifier = in.number<uint32_t>();
   record.since = in.position();
   record.after = in.text();
+  if (under) record.attach = in.position_other_than(Position(0));
+  return record;
+}
+NodeDown take_node_down(Reader& in, bool of) {
+  NodeDown record{.last_clock = unzigzag(in.varint())};
+  if (of) record.node = NodeEpoch(in.position_other_than(Position(0)).value);
+  return record;
+}
+Own take_own(Reader& in) {
+  Own record;
+  record.partitions.resize(in.count(1));
+  for (uint16_t& partition : record.partitions) partition = in.number<uint16_t>();
   return record;
 }
 RetainedExpired take_retained_expired(Reader& in) {
@@ -509,13 +565,15 @@ RetainedExpired take_retained_expired(Reader& in) {
 std::optional<Record> take_body(Type type, Reader& in) {
   switch (type) {
     case Type::publish:
-      return take_publish(in);
+    case Type::publish_under:
+      return take_publish(in, type == Type::publish_under);
     case Type::subscribe:
       return take_subscribe(in);
     case Type::unsubscribe:
       return take_unsubscribe(in);
     case Type::attach:
-      return take_attach(in);
+    case Type::attach_seeing:
+      return take_attach(in, type == Type::attach_seeing);
     case Type::detach:
       return take_detach(in);
     case Type::acked:
@@ -531,17 +589,23 @@ std::optional<Record> take_body(Type type, Reader& in) {
     case Type::released:
       return take_packet_id<Released>(in);
     case Type::dropped:
-      return take_dropped(in);
+    case Type::dropped_since:
+      return take_dropped(in, type == Type::dropped_since);
     case Type::expired:
-      return take_expired(in);
+    case Type::expired_since:
+      return take_expired(in, type == Type::expired_since);
     case Type::retained_expired:
       return take_retained_expired(in);
     case Type::retained_next:
-      return take_retained_next(in);
+    case Type::retained_next_under:
+      return take_retained_next(in, type == Type::retained_next_under);
     case Type::node_down:
-      return NodeDown{.last_clock = unzigzag(in.varint())};
+    case Type::node_down_of:
+      return take_node_down(in, type == Type::node_down_of);
     case Type::feature:
       return Feature{.version = in.number<uint32_t>()};
+    case Type::own:
+      return take_own(in);
   }
   return std::nullopt;
 }

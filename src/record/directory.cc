@@ -16,7 +16,7 @@ SessionId session_of(const Record& record) {
     SessionId operator()(const Publish&) const { return {}; }
     SessionId operator()(const Subscribe& r) const { return r.by.session; }
     SessionId operator()(const Unsubscribe& r) const { return r.by.session; }
-    SessionId operator()(const Attach& r) const { return r.resume; }
+    SessionId operator()(const Attach& r) const { return r.resumed(); }
     SessionId operator()(const Detach& r) const { return r.of.session; }
     SessionId operator()(const InboxStep& r) const { return r.by.session; }
     SessionId operator()(const Qos2In& r) const { return r.by.session; }
@@ -27,6 +27,7 @@ SessionId session_of(const Record& record) {
     SessionId operator()(const RetainedNext& r) const { return r.session; }
     SessionId operator()(const NodeDown&) const { return {}; }
     SessionId operator()(const Feature&) const { return {}; }
+    SessionId operator()(const Own&) const { return {}; }
   };
   return std::visit(Visitor{}, record);
 }
@@ -56,18 +57,81 @@ std::unique_ptr<session::Entry::Extras> extras_of(std::span<const uint32_t> iden
       session::Entry::Extras{{identifiers.begin(), identifiers.end()}, origin});
 }
 
-Directory::Directory(uint64_t hash_seed, size_t shard_count)
+Directory::Directory(uint64_t hash_seed, size_t shard_count, Partitioning partitioning)
     : shard_count_(shard_count),
       index_(hash_seed),
       retained_(hash_seed),
       kept_(index_, hash_seed),
+      attachments_(partitioning),
       delivery_of_shard_(shard_count, -1) {}
 
 std::optional<Subscriptions> Directory::subscriptions(SessionId session) const {
   return kept_.get(session);
 }
 
-size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedItems& out) {
+// Of a cluster: whether the record holds. What attachments_ says changes with it.
+bool Directory::holds(const Record& record, Position position, NodeEpoch node) {
+  struct Visitor {
+    Attachments& attachments;
+    Position position;
+    NodeEpoch node;
+
+    bool may_settle(SessionId session, GroupId group, Position since) const {
+      return group ? attachments.owner(attachments.partition_of(group)) == node
+                   : attachments.may_settle(session, since, node);
+    }
+    bool operator()(const Publish& r) const {
+      if (r.will_of.session) return attachments.take_will(r.will_of);
+      return !r.attach || attachments.may({r.message->publisher, r.attach}, node);
+    }
+    bool operator()(const Subscribe& r) const { return attachments.may(r.by, node); }
+    bool operator()(const Unsubscribe& r) const { return attachments.may(r.by, node); }
+    bool operator()(const Attach& r) const { return attachments.attach(r, position, node); }
+    bool operator()(const Detach& r) const { return attachments.detach(r, node); }
+    bool operator()(const InboxStep& r) const { return attachments.may(r.by, node); }
+    bool operator()(const Qos2In& r) const { return attachments.may(r.by, node); }
+    bool operator()(const Released& r) const { return attachments.may(r.by, node); }
+    bool operator()(const Dropped& r) const { return may_settle(r.session, r.group, r.since); }
+    bool operator()(const Expired& r) const { return may_settle(r.session, r.group, r.since); }
+    bool operator()(const RetainedExpired&) const { return true; }
+    bool operator()(const RetainedNext& r) const { return attachments.may({r.session, r.attach}, node); }
+    bool operator()(const NodeDown&) const { return true; }
+    bool operator()(const Feature&) const { return true; }
+    bool operator()(const Own&) const { return true; }
+  };
+  return std::visit(Visitor{attachments_, position, node}, record);
+}
+
+void Directory::node_down(const NodeDown& record, FeedItems& out) {
+  std::vector<std::vector<SessionId>> cut_by_shard(shard_count_);
+  // All at once: one by one, messages would move to members that are about to go as well.
+  if (attachments_.alone()) {
+    groups_.all_disconnected();
+    std::set<SessionId> members;
+    groups_.for_each([&](const routing::SharedGroup& group) {
+      for (const auto& [member, state] : group.members) members.insert(member);
+    });
+    for (const SessionId member : members) index_.set_connected(member, false);
+    // Also those that only owe a group an answer: they unsubscribed. Their ids come again in the next run.
+    std::set<SessionId> ending = kept_.ephemeral();
+    std::ranges::copy_if(members, std::inserter(ending, ending.end()), &SessionId::ephemeral);
+    for (const SessionId ephemeral : ending) end_session(ephemeral);
+  } else {
+    const std::vector<SessionId> cut = attachments_.node_down(record.node);
+    groups_.disconnected(cut, changes_);
+    for (const SessionId session : cut) {
+      index_.set_connected(session, false);
+      cut_by_shard[session.hash() % shard_count_].push_back(session);
+    }
+    owners_dirty_ = true;
+  }
+  for (size_t shard = 0; shard < shard_count_; ++shard) {
+    out[shard].push_back(NodeDownItem{record.last_clock, record.node, std::move(cut_by_shard[shard])});
+  }
+}
+
+size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedItems& out, NodeEpoch node) {
+  if (!attachments_.alone() && !holds(record, position, node)) return 0;
   size_t reached = 0;
   SessionId session = session_of(record);
   bool hand_on = static_cast<bool>(session);
@@ -77,6 +141,7 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
     Directory& self;
     Position position;
     WallMs clock;
+    NodeEpoch node;
     FeedItems& out;
     size_t& reached;
     SessionId& session;
@@ -104,10 +169,10 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
       hand_on = false;
     }
     void operator()(Attach& r) {
-      if (r.ends) self.end_session(r.ends);
-      if (r.resume) {
-        self.index_.set_connected(r.resume, true);
-        self.groups_.connected(r.resume, r.window, self.changes_);
+      if (r.replaced()) self.end_session(r.replaced());
+      if (r.resumed()) {
+        self.index_.set_connected(r.resumed(), true);
+        self.groups_.connected(r.resumed(), r.window, self.changes_);
       } else {
         session = session_created_at(position, session_hash(r.mountpoint, r.client_id));
         hand_on = true;
@@ -118,7 +183,7 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
         self.end_session(r.of.session);
       } else {
         self.index_.set_connected(r.of.session, false);
-        self.groups_.disconnected(r.of.session, self.changes_);
+        self.groups_.disconnected({&r.of.session, 1}, self.changes_);
       }
     }
     void operator()(Acked& r) { self.settle_groups(r.by.session, r.messages); }
@@ -148,27 +213,19 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
       self.count();
     }
     void operator()(RetainedNext& r) { walks = self.go_on_with_retained(r, out); }
-    void operator()(NodeDown& r) {
-      // All at once: one by one, messages would move to members that are about to go as well.
-      self.groups_.all_disconnected();
-      std::set<SessionId> members;
-      self.groups_.for_each([&](const routing::SharedGroup& group) {
-        for (const auto& [member, state] : group.members) members.insert(member);
-      });
-      for (const SessionId member : members) self.index_.set_connected(member, false);
-      // Also those that only owe a group an answer: they unsubscribed. Their ids come again in the next run.
-      std::set<SessionId> ending = self.kept_.ephemeral();
-      std::ranges::copy_if(members, std::inserter(ending, ending.end()), &SessionId::ephemeral);
-      for (const SessionId ephemeral : ending) self.end_session(ephemeral);
-      for (auto& items : out) items.push_back(NodeDownItem{r.last_clock});
-    }
+    void operator()(NodeDown& r) { self.node_down(r, out); }
     void operator()(Feature&) {}
+    void operator()(Own& r) {
+      self.attachments_.own(r.partitions, node);
+      self.owners_dirty_ = true;
+      for (auto& items : out) items.push_back(OwnItem{node, r.partitions});
+    }
   };
-  std::visit(Visitor{*this, position, clock, out, reached, session, hand_on, walks}, record);
+  std::visit(Visitor{*this, position, clock, node, out, reached, session, hand_on, walks}, record);
 
   if (hand_on) {
     auto& items = items_of(session, out);
-    items.push_back(SessionRecord{position, clock, std::move(record), nullptr});
+    items.push_back(SessionRecord{position, clock, std::move(record), node, nullptr});
     if (!walks.empty()) {
       std::get<SessionRecord>(items.back()).answer = answer({}, 0);
       std::get<SessionRecord>(items.back()).answer->walks = std::move(walks);
@@ -259,7 +316,7 @@ void Directory::subscribe(Subscribe&& record, Position position, WallMs clock, F
   }
   auto& items = items_of(session, out);
   const size_t at = items.size();
-  items.push_back(SessionRecord{position, clock, std::move(record), answer(std::move(existed), total)});
+  items.push_back(SessionRecord{position, clock, std::move(record), {}, answer(std::move(existed), total)});
   RetainedPiece piece{.messages = 32, .bytes = 32 * 1024, .steps = 128};  // nobody has asked for them yet
   std::erase_if(walks, [&](session::RetainedWalk& walk) {
     return send_retained(session, mountpoint, walk, piece, out);
@@ -320,7 +377,7 @@ void Directory::unsubscribe(Unsubscribe&& record, Position position, WallMs cloc
   if (!session.ephemeral()) dirty_subscriptions_.insert(session);
   count();
   items_of(session, out)
-      .push_back(SessionRecord{position, clock, std::move(record), answer(std::move(existed), total)});
+      .push_back(SessionRecord{position, clock, std::move(record), {}, answer(std::move(existed), total)});
 }
 
 void Directory::end_session(SessionId session) {
@@ -366,7 +423,7 @@ void Directory::set_volatile(std::string_view mountpoint, mqtt::MessagePtr messa
   volatile_.emplace(mountpoint, message->topic);
   retained_.set(mountpoint, message, Position(0));
   count();
-  route(Publish{std::move(message), mountpoint, {}}, Position(0), out);
+  route(Publish{std::move(message), mountpoint, {}, {}}, Position(0), out);
 }
 
 // After a topic's retained message was set or removed.
@@ -423,6 +480,7 @@ void Directory::take_dirty(RowSink& sink) {
       sink.erase_retained(dirty.mountpoint, dirty.topic);
     }
   }
+  if (std::exchange(owners_dirty_, false)) sink.put_owners(attachments_.owners());
   for (const auto& dirty : groups_.take_dirty()) {
     if (dirty.group) {
       sink.put_group(*dirty.group);

@@ -4,6 +4,8 @@
 // it hands on, in the same order, to the sessions' shards (FeedItem). Other threads may only match() on
 // index(). Deterministic, except for the choice of a shared member at QoS 0, which no state depends on.
 //
+// In a cluster a record may be void (attachments.h): then it changes nothing, here and at the sessions.
+//
 // Invariants
 // 1. Items of one shard are emitted in log order; what a PUBLISH brings stands before whatever follows it.
 // 2. A SUBSCRIBE's item is emitted after index() knows it: SUBACK means routable.
@@ -22,6 +24,7 @@
 #include <boost/container/small_vector.hpp>
 
 #include "base/striped_lock.h"
+#include "record/attachments.h"
 #include "record/kept_subscriptions.h"
 #include "record/record.h"
 #include "record/rows.h"
@@ -60,6 +63,7 @@ struct SessionRecord {
   Position position;
   WallMs clock = 0;
   Record record;
+  NodeEpoch node;  // whose record it is; 0: of a node alone
   // What the directory says to a SUBSCRIBE, UNSUBSCRIBE or RETAINED_NEXT.
   struct Answer {
     std::vector<bool> existed;                 // by entry of the first two, whether it was there before
@@ -81,25 +85,34 @@ struct Withdrawn {
 
 struct NodeDownItem {
   WallMs last_clock = 0;
+  NodeEpoch node;              // 0: of a node alone
+  std::vector<SessionId> cut;  // of a cluster: the shard's sessions that were connected to it
 };
 
-using FeedItem = std::variant<Delivery, SessionRecord, WillFired, Withdrawn, NodeDownItem>;
+// The owner of these partitions is another from here on.
+struct OwnItem {
+  NodeEpoch node;
+  std::vector<uint16_t> partitions;
+};
+
+using FeedItem = std::variant<Delivery, SessionRecord, WillFired, Withdrawn, NodeDownItem, OwnItem>;
 
 // Where items go: one list a shard, index = session hash mod shard count.
 using FeedItems = std::vector<std::vector<FeedItem>>;
 
 class Directory {
  public:
-  Directory(uint64_t hash_seed, size_t shard_count);
+  Directory(uint64_t hash_seed, size_t shard_count, Partitioning partitioning = {});
 
-  // Folds one record and appends what follows from it. Returns how many sessions and groups a PUBLISH
-  // reached.
-  size_t fold(Record&& record, Position position, WallMs clock, FeedItems& out);
+  // Folds one record of `node` and appends what follows from it. Returns how many sessions and groups a
+  // PUBLISH reached.
+  size_t fold(Record&& record, Position position, WallMs clock, FeedItems& out, NodeEpoch node = {});
 
   const routing::SubscriptionIndex& index() const { return index_; }  // match() from any thread
   routing::SubscriptionIndex& index() { return index_; }
   const routing::RetainedIndex& retained() const { return retained_; }
   const routing::SharedGroups& groups() const { return groups_; }
+  const Attachments& attachments() const { return attachments_; }
   std::optional<Subscriptions> subscriptions(SessionId session) const;
   // Any thread.
   size_t retained_count() const { return retained_count_.load(std::memory_order_relaxed); }
@@ -128,10 +141,14 @@ class Directory {
     virtual void erase_group(GroupId group) = 0;
     virtual void put_group_entry(GroupId group, uint64_t seq, const routing::GroupEntry& entry) = 0;
     virtual void erase_group_entry(GroupId group, uint64_t seq) = 0;
+    virtual void put_owners(std::span<const NodeEpoch> owners) = 0;
   };
   void take_dirty(RowSink& sink);
 
   // --- start: rows as they were stored; groups after subscriptions ---
+  // Of a cluster only: who is connected where, and who owns what.
+  void restore(const session::Session& session) { attachments_.restore(session); }
+  void restore(std::vector<NodeEpoch> owners) { attachments_.restore(std::move(owners)); }
   void restore(SessionId session, Subscriptions subscriptions);
   void restore(RetainedRow row);
   void restore(routing::SharedGroup group);
@@ -140,6 +157,8 @@ class Directory {
   std::vector<FeedItem>& items_of(SessionId session, FeedItems& out) const {
     return out[session.hash() % shard_count_];
   }
+  bool holds(const Record& record, Position position, NodeEpoch node);
+  void node_down(const NodeDown& record, FeedItems& out);
   size_t route(const Publish& publish, Position position, FeedItems& out);
   void subscribe(Subscribe&& record, Position position, WallMs clock, FeedItems& out);
   void unsubscribe(Unsubscribe&& record, Position position, WallMs clock, FeedItems& out);
@@ -164,6 +183,8 @@ class Directory {
   routing::RetainedIndex retained_;
   routing::SharedGroups groups_;
   KeptSubscriptions kept_;
+  Attachments attachments_;
+  bool owners_dirty_ = false;
   std::set<SessionId> dirty_subscriptions_;
   std::set<std::pair<std::string, std::string>> volatile_;  // (mountpoint, topic) never stored
   std::vector<routing::GroupDrop> group_drops_;

@@ -6,7 +6,8 @@
 // retained messages and shared groups in record/directory.h.
 //
 // A session record names the session and the attach position under which it was written; if that is no longer
-// the session's latest attach when the record comes back, the record is void.
+// the session's latest attach when the record comes back, the record is void. So it is, in a cluster, if the
+// session is connected to another node than the one whose record it is: record/attachments.h.
 #pragma once
 
 #include <cstdint>
@@ -43,10 +44,15 @@ struct SessionRef {
   bool operator==(const SessionRef&) const = default;
 };
 
+// Instead of the attach position that the appender saw: there is nobody else whose records could come
+// between.
+inline constexpr Position kAlone{~uint64_t{0}};
+
 struct Publish {
   mqtt::MessagePtr message;
   Text mountpoint;
   SessionRef will_of;  // set when this is that session's will, fired; its session forgets the will
+  Position attach;     // of the publisher's session; 0: it need not hold any more
 };
 
 struct Subscribe {
@@ -80,15 +86,19 @@ inline constexpr uint32_t kNeverExpires = 0xFFFFFFFF;
 
 // A client connected. Creates a session (id from this record's position) or resumes one.
 struct Attach {
-  SessionId resume;  // the stored session it goes on with; 0: a new one
-  SessionId ends;    // the stored session that this one replaces (clean start); 0: none
+  SessionId before;        // the stored session of that name; 0: there is none
+  Position seen = kAlone;  // its latest attach. Void if either is not so any more
   Name mountpoint;
   Text client_id, username;
   uint32_t expiry_seconds = 0;  // session expiry interval; 0: ends with the connection
   uint16_t window = 0;          // most messages of a shared group that may wait for this member's ack
   mqtt::Version version{};
+  bool ends = false;                // a new session replaces the one before (clean start), which ends
   uint32_t inbox_messages_max = 0;  // of this session; 0: as configured
   Will will;                        // none if it has no message
+
+  SessionId resumed() const { return ends ? SessionId() : before; }
+  SessionId replaced() const { return ends ? before : SessionId(); }
 };
 
 // The connection of a session ended, or the session itself.
@@ -133,16 +143,19 @@ enum class DropReason : uint8_t {
 };
 std::string_view name(DropReason reason);  // "inbox_full_messages"
 
+// `since`: the session's latest attach as its appender knew it; a later one may have sent them.
 struct Dropped {
   SessionId session;  // or group, one of the two
   GroupId group;
   DropReason reason{};
+  Position since = kAlone;
   std::vector<InboxRef> messages;
   bool operator==(const Dropped&) const = default;
 };
 struct Expired {
   SessionId session;  // or group, one of the two
   GroupId group;
+  Position since = kAlone;
   std::vector<InboxRef> messages;
   bool operator==(const Expired&) const = default;
 };
@@ -161,14 +174,22 @@ struct RetainedNext {
   uint32_t subscription_identifier = 0;
   Position since;
   Text after;
+  Position attach;  // of the session; 0: it need not hold any more
   bool operator==(const RetainedNext&) const = default;
 };
 
-// The first record of every run: the previous run is over, with the last clock it wrote. Whoever was
-// connected then is not; clean sessions are gone.
+// A run is over, with the last clock it wrote: of a node alone, whose next run begins with this; of a node of
+// a cluster, whose lease is gone, said by another. Whoever was connected to it is not; what it owned nobody
+// owns. None of its records comes after.
 struct NodeDown {
   WallMs last_clock = 0;
+  NodeEpoch node;  // 0: of a node alone
   bool operator==(const NodeDown&) const = default;
+};
+// The node acts from here on for those sessions of these partitions that are connected nowhere.
+struct Own {
+  std::vector<uint16_t> partitions;
+  bool operator==(const Own&) const = default;
 };
 // From here on records may mean what format `version` says.
 struct Feature {
@@ -178,7 +199,7 @@ struct Feature {
 
 using Record =
     std::variant<Publish, Subscribe, Unsubscribe, Attach, Detach, Acked, Sent, Received, Completed, Qos2In,
-                 Released, Dropped, Expired, RetainedExpired, RetainedNext, NodeDown, Feature>;
+                 Released, Dropped, Expired, RetainedExpired, RetainedNext, NodeDown, Feature, Own>;
 // Each message takes two through the log, which moves them a few times.
 static_assert(sizeof(Record) <= 96);
 

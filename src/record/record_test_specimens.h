@@ -19,7 +19,8 @@ inline bool same(const mqtt::MessagePtr& a, const mqtt::MessagePtr& b) {
          a->qos == b->qos && a->retain == b->retain;
 }
 inline bool same(const Publish& a, const Publish& b) {
-  return same(a.message, b.message) && a.mountpoint == b.mountpoint && a.will_of == b.will_of;
+  return same(a.message, b.message) && a.mountpoint == b.mountpoint && a.will_of == b.will_of &&
+         a.attach == b.attach;
 }
 inline bool same(const Attach& a, const Attach& b) {
   const bool wills = a.will.message && b.will.message
@@ -27,9 +28,9 @@ inline bool same(const Attach& a, const Attach& b) {
                                a.will.delay_seconds == b.will.delay_seconds &&
                                a.will.message_expiry_seconds == b.will.message_expiry_seconds
                          : !a.will.message == !b.will.message;
-  return wills && a.resume == b.resume && a.ends == b.ends && a.mountpoint == b.mountpoint &&
-         a.client_id == b.client_id && a.username == b.username && a.version == b.version &&
-         a.expiry_seconds == b.expiry_seconds && a.window == b.window &&
+  return wills && a.before == b.before && a.ends == b.ends && a.seen == b.seen &&
+         a.mountpoint == b.mountpoint && a.client_id == b.client_id && a.username == b.username &&
+         a.version == b.version && a.expiry_seconds == b.expiry_seconds && a.window == b.window &&
          a.inbox_messages_max == b.inbox_messages_max;
 }
 template <typename R>
@@ -76,8 +77,7 @@ inline std::vector<std::pair<std::string, Record>> specimens() {
   };
   auto* will_message = mqtt::Message::make("status/phone-1", "gone");
   will_message->retain = true;
-  Attach attach{.resume = by.session,
-                .ends = {},
+  Attach attach{.before = by.session,
                 .mountpoint = "",
                 .client_id = "phone-1",
                 .username = "driver",
@@ -89,6 +89,9 @@ inline std::vector<std::pair<std::string, Record>> specimens() {
       Will{.message = mqtt::MessagePtr(will_message), .delay_seconds = 30, .message_expiry_seconds = 600};
   Attach bounded = attach;
   bounded.inbox_messages_max = 1000;
+  Attach seeing = bounded;
+  seeing.seen = by.attach;
+  seeing.ends = true;
   return {
       {"publish", Publish{.message = specimen_message(), .mountpoint = "", .will_of = {}}},
       {"publish_will", Publish{.message = specimen_message(), .mountpoint = "tenant", .will_of = by}},
@@ -104,14 +107,14 @@ inline std::vector<std::pair<std::string, Record>> specimens() {
                               .window = 32}},
       {"unsubscribe", Unsubscribe{.by = by, .mountpoint = "", .filters = {"a/b", "#"}}},
       {"attach", attach},
-      {"attach_new", Attach{.resume = {},
-                            .ends = by.session,
+      {"attach_new", Attach{.before = by.session,
                             .mountpoint = "m",
                             .client_id = "c",
                             .username = "",
                             .expiry_seconds = kNeverExpires,
                             .window = 0,
                             .version = mqtt::Version::v3_1_1,
+                            .ends = true,
                             .will = {}}},
       {"detach", Detach{.of = by, .drops_will = true, .expiry_seconds = 3600, .sent_up_to = 13}},
       {"acked", step(Acked{})},
@@ -137,6 +140,25 @@ inline std::vector<std::pair<std::string, Record>> specimens() {
                                      .since = Position(4711),
                                      .after = "status/phone-255"}},
       {"attach_bounded", bounded},
+      {"attach_seeing", seeing},
+      {"publish_under",
+       Publish{.message = specimen_message(), .mountpoint = "", .will_of = {}, .attach = by.attach}},
+      {"retained_next_under", RetainedNext{.session = by.session,
+                                           .mountpoint = "m",
+                                           .filter = "status/#",
+                                           .options = {.qos = mqtt::Qos::at_least_once},
+                                           .since = Position(4711),
+                                           .after = "status/phone-255",
+                                           .attach = by.attach}},
+      {"dropped_since", Dropped{.session = by.session,
+                                .group = {},
+                                .reason = DropReason::inbox_full_messages,
+                                .since = by.attach,
+                                .messages = messages}},
+      {"expired_since",
+       Expired{.session = by.session, .group = {}, .since = by.attach, .messages = messages}},
+      {"node_down_of", NodeDown{.last_clock = 1'700'000'000'500, .node = NodeEpoch(71)}},
+      {"own", Own{.partitions = {0, 7, 255}}},
   };
 }
 
@@ -169,6 +191,7 @@ class RecordMaker {
     return mqtt::MessagePtr(message);
   }
   SessionRef session_ref() { return {SessionId(number()), Position(number())}; }
+  Position seen() { return Position(1 + number(1'000'000)); }
   std::vector<InboxRef> references() {
     std::vector<InboxRef> list(random_() % 8);
     for (InboxRef& reference : list) {
@@ -185,7 +208,8 @@ class RecordMaker {
   Record record() {
     switch (random_() % std::variant_size_v<Record>) {
       case 0:
-        return Publish{message(), text(), flip() ? session_ref() : SessionRef{}};
+        return Publish{message(), text(), flip() ? session_ref() : SessionRef{},
+                       flip() ? seen() : Position()};
       case 1: {
         Subscribe record{.by = session_ref(),
                          .mountpoint = text(),
@@ -207,8 +231,7 @@ class RecordMaker {
         return record;
       }
       case 3: {
-        Attach record{.resume = SessionId(number()),
-                      .ends = SessionId(number()),
+        Attach record{.before = SessionId(number()),
                       .mountpoint = text(),
                       .client_id = text(),
                       .username = text(),
@@ -221,6 +244,8 @@ class RecordMaker {
                              static_cast<uint32_t>(number(0xFFFFFFFF))};
         }
         if (flip()) record.inbox_messages_max = static_cast<uint32_t>(number(0xFFFFFFFF));
+        if (flip()) record.seen = seen();
+        record.ends = record.before && flip();
         return record;
       }
       case 4:
@@ -239,9 +264,9 @@ class RecordMaker {
         return Released{session_ref(), PacketId(static_cast<uint16_t>(number(0xFFFF)))};
       case 11:
         return Dropped{SessionId(number()), GroupId(number()), static_cast<DropReason>(1 + random_() % 5),
-                       references()};
+                       flip() ? seen() : kAlone, references()};
       case 12:
-        return Expired{SessionId(number()), GroupId(number()), references()};
+        return Expired{SessionId(number()), GroupId(number()), flip() ? seen() : kAlone, references()};
       case 13:
         return RetainedExpired{text(), text(), Position(number())};
       case 14:
@@ -251,9 +276,16 @@ class RecordMaker {
                             .options = {.no_local = true},
                             .subscription_identifier = static_cast<uint32_t>(number(0xFFFFFFFF)),
                             .since = Position(number()),
-                            .after = text()};
+                            .after = text(),
+                            .attach = flip() ? seen() : Position()};
       case 15:
-        return NodeDown{static_cast<WallMs>(number())};
+        return NodeDown{static_cast<WallMs>(number()), NodeEpoch(flip() ? number() : 0)};
+      case 16: {
+        Own record;
+        record.partitions.resize(random_() % 5);
+        for (uint16_t& partition : record.partitions) partition = static_cast<uint16_t>(number(0xFFFF));
+        return record;
+      }
       default:
         return Feature{static_cast<uint32_t>(number(0xFFFFFFFF))};
     }

@@ -62,6 +62,9 @@ mqtt::Qos take_qos(Reader& in) {
 
 constexpr uint8_t kHasWill = 1, kBoundsInbox = 2;
 
+// Where a session is connected; the last is followed by the node.
+constexpr uint8_t kNowhere = 0, kToNodeAlone = 1, kToNode = 2;
+
 // What follows the numbers of a session's inbox, to the end of its row.
 void put_extras(std::string& out, const session::Session& s) {
   put_varint(out, s.inbox.steps().size());
@@ -186,7 +189,12 @@ std::string encode_session(const session::Session& s) {
   put_text(out, s.client_id);
   put_text(out, s.username);
   put_u8(out, static_cast<uint8_t>(s.version));
-  put_u8(out, s.connected);
+  if (s.connected && s.node) {
+    put_u8(out, kToNode);
+    put_varint(out, s.node.value);
+  } else {
+    put_u8(out, s.connected ? kToNodeAlone : kNowhere);
+  }
   put_varint(out, s.attach.value);
   put_varint(out, s.expiry_seconds);
   put_varint(out, static_cast<uint64_t>(s.detached_at));
@@ -207,7 +215,9 @@ Result<void> decode_session(std::string_view value, session::Session& s) {
   s.client_id = in.text();
   s.username = in.text();
   s.version = static_cast<mqtt::Version>(in.u8());
-  s.connected = in.u8() != 0;
+  const uint8_t connected = in.u8();
+  s.connected = connected != kNowhere;
+  s.node = connected == kToNode ? NodeEpoch(in.varint()) : NodeEpoch();
   s.attach = Position(in.varint());
   s.expiry_seconds = static_cast<uint32_t>(in.varint(UINT32_MAX));
   s.detached_at = static_cast<WallMs>(in.varint(INT64_MAX));
@@ -396,6 +406,23 @@ Result<routing::GroupEntry> decode_group_entry(std::string_view value) {
   entry.message = take_message(in);
   if (!in.at_end()) return damaged("entry of a shared group");
   return entry;
+}
+
+std::string encode_owners(std::span<const NodeEpoch> owners) {
+  std::string out = begin_row();
+  put_varint(out, owners.size());
+  for (const NodeEpoch owner : owners) put_varint(out, owner.value);
+  return out;
+}
+
+Result<std::vector<NodeEpoch>> decode_owners(std::string_view value) {
+  auto opened = open(value, "owners of partitions");
+  if (!opened) return fail(std::move(opened.error()));
+  Reader& in = *opened;
+  std::vector<NodeEpoch> owners(in.count());
+  for (NodeEpoch& owner : owners) owner = NodeEpoch(in.varint());
+  if (!in.at_end()) return damaged("owners of partitions");
+  return owners;
 }
 
 }  // namespace courier::record

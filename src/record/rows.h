@@ -4,6 +4,7 @@
 // with a version byte (kRowFormat). Decoding trusts nothing.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,5 +72,9 @@ std::string encode_group(const routing::SharedGroup& group);
 Result<routing::SharedGroup> decode_group(std::string_view value);
 std::string encode_group_entry(const routing::GroupEntry& entry);
 Result<routing::GroupEntry> decode_group_entry(std::string_view value);
+
+// --- of a cluster, among the groups under the key of group 0: the owner of each partition ---
+std::string encode_owners(std::span<const NodeEpoch> owners);
+Result<std::vector<NodeEpoch>> decode_owners(std::string_view value);
 
 }  // namespace courier::record

@@ -21,8 +21,9 @@ std::unique_ptr<const session::Will> will_of(const Attach& attach) {
       session::Will{attach.will.message, attach.will.delay_seconds, attach.will.message_expiry_seconds});
 }
 
-void apply(Session& session, const Attach& attach, Position position) {
+void apply(Session& session, const Attach& attach, Position position, NodeEpoch node) {
   session.attach = position;
+  session.node = node;
   session.username = attach.username;
   session.version = attach.version;
   session.expiry_seconds = attach.expiry_seconds;
@@ -79,17 +80,17 @@ bool step(Session& session, const InboxStep& record, session::Step to) {
 
 }  // namespace
 
-void begin(Session& session, const Attach& attach, Position position, uint16_t hash) {
+void begin(Session& session, const Attach& attach, Position position, uint16_t hash, NodeEpoch node) {
   session.id = session_created_at(position, hash);
   session.mountpoint = attach.mountpoint;
   session.client_id = attach.client_id;
-  apply(session, attach, position);
+  apply(session, attach, position, node);
 }
 
-void resume(Session& session, const Attach& attach, Position position) {
+void resume(Session& session, const Attach& attach, Position position, NodeEpoch node) {
   // A connection that was taken over may have sent everything that is here.
   if (session.connected) session.sent_before = session.inbox.next();
-  apply(session, attach, position);
+  apply(session, attach, position, node);
 }
 
 uint64_t receive(Session& session, Incoming incoming) {
@@ -115,6 +116,7 @@ bool fold(Session& session, const Detach& detach, WallMs clock) {
   // A session that is offline already may still end; its clock does not start again.
   if (session.connected) session.detached_at = clock;
   session.connected = false;
+  session.node = {};
   session.expiry_seconds = detach.expiry_seconds;
   session.sent_before = std::max(session.sent_before, detach.sent_up_to);
   if (detach.drops_will) session.will = nullptr;
@@ -203,6 +205,7 @@ bool withdraw(Session& session, session::GroupOrigin origin) {
 void node_down(Session& session, WallMs last_clock) {
   if (!session.connected) return;
   session.connected = false;
+  session.node = {};
   session.detached_at = last_clock;
   session.sent_before = session.inbox.next();  // whatever it had may have been sent
   session.dirty = true;

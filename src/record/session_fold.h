@@ -21,10 +21,10 @@ struct Incoming {
   std::unique_ptr<session::Entry::Extras> extras;
 };
 
-// A session that begins with this ATTACH (resume is 0).
-void begin(session::Session& session, const Attach& attach, Position position, uint16_t hash);
+// A session that begins with this ATTACH, which resumes none. `node`: whose record it is.
+void begin(session::Session& session, const Attach& attach, Position position, uint16_t hash, NodeEpoch node);
 // A stored session that goes on.
-void resume(session::Session& session, const Attach& attach, Position position);
+void resume(session::Session& session, const Attach& attach, Position position, NodeEpoch node);
 
 // Returns the sequence.
 uint64_t receive(session::Session& session, Incoming incoming);

@@ -44,7 +44,7 @@ TEST_F(Fold, WhatAGroupTookBackIsNotSettledAgainByAStart) {
   receive_shared(3);
   ASSERT_TRUE(withdraw(session, {7, 2}));
   restart();
-  EXPECT_FALSE(fold(session, Dropped{session.id, {}, DropReason::inbox_full_messages, {taken_back}}));
+  EXPECT_FALSE(fold(session, Dropped{session.id, {}, DropReason::inbox_full_messages, kAlone, {taken_back}}));
   EXPECT_FALSE(fold(session, Acked{{{session.id, session.attach}, {taken_back}}}));
   EXPECT_FALSE(fold(session, Sent{{{session.id, session.attach}, {taken_back}}}));
   EXPECT_EQ(session.inbox.count(), 2u);

@@ -248,12 +248,16 @@ void SharedGroups::connected(SessionId session, uint32_t window, GroupChanges& o
   }
 }
 
-void SharedGroups::disconnected(SessionId session, GroupChanges& out) {
+void SharedGroups::disconnected(std::span<const SessionId> sessions, GroupChanges& out) {
   assigned_before_ = out.assignments.size();
-  for (Group* group : groups_of(session)) {
-    set_connected(*group, session, group->members.at(session), false);
-    drain(*group, out);
+  std::set<GroupId> affected;  // in order, so that every reader of the log does the same
+  for (const SessionId session : sessions) {
+    for (Group* group : groups_of(session)) {
+      set_connected(*group, session, group->members.at(session), false);
+      affected.insert(group->id);
+    }
   }
+  for (const GroupId id : affected) drain(groups_.at(id), out);
 }
 
 void SharedGroups::all_disconnected() {

@@ -28,6 +28,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -127,7 +128,8 @@ class SharedGroups {
 
   // In all groups of the session. `window` is the new connection's.
   void connected(SessionId session, uint32_t window, GroupChanges& out);
-  void disconnected(SessionId session, GroupChanges& out);
+  // All of them at once: nothing moves between them.
+  void disconnected(std::span<const SessionId> sessions, GroupChanges& out);
   void session_ended(SessionId session, GroupChanges& out);
   // NODE_DOWN: nobody is connected any more, all at once, so that nothing moves between those who were.
   void all_disconnected();

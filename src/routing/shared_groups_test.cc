@@ -51,7 +51,7 @@ class Group : public testing::Test {
   }
   void disconnect(uint64_t session) {
     changes_.clear();
-    groups_.disconnected(SessionId(session), changes_);
+    groups_.disconnected(std::vector{SessionId(session)}, changes_);
   }
   void end(uint64_t session) {
     changes_.clear();
@@ -235,6 +235,19 @@ TEST_F(Group, LeavingMemberThatDisconnectsHandsOverItsQos1) {
   connect(1);
   EXPECT_TRUE(ack(1, 1));
   EXPECT_FALSE(groups_.group(id_)->members.contains(SessionId(1)));
+}
+
+TEST_F(Group, NothingMovesBetweenMembersThatDisconnectTogether) {
+  join(member(1));
+  join(member(2));
+  join(member(3));
+  for (int i = 0; i < 3; ++i) publish();
+  changes_.clear();
+  groups_.disconnected(std::vector{SessionId(1), SessionId(2)}, changes_);
+  const Pairs given = assigned();
+  EXPECT_EQ(given.size(), 2u);
+  for (const auto& [seq, session] : given) EXPECT_EQ(session, 3u);
+  EXPECT_EQ(withdrawn().size(), 2u);
 }
 
 TEST_F(Group, LeavingMemberMayComeBack) {
@@ -485,7 +498,7 @@ TEST(SharedGroups, AgreeWithTheNaiveModelThroughRandomStepsAndRestarts) {
           break;
         }
         case 3:
-          groups->disconnected(SessionId(session), changes);
+          groups->disconnected(std::vector{SessionId(session)}, changes);
           if (is_member) {
             naive.members[session].connected = false;
             naive.settle();
@@ -627,7 +640,7 @@ TEST(SharedGroups, InboxesFollowTheChangesOfSeveralOperationsAtOnce) {
             connect(session, true);
             break;
           case 1:
-            groups.disconnected(SessionId(session), changes);
+            groups.disconnected(std::vector{SessionId(session)}, changes);
             break;
           case 2:
             groups.session_ended(SessionId(session), changes);

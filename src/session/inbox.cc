@@ -190,6 +190,17 @@ void Inbox::release(size_t keep) {
   settle_front();
 }
 
+void Inbox::forget_progress() {
+  Motion* motion = motion_.get();
+  if (!motion) return;
+  for (Entries* entries : {&motion->head, &motion->tail}) {
+    for (size_t i = 0; i < entries->size(); ++i) {
+      Entry& entry = (*entries)[i];
+      entry.transmitted = entry.step_pending = entry.acked = entry.leaving = false;
+    }
+  }
+}
+
 void Inbox::restore(uint64_t first, uint64_t next, uint64_t count, uint64_t bytes,
                     std::vector<StepOf> steps) {
   motion_.drop();

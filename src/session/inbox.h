@@ -150,6 +150,9 @@ class Inbox {
     return motion_ ? std::exchange(motion_.make().erased, {}) : std::vector<Settled>{};
   }
 
+  // Somebody else acts for the session from now on: what this owner had done with its entries is not so.
+  void forget_progress();
+
   // After a checkpoint was written: forgets flushed entries beyond the first `keep`. They are on disk. What
   // is decided() stays, and what is before it.
   void release(size_t keep);

@@ -51,6 +51,23 @@ TEST(Inbox, WhatIsDecidedStaysInMemoryUntilItIsSettled) {
   EXPECT_EQ(inbox.count(), 4u);
 }
 
+TEST(Inbox, WhatSomebodyElseActsForIsAsIfNothingHadBeenDone) {
+  Inbox inbox;
+  for (uint64_t i = 0; i < 4; ++i) inbox.push(entry(i));
+  inbox.find(0)->transmitted = true;
+  inbox.find(1)->acked = true;
+  inbox.find(2)->leaving = true;
+  inbox.find(3)->step_pending = true;
+  inbox.set_step(0, Step::sent);
+  inbox.forget_progress();
+  for (uint64_t seq = 0; seq < 4; ++seq) {
+    const Entry& found = *inbox.find(seq);
+    EXPECT_FALSE(found.transmitted || found.acked || found.leaving || found.step_pending) << seq;
+  }
+  EXPECT_EQ(inbox.find(0)->step, Step::sent) << "that is what the log says";
+  EXPECT_EQ(inbox.count(), 4u);
+}
+
 // A naive inbox with its rows on a naive disk, and the real one, under the same random operations.
 class Model {
  public:

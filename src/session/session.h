@@ -63,6 +63,7 @@ class TakenIds {
 struct Session {
   SessionId id;
   Position attach;  // of the latest ATTACH; records written under an earlier one are void
+  NodeEpoch node;   // of a cluster, to which it is connected; 0: to none, or this is a node alone
   Name mountpoint;
   Text client_id, username;
   mqtt::Version version{};

@@ -19,4 +19,9 @@ std::vector<std::string> audit(const store::MemoryImage& image,
                                const std::deque<store::MemoryImage::LogEntry>& whole_log,
                                const World::Options& options);
 
+// What two images differ in that should be the same; the owners of a cluster's partitions aside.
+std::vector<std::string> differences(const store::MemoryImage& one, const store::MemoryImage& other);
+// The image of a node after a start and a checkpoint, when nobody is there.
+Result<store::MemoryImage> stored_by(World::Options options, store::MemoryImage image);
+
 }  // namespace courier::sim

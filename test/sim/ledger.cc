@@ -64,6 +64,7 @@ void Ledger::delivered(const std::string& receiver, const std::string& topic, co
 // acknowledgement or, since the node routes a publisher's messages in order, until the first delivery of a
 // later one. That later one may itself have come through any subscription.
 void Ledger::check_order(const std::string& receiver, const Sent& message) {
+  if (two_ways && message.qos == mqtt::Qos::at_most_once) return;
   auto& first_deliveries = first_deliveries_[receiver + "|" + message.publisher + "|" + message.topic + "|" +
                                              std::to_string(static_cast<int>(message.qos))];
   first_deliveries.emplace(message.id, tick());

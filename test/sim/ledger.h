@@ -53,6 +53,9 @@ class Ledger {
   // Inboxes are so small that messages are dropped, or the log stalls so that some are refused. One that was
   // and is published again (the answer was lost) comes late, which is nobody's fault.
   bool drops = false;
+  // Of a cluster: messages of QoS 0 go beside the log, but for retained ones and what must not overtake
+  // others. Those that go by the log may be overtaken themselves.
+  bool two_ways = false;
 
   uint64_t tick() { return ++now_; }
 

@@ -5,6 +5,8 @@
 #include "audit.h"
 #include "base/check.h"
 #include "base/sabotage.h"
+#include "cast.h"
+#include "judge.h"
 #include "sim_client.h"
 
 namespace courier::sim {
@@ -61,75 +63,8 @@ class Simulation {
   }
 
   void cast() {
-    const Version versions[] = {Version::v3_1_1, Version::v5, Version::v5};
-    const auto version = [&] { return versions[random_() % 3]; };
-    const size_t publishers = 1 + random_() % 3;
-    for (size_t i = 0; i < publishers; ++i) {
-      SimClient::Role role;
-      role.id = "pub" + std::to_string(i);
-      role.version = version();
-      role.stored = random_() % 4 != 0;
-      role.will = random_() % 2 == 0;
-      role.will_qos = static_cast<Qos>(1 + random_() % 2);
-      if (role.version == Version::v5 && random_() % 3 == 0) {
-        role.will_delay_seconds = 1 + static_cast<uint32_t>(random_() % 30);
-      }
-      if (old_) role.message_expiry_seconds = 1 + static_cast<uint32_t>(random_() % 60);
-      if (deep_) role.outgoing_max = 60;
-      lives_variously(role);
-      for (int t = 0; t < 2; ++t) role.topics.push_back("t/" + role.id + "/" + std::to_string(t));
-      clients_.emplace_back(world_, ledger_, role);
-    }
-    const std::string filters[] = {"t/#", "t/pub0/+", "t/+/0", "t/pub0/1"};
-    for (size_t i = 0; i < 3; ++i) {
-      SimClient::Role role;
-      role.id = "sub" + std::to_string(i);
-      role.version = version();
-      role.stored = i == 0 || random_() % 4 != 0;
-      role.filters[i == 0 ? "t/#" : filters[random_() % 4]] = static_cast<Qos>(1 + random_() % 2);
-      const Qos qos = role.filters.begin()->second;
-      if (i == 0) role.filters["will/#"] = static_cast<Qos>(1 + random_() % 2);
-      if (i > 0 && random_() % 3 == 0) role.filters[filters[random_() % 4]] = qos;  // they overlap
-      role.receive_maximum = 1 + static_cast<uint16_t>(random_() % 20);
-      role.unsubscribes = i > 0 && random_() % 2 == 0;
-      role.disorderly = disorderly_ && random_() % 2 == 0;
-      role.slow = random_() % 4 == 0;
-      if (i > 0) lives_variously(role);
-      clients_.emplace_back(world_, ledger_, role);
-    }
-    if (random_() % 2 == 0) {
-      const auto qos = static_cast<Qos>(1 + random_() % 2);
-      for (int i = 0; i < 2; ++i) {
-        SimClient::Role role;
-        role.id = "share" + std::to_string(i);
-        role.version = version();
-        role.filters["$share/g/t/#"] = qos;
-        clients_.emplace_back(world_, ledger_, role);
-      }
-      // Members that come and go. The others stay, so that nothing may be missing; but a member whose session
-      // ends takes its QoS 2 messages along.
-      for (size_t i = 0; i < random_() % 3; ++i) {
-        SimClient::Role role;
-        role.id = "guest" + std::to_string(i);
-        role.version = version();
-        role.filters["$share/g/t/#"] = qos;
-        role.entitled = false;
-        role.unsubscribes = true;
-        role.receive_maximum = 1 + static_cast<uint16_t>(random_() % 5);
-        if (qos == Qos::at_least_once) {
-          role.stored = random_() % 2 == 0;
-          if (role.stored) lives_variously(role);
-        }
-        clients_.emplace_back(world_, ledger_, role);
-      }
-    }
-  }
-
-  // Sessions that end: by their own time, or because their client wants a new one.
-  void lives_variously(SimClient::Role& role) {
-    if (!role.stored || role.version != Version::v5) return;
-    if (timed_ && random_() % 2 == 0) role.expiry_seconds = 5 + static_cast<uint32_t>(random_() % 100);
-    role.starts_clean = random_() % 4 == 0;
+    for (SimClient::Role& role : sim::cast(random_, {deep_, timed_, old_, disorderly_}))
+      clients_.emplace_back(world_, ledger_, std::move(role));
   }
 
   void start() {
@@ -301,41 +236,9 @@ class Simulation {
   }
 
   void check_retained() {
-    const auto wire = world_.open(Version::v3_1_1);
-    mqtt::Connect connect;
-    connect.client_id = "judge";
-    wire->send(connect);
-    mqtt::Subscribe subscribe;
-    subscribe.packet_id = PacketId(1);
-    subscribe.entries.push_back({"t/#", {Qos::at_least_once}});
-    wire->send(subscribe);
-    world_.settle();
-    std::set<std::string> seen;
-    for (auto packet = wire->receive(); packet; packet = wire->receive()) {
-      const auto* publish = std::get_if<mqtt::Publish>(&*packet);
-      if (!publish) continue;
-      const std::string topic(publish->topic), payload(publish->payload);
-      seen.insert(topic);
-      if (publish->qos == Qos::at_least_once) {
-        wire->send(mqtt::Puback{{publish->packet_id, {}, {}, {}}});
-        world_.settle();
-      }
-      if (!ledger_.may_be_retained(topic, payload)) {
-        verdict_.faults.push_back("the retained message of " + topic + " is " + payload +
-                                  ", an outdated one");
-      }
-    }
-    world_.settle();
-    wire->reset();
-    world_.settle();
-    for (const SimClient& client : clients_) {
-      for (const std::string& topic : client.role().topics) {
-        // A tight inbox, or a socket that takes little, may have no room for all of them.
-        if (!tight_ && !narrow_ && ledger_.must_have_retained(topic) && !seen.contains(topic)) {
-          verdict_.faults.push_back("the retained message of " + topic + " is gone");
-        }
-      }
-    }
+    // A tight inbox, or a socket that takes little, may have no room for all of them.
+    for (std::string& fault : retained_faults(world_, ledger_, clients_, !tight_ && !narrow_))
+      verdict_.faults.push_back(std::move(fault));
   }
 
   std::mt19937_64 random_;

@@ -47,13 +47,19 @@ std::string what(const mqtt::Packet& packet) {
 
 }  // namespace
 
+void SimClient::go_to(World& world) {
+  // Whether the end of its connection is safe is known there only where it was.
+  if (world_ != &world) will_taken_back_ = 0;
+  world_ = &world;
+}
+
 void SimClient::connect(std::mt19937_64& random) {
   asked_clean_ = must_start_clean_ || (role_.starts_clean && random() % 4 == 0);
   must_start_clean_ = asked_clean_;  // until it is answered
   if (ledger_.verbose) std::printf("%s connects%s\n", role_.id.c_str(), asked_clean_ ? " clean" : "");
   // Whatever becomes of this CONNECT: it may have ended the session.
   if (asked_clean_) session_is_gone();
-  wire_ = world_.open(role_.version);
+  wire_ = world_->open(role_.version);
   wire_->slow = role_.slow;
   acknowledged_ = false;
   mqtt::Connect packet;
@@ -116,6 +122,14 @@ void SimClient::machine_stopped() {
   stopped_meanwhile_ = true;
 }
 
+void SimClient::cut_off() {
+  will_taken_back_ = 0;  // nobody knows whether the DISCONNECT was safe
+  if (!wire_) return;
+  if (acknowledged_ && will_ != 0 && role_.will_delay_seconds == 0) ledger_.will_must_fire(will_);
+  will_ = 0;
+  cut_at_ = world_->clock().wall_ms();
+}
+
 void SimClient::session_is_gone() {
   was_stored_ = false;
   outgoing_.clear();
@@ -133,9 +147,10 @@ void SimClient::calm_down() {
 
 void SimClient::lost() {
   if (wire_ && acknowledged_) {
-    left_at_ = world_.clock().wall_ms();
+    left_at_ = cut_at_ != 0 ? cut_at_ : world_->clock().wall_ms();
     stopped_meanwhile_ = false;
   }
+  cut_at_ = 0;
   wire_ = nullptr;
   acknowledged_ = false;
   answers_.clear();
@@ -161,7 +176,9 @@ void SimClient::publish(std::mt19937_64& random) {
     packet.payload = payload;
     packet.retain = out.retain;
     if (out.expires) packet.message_expiry_seconds = role_.message_expiry_seconds;
-    if (ledger_.verbose) std::printf("%s -> PUBLISH %s qos 0\n", role_.id.c_str(), payload.c_str());
+    if (ledger_.verbose)
+      std::printf("%s -> PUBLISH %s on %s qos 0%s\n", role_.id.c_str(), payload.c_str(), out.topic.c_str(),
+                  out.retain ? " retain" : "");
     wire_->send(packet);
     return;
   }
@@ -299,10 +316,10 @@ void SimClient::on_connack(const mqtt::Connack& packet) {
   // The end of the connection before is safe, since this one's beginning is.
   if (will_taken_back_ != 0) ledger_.will_must_not_fire(std::exchange(will_taken_back_, 0));
   if (role_.stored && was_stored_) {
-    const WallMs away_ms = world_.clock().wall_ms() - left_at_;
+    const WallMs away_ms = world_->clock().wall_ms() - left_at_;
     // A start gives everybody a grace, and knows only roughly when the run before it ended.
     const uint32_t least = stopped_meanwhile_
-                               ? std::min(role_.expiry_seconds, world_.limits().reconnect_grace_seconds)
+                               ? std::min(role_.expiry_seconds, world_->limits().reconnect_grace_seconds)
                                : role_.expiry_seconds;
     const bool may_have_ended = role_.expiry_seconds != 0xFFFFFFFF && away_ms >= int64_t{least} * 1000;
     if (!packet.session_present && !may_have_ended) {

@@ -37,18 +37,23 @@ class SimClient {
     size_t outgoing_max = 15;
   };
   SimClient(World& world, Ledger& ledger, Role role)
-      : world_(world), ledger_(ledger), role_(std::move(role)) {}
+      : world_(&world), ledger_(ledger), role_(std::move(role)) {}
 
   const Role& role() const { return role_; }
   bool connected() const { return wire_ && !wire_->closed() && acknowledged_; }
   // A client does not come back before it has seen its graceful end.
   bool may_connect() const { return !connected() && (!farewell_ || farewell_->closed()); }
+  const World& world() const { return *world_; }
   bool idle() const { return connected() && outgoing_.empty() && answers_.empty() && subscribed(); }
 
+  // From now on it connects there. For one that may_connect().
+  void go_to(World& world);
   void connect(std::mt19937_64& random);
   void disconnect();       // gracefully
   void reset();            // the socket dies
   void machine_stopped();  // the node did
+  // The others take its node for dead; it goes on, and so does the client, who knows nothing of it.
+  void cut_off();
   void publish(std::mt19937_64& random);
   void unsubscribe(std::mt19937_64& random);
   // From now on it behaves, so that all can come to an end.
@@ -76,7 +81,7 @@ class SimClient {
   void settle_out(PacketId id, bool received, bool refused);
   PacketId free_id();
 
-  World& world_;
+  World* world_;
   Ledger& ledger_;
   Role role_;
   std::shared_ptr<Wire> wire_;
@@ -84,6 +89,7 @@ class SimClient {
   bool was_stored_ = false;    // a CONNACK of a stored session came, and it was not given up
   bool asked_clean_ = false, must_start_clean_ = false;
   WallMs left_at_ = 0;              // when its last connection ended
+  WallMs cut_at_ = 0;               // when its connection ended without its knowing; 0: it did not
   bool stopped_meanwhile_ = false;  // the node, since then
   uint64_t will_ = 0;
   std::shared_ptr<Wire> farewell_;  // on which a DISCONNECT was sent

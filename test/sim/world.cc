@@ -107,7 +107,12 @@ World::~World() = default;
 Result<broker::StartReport> World::start() {
   CHECK(!node_);
   metrics_ = std::make_unique<Registry>();
-  log_ = std::make_unique<store::MemoryLog>(*disk_, clock_);
+  if (options_.etcd) {
+    members_ = std::make_unique<SimMembers>(*options_.etcd, options_.etcd->join());
+    cluster_log_ = std::make_unique<SimLog>(*options_.etcd, members_->epoch(), clock_);
+  } else {
+    log_ = std::make_unique<store::MemoryLog>(*disk_, clock_);
+  }
   store_ = std::make_unique<store::MemoryStore>(*disk_);
   mail_ = std::vector<std::deque<broker::Mail>>(options_.shards);
   workers_.clear();
@@ -116,7 +121,10 @@ Result<broker::StartReport> World::start() {
   node_options.shard_count = options_.shards;
   node_options.seed = options_.seed;
   node_options.sys_interval_ms = 0;
-  node_ = std::make_unique<broker::Node>(node_options, options_.limits, *log_, *store_, clock_, *this,
+  node_options.cluster = members_.get();
+  node_options.peers = options_.peers;
+  store::OrderedLog& log = options_.etcd ? static_cast<store::OrderedLog&>(*cluster_log_) : *log_;
+  node_ = std::make_unique<broker::Node>(node_options, options_.limits, log, *store_, clock_, *this,
                                          options_.authenticator ? *options_.authenticator : everybody_,
                                          *rules_, *metrics_, options_.hooks ? &hooks_ : nullptr);
   return node_->start();
@@ -124,13 +132,16 @@ Result<broker::StartReport> World::start() {
 
 void World::crash(size_t kept, size_t state_writes_lost) {
   whole_log();
-  store::MemoryImage image = log_->crash(kept, state_writes_lost);
+  store::MemoryImage image =
+      options_.etcd ? disk_->image_without(state_writes_lost) : log_->crash(kept, state_writes_lost);
   for (const auto& wire : wires_) wire->close();
   wires_.clear();
   mail_.clear();
   workers_.clear();
   node_.reset();
   log_.reset();
+  cluster_log_.reset();
+  members_.reset();
   store_.reset();
   disk_ = std::make_unique<store::MemoryDisk>(std::move(image));
 }
@@ -144,7 +155,7 @@ void World::post(uint32_t shard, broker::Mail mail) {
   if (before_post) before_post(shard, mail);
   if (mean_ && std::holds_alternative<broker::CheckpointedMail>(mail) && (*mean_)() % 4 == 0) {
     node_->checkpoint();
-    feed([&] { log_->pump(0); });
+    feed([&] { pump_log(0); });
   }
   mail_[shard].push_back(std::move(mail));
   if (after_post) after_post(shard);
@@ -164,6 +175,7 @@ void World::be_quick(uint32_t shard) {
 }
 
 const std::deque<store::MemoryImage::LogEntry>& World::whole_log() {
+  if (options_.etcd) return whole_log_;  // SimEtcd has it
   const Position from = whole_log_.empty()
                             ? Position(0)
                             : Position(whole_log_.back().first.value + whole_log_.back().record_count);
@@ -226,14 +238,35 @@ bool World::step(std::mt19937_64& random) {
   if (!workers_.empty()) {
     choices.push_back([this] { run_worker(); });
   }
-  if (log_->waiting() > 0) {
+  if (options_.etcd) {
+    if (cluster_log_->waiting() > 0) {
+      choices.push_back([this, &random] { cluster_log_->commit(1 + random() % 3); });
+    }
+    if (cluster_log_->behind()) {
+      choices.push_back([this, &random] { feed([&] { cluster_log_->feed(1 + random() % 3); }); });
+    }
+  } else if (log_->waiting() > 0) {
     choices.push_back([this, &random] { feed([&] { log_->commit_next(1 + random() % 3); }); });
   }
-  choices.push_back([this] { feed([&] { log_->pump(0); }); });
+  choices.push_back([this] { feed([&] { pump_log(0); }); });
   if (hooks_.waiting() > 0) choices.push_back([this, &random] { hooks_.answer(&random); });
   choices[random() % choices.size()]();
   std::erase_if(wires_, [](const auto& wire) { return wire->dead(); });
   return true;
+}
+
+// Runs what was posted, and what the log has to do for up to so many batches. Whether any came back.
+bool World::pump_log(size_t batches_max) {
+  if (!options_.etcd) return log_->pump(batches_max) > 0;
+  if (batches_max > 0) cluster_log_->commit(batches_max);
+  return cluster_log_->feed(batches_max) > 0;
+}
+
+bool World::log_has_work() const {
+  if (!options_.etcd) return log_->waiting() > 0 && log_->state().accepting;
+  const bool commits =
+      cluster_log_->waiting() > 0 && cluster_log_->state().accepting && !cluster_log_->dead();
+  return commits || cluster_log_->behind();
 }
 
 void World::read() {
@@ -260,8 +293,8 @@ void World::settle() {
       busy = true;
     }
     for (; hooks_.waiting() > 0; busy = true) hooks_.answer(mean_);
-    busy |= log_->waiting() > 0 && log_->state().accepting;
-    log_->pump();
+    busy |= log_has_work();
+    pump_log();
     for (const auto& mail : mail_) busy |= !mail.empty();
   }
   std::erase_if(wires_, [](const auto& wire) { return wire->dead(); });
@@ -269,7 +302,7 @@ void World::settle() {
 
 void World::quiesce() {
   for (bool busy = true; busy;) {
-    busy = log_->pump() > 0;
+    busy = pump_log();
     for (uint32_t s = 0; s < options_.shards; ++s) busy |= drain_mail(s, SIZE_MAX);
     for (; !workers_.empty(); busy = true) run_worker();
   }

@@ -21,6 +21,7 @@
 #include "broker/node.h"
 #include "mqtt/decoder.h"
 #include "mqtt/encoder.h"
+#include "sim_etcd.h"
 #include "sim_hooks.h"
 #include "store/memory/memory_log.h"
 #include "store/memory/memory_store.h"
@@ -102,6 +103,8 @@ class World final : public broker::Post {
     std::string rules_file = {};                   // access rules; empty: everything is allowed
     auth::Authenticator* authenticator = nullptr;  // null: everybody, under the name they give
     bool hooks = false;                            // SimHooks is asked
+    broker::Peers* peers = nullptr;                // of one of a cluster
+    SimEtcd* etcd = nullptr;                       // null: a node alone. Else its log, and others'; outlives
   };
   explicit World(Options options);
   // One whose disk holds this already.
@@ -149,7 +152,9 @@ class World final : public broker::Post {
   broker::Node& node() { return *node_; }
   bool running() const { return node_ != nullptr; }
   SimHooks& hooks() { return hooks_; }
-  store::MemoryLog& log() { return *log_; }
+  store::MemoryLog& log() { return *log_; }        // of a node alone
+  SimLog& cluster_log() { return *cluster_log_; }  // of one of a cluster
+  SimMembers& members() { return *members_; }      // likewise
   store::MemoryStore& store() { return *store_; }
   Registry& metrics() { return *metrics_; }
   auth::acl::Rules& rules() { return *rules_; }
@@ -164,6 +169,8 @@ class World final : public broker::Post {
   void be_quick(uint32_t shard);
   template <typename Step>
   void feed(Step&& step);
+  bool pump_log(size_t batches_max = SIZE_MAX);
+  bool log_has_work() const;
   void end_turn(uint32_t shard);
 
   Options options_;
@@ -173,6 +180,8 @@ class World final : public broker::Post {
   std::unique_ptr<store::MemoryDisk> disk_;
   std::unique_ptr<Registry> metrics_;
   std::unique_ptr<store::MemoryLog> log_;
+  std::unique_ptr<SimMembers> members_;
+  std::unique_ptr<SimLog> cluster_log_;
   std::unique_ptr<store::MemoryStore> store_;
   SimHooks hooks_;
   std::unique_ptr<broker::Node> node_;

@@ -128,7 +128,7 @@ class TestNode : public MembershipListener {
     return eventually([&] { return reader_.count() >= count; }, seconds);
   }
 
-  void on_members(const std::vector<Member>&) override {}
+  void on_members(const std::vector<Member>&, uint64_t) override {}
   void on_lost(const std::string& reason) override {
     const std::lock_guard lock(mutex_);
     lost_.push_back(reason);

@@ -246,11 +246,13 @@ void Membership::on_range(const api::RangeResponse& response) {
   by_id_.clear();
   for (const api::KeyValue& kv : response.kvs()) put_member(kv);
   watcher_->start(response.header().revision() + 1);
-  tell_members();
+  tell_members(static_cast<uint64_t>(response.header().revision()));
 }
 
 void Membership::on_events(const api::WatchResponse& response) {
+  int64_t revision = 0;
   for (const api::Event& event : response.events()) {
+    revision = std::max(revision, event.kv().mod_revision());
     const auto id = keys_.node_of(event.kv().key());
     if (!id) continue;
     if (event.type() == api::Event::DELETE) {
@@ -261,7 +263,7 @@ void Membership::on_events(const api::WatchResponse& response) {
       put_member(event.kv());
     }
   }
-  tell_members();
+  if (revision > 0) tell_members(static_cast<uint64_t>(revision));
 }
 
 void Membership::put_member(const api::KeyValue& kv) {
@@ -270,13 +272,15 @@ void Membership::put_member(const api::KeyValue& kv) {
   const Result<NodeValue> value = decode_node(kv.value());
   if (!value) {
     log::error("the key of a node in etcd cannot be read", {{"node", *id}, {"error", value.error().message}});
+    // It lives, whatever it says of itself: its lease is there.
+    by_id_[*id] = {*id, NodeEpoch(static_cast<uint64_t>(kv.create_revision())), "", "", MemberState::active};
     return;
   }
   by_id_[*id] = {*id, NodeEpoch(static_cast<uint64_t>(kv.create_revision())), value->mesh, value->admin,
                  value->state};
 }
 
-void Membership::tell_members() {
+void Membership::tell_members(uint64_t revision) {
   const auto mine = by_id_.find(self_.id);
   if (mine == by_id_.end() || mine->second.epoch != epoch_) {
     return lost("its key in etcd is not its own any more");
@@ -285,10 +289,9 @@ void Membership::tell_members() {
   for (const auto& [id, member] : by_id_) members.push_back(member);
   {
     const std::lock_guard lock(mutex_);
-    if (members == members_) return;
     members_ = members;
   }
-  listener_.on_members(members);
+  listener_.on_members(members, revision);
 }
 
 void Membership::lost(const std::string& reason) {

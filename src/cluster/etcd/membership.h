@@ -83,7 +83,7 @@ class Membership {
   void on_range(const api::RangeResponse& response);
   void on_events(const api::WatchResponse& response);
   void put_member(const api::KeyValue& kv);
-  void tell_members();
+  void tell_members(uint64_t revision);
   void lost(const std::string& reason);
 
   Client& client_;

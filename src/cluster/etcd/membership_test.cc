@@ -11,7 +11,7 @@ constexpr int64_t kLease = 2000;
 
 class Listener : public MembershipListener {
  public:
-  void on_members(const std::vector<Member>& members) override {
+  void on_members(const std::vector<Member>& members, uint64_t) override {
     const std::lock_guard lock(mutex_);
     members_ = members;
   }

@@ -207,7 +207,10 @@ messages_burst = 1
   const size_t bob = flood(other, "t", 100, 3s);
   for (std::thread& thread : threads) thread.join();
   EXPECT_NEAR(static_cast<double>(alice), 300 + 8, 30);
-  EXPECT_NEAR(static_cast<double>(bob), 300, 20);
+  // All of his own; a slow machine may not use all of it, but with eight of alice's in it he would have
+  // had 34.
+  EXPECT_LE(bob, 320u);
+  EXPECT_GE(bob, 200u);
 }
 
 // Only messages to which an access rule gives the label.

@@ -1,0 +1,237 @@
+#include "cluster_node.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "cluster/etcd/open_cluster.h"
+#include "net/socket_address.h"
+
+namespace courier::courierd {
+
+namespace {
+
+constexpr size_t kPasswordBytesMax = 4096;
+
+Result<cluster::etcd::Client::Options> client_options_of(const config::Cluster& from) {
+  cluster::etcd::Client::Options to;
+  to.endpoints = from.etcd;
+  to.user = from.etcd_username;
+  if (!from.etcd_password_file.empty()) {
+    auto password = read_file(from.etcd_password_file, kPasswordBytesMax);
+    if (!password) return fail(std::move(password).error());
+    to.password = *std::move(password);
+    while (!to.password.empty() && (to.password.back() == '\n' || to.password.back() == '\r'))
+      to.password.pop_back();
+  }
+  if (!from.etcd_ca_file.empty())
+    to.tls = {from.etcd_ca_file, from.etcd_certificate_file, from.etcd_key_file, {}};
+  return to;
+}
+
+// Of random bits that nobody outside the cluster knows; the same for every node of it.
+uint64_t key_of(const std::string& log_id) {
+  uint64_t key = 0xCBF29CE484222325;
+  for (const char c : log_id) key = (key ^ static_cast<uint8_t>(c)) * 0x100000001B3;
+  return key;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ClusterNode>> ClusterNode::open(const config::Settings& settings, Registry& registry) {
+  const config::Cluster& from = settings.cluster;
+  std::unique_ptr<ClusterNode> self(new ClusterNode(registry));
+  auto keys = cluster::etcd::Keys::of(from.name);
+  if (!keys) return fail(std::move(keys).error());
+  self->keys_ = *std::move(keys);
+  auto options = client_options_of(from);
+  if (!options) return fail(std::move(options).error());
+  auto client = cluster::etcd::Client::open(*std::move(options));
+  if (!client) return fail(std::move(client).error());
+  self->client_ = *std::move(client);
+  const int64_t patience_ms = from.patience.count();
+  auto engine = cluster::etcd::check_engine(*self->client_, patience_ms);
+  if (!engine) return fail(std::move(engine).error());
+  auto meta = cluster::etcd::open_cluster(
+      *self->client_, *self->keys_, {cluster::etcd::random_id(), from.partitions, system_clock().wall_ms()},
+      patience_ms);
+  if (!meta) return fail(std::move(meta).error());
+  self->meta_ = *std::move(meta);
+  log::info("the cluster is there", {{"cluster", from.name},
+                                     {"log", self->meta_.id},
+                                     {"partitions", self->meta_.partitions},
+                                     {"etcd", engine->version},
+                                     {"etcd_members", engine->members}});
+  return self;
+}
+
+ClusterNode::~ClusterNode() {
+  if (log_) log_->stop();
+  if (mesh_) mesh_->stop();
+  log_.reset();
+  membership_.reset();
+  if (client_) client_->stop();
+  mesh_.reset();
+}
+
+Result<void> ClusterNode::join(const config::Settings& settings, size_t shards, store::StateStore& state) {
+  const config::Cluster& from = settings.cluster;
+  auto bind = net::SocketAddress::parse(from.mesh_bind);
+  if (!bind) return fail(bind.error().within("cluster.mesh_bind"));
+  mesh::Options options;
+  options.node_id = from.node;
+  options.bind = *std::move(bind);
+  options.cluster = from.name;
+  options.log_id = meta_.id;
+  options.shards = shards;
+  if (!from.mesh_certificate_file.empty())
+    options.tls = {from.mesh_certificate_file, from.mesh_key_file, from.mesh_ca_file, from.mesh_name};
+  auto mesh = mesh::Mesh::open(std::move(options), registry_);
+  if (!mesh) return fail(mesh.error().within("the mesh (cluster.mesh_bind)"));
+  mesh_ = *std::move(mesh);
+
+  const std::string mesh_address =
+      from.mesh_address.empty() ? mesh_->address().to_string() : from.mesh_address;
+  const std::string admin_address = from.admin_address.empty() ? settings.admin.bind : from.admin_address;
+  auto membership =
+      cluster::etcd::Membership::join(*client_, *keys_, {from.node, mesh_address, admin_address},
+                                      from.lease.count(), from.patience.count(), *this);
+  if (!membership) return fail(std::move(membership).error());
+  membership_ = *std::move(membership);
+  auto roster = std::make_unique<cluster::Roster>(
+      from.node, membership_->epoch(),
+      record::Partitioning{static_cast<uint16_t>(meta_.partitions), key_of(meta_.id)});
+  {
+    const std::lock_guard lock(mutex_);
+    roster_ = std::move(roster);
+  }
+  tell_members();
+
+  cluster::etcd::EtcdLog::Options log_options;
+  log_options.log_id = meta_.id;
+  log_options.position = state.position();
+  log_options.cursor = state.cursor();
+  log_options.last_clock = state.clock();
+  log_options.quota_bytes = from.etcd_quota_bytes;
+  log_options.patience_ms = from.patience.count();
+  log_options.metrics = &registry_;
+  log_options.on_end = [this](const Error& error) { on_lost(error.message); };
+  auto opened = cluster::etcd::EtcdLog::open(*client_, *keys_, *membership_, std::move(log_options));
+  if (!opened) return fail(std::move(opened).error());
+  log_ = *std::move(opened);
+  return {};
+}
+
+void ClusterNode::start(broker::Node& node) {
+  node_ = &node;
+  mesh_->start(membership_->epoch(), *this);
+  {
+    const std::lock_guard lock(mutex_);
+    started_ = true;
+  }
+  tell_members();
+}
+
+void ClusterNode::leave() {
+  membership_->leave();
+  client_->stop();
+}
+
+std::optional<std::string> ClusterNode::lost() const {
+  const std::lock_guard lock(mutex_);
+  return lost_;
+}
+
+void ClusterNode::on_lost(const std::string& reason) {
+  const std::lock_guard lock(mutex_);
+  if (!lost_) lost_ = reason;
+}
+
+void ClusterNode::on_members(const std::vector<cluster::Member>& members, uint64_t revision) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (revision < members_revision_) return;
+    members_ = members;
+    members_revision_ = revision;
+  }
+  tell_members();
+}
+
+// To the roster as soon as there is one, to the mesh once it runs. A list that is told twice changes nothing.
+void ClusterNode::tell_members() {
+  const std::lock_guard telling(telling_);
+  std::vector<cluster::Member> members;
+  uint64_t revision = 0;
+  bool started = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!roster_) return;
+    members = members_;
+    revision = members_revision_;
+    started = started_;
+  }
+  roster_->set_members(members, revision);
+  if (!started) return;
+  std::vector<mesh::Member> peers;
+  for (const cluster::Member& member : members) {
+    const auto address = net::SocketAddress::parse(member.mesh);
+    if (!address) {
+      log::error("the mesh cannot reach a node: its address makes no sense",
+                 {{"node", member.id}, {"address", member.mesh}});
+      continue;
+    }
+    peers.push_back({member.id, member.epoch, *address});
+  }
+  mesh_->set_members(std::move(peers));
+}
+
+void ClusterNode::on_deliver(NodeEpoch, std::span<mesh::Deliver> messages) {
+  std::vector<broker::FromPeer> arrived;
+  arrived.reserve(messages.size());
+  for (mesh::Deliver& one : messages) {
+    broker::FromPeer& to = arrived.emplace_back();
+    to.message = std::move(one.message);
+    to.after = one.after;
+    to.to.reserve(one.to.size());
+    for (const mesh::Receiver& receiver : one.to) {
+      to.to.push_back({receiver.session, mqtt::Qos::at_most_once, receiver.retain, false,
+                       record::extras_of(receiver.subscription_identifiers)});
+    }
+  }
+  node_->from_peer(arrived);
+}
+
+void ClusterNode::on_request(NodeEpoch, uint16_t kind, std::string_view, mesh::Reply reply) {
+  reply.fail("this node does not know requests of kind " + std::to_string(kind));
+}
+
+void ClusterNode::on_link(NodeEpoch peer, bool up) {
+  if (up) {
+    log::info("another node is reached", {{"epoch", peer.value}});
+  } else {
+    log::warn("another node is not reached any more", {{"epoch", peer.value}});
+  }
+}
+
+void ClusterNode::deliver(uint32_t shard, NodeEpoch node, Position after, const mqtt::MessagePtr& message,
+                          std::vector<record::Delivery::To> to) {
+  mesh::Deliver one{{}, message, after, {}};
+  for (size_t at = 0; at < to.size();) {
+    one.to.clear();
+    for (; at < to.size() && one.to.size() < mesh::kReceiversMax; ++at) {
+      mesh::Receiver& receiver = one.to.emplace_back();
+      receiver.session = to[at].session;
+      receiver.retain = to[at].retain;
+      if (to[at].extras) receiver.subscription_identifiers = to[at].extras->subscription_identifiers;
+    }
+    static_cast<void>(mesh_->sender(shard).deliver(node, one));  // what is dropped is counted there
+  }
+}
+
+void ClusterNode::flush(uint32_t shard) {
+  mesh_->sender(shard).flush();
+}
+
+}  // namespace courier::courierd

@@ -1,0 +1,90 @@
+// What makes a node one of a cluster: the way to etcd, its place there, the log, and the mesh.
+//
+//   open():  etcd is asked whether it can be worked with, and what cluster this is; the store may be opened
+//   join():  the mesh listens, the node gets its lease and its epoch, the log is opened where the store
+//   stands start(): the node is ready for what others send: the mesh begins stop_log(), stop_mesh(), leave():
+//   in this order; or nothing of it, when the lease is lost
+//
+// Owned by Daemon, used on the main thread, where nothing else is said. Lists of members come on the engine's
+// thread, messages on the mesh's; the shards call deliver() and flush().
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/result.h"
+#include "broker/node.h"
+#include "broker/peers.h"
+#include "cluster/etcd/client.h"
+#include "cluster/etcd/etcd_log.h"
+#include "cluster/etcd/keys.h"
+#include "cluster/etcd/membership.h"
+#include "cluster/members.h"
+#include "cluster/roster.h"
+#include "config/settings.h"
+#include "mesh/mesh.h"
+#include "store/state_store.h"
+
+namespace courier::courierd {
+
+class ClusterNode final : public cluster::MembershipListener, public mesh::Handler, public broker::Peers {
+ public:
+  // Errors: settings that cannot work (cluster::etcd::errc::bad_options), and what etcd answered.
+  static Result<std::unique_ptr<ClusterNode>> open(const config::Settings& settings, Registry& registry);
+  ~ClusterNode() override;
+
+  // Which log this is: whose state the store has to hold.
+  const std::string& log_id() const { return meta_.id; }
+  Result<void> join(const config::Settings& settings, size_t shards, store::StateStore& state);
+  void start(broker::Node& node);
+
+  store::OrderedLog& log() { return *log_; }
+  const cluster::Roster& roster() const { return *roster_; }
+
+  // Why this run is over, or nothing: then the node may appear to work, and must stop.
+  std::optional<std::string> lost() const;
+
+  void stop_log() { log_->stop(); }
+  void stop_mesh() { mesh_->stop(); }
+  void leave();
+
+  // --- cluster::MembershipListener ---
+  void on_members(const std::vector<cluster::Member>& members, uint64_t revision) override;
+  void on_lost(const std::string& reason) override;
+  // --- mesh::Handler ---
+  void on_deliver(NodeEpoch from, std::span<mesh::Deliver> messages) override;
+  void on_request(NodeEpoch from, uint16_t kind, std::string_view body, mesh::Reply reply) override;
+  void on_link(NodeEpoch peer, bool up) override;
+  // --- broker::Peers ---
+  void deliver(uint32_t shard, NodeEpoch node, Position after, const mqtt::MessagePtr& message,
+               std::vector<record::Delivery::To> to) override;
+  void flush(uint32_t shard) override;
+
+ private:
+  explicit ClusterNode(Registry& registry) : registry_(registry) {}
+  void tell_members();
+
+  Registry& registry_;
+  std::optional<cluster::etcd::Keys> keys_;
+  cluster::etcd::Meta meta_;
+  std::unique_ptr<cluster::etcd::Client> client_;
+  std::unique_ptr<mesh::Mesh> mesh_;
+  std::unique_ptr<cluster::etcd::Membership> membership_;
+  std::unique_ptr<cluster::Roster> roster_;  // made once, guarded by mutex_ until join() returns
+  std::unique_ptr<cluster::etcd::EtcdLog> log_;
+  broker::Node* node_ = nullptr;  // from start() on
+
+  std::mutex telling_;  // held while members are told to others, so that they hear it in order; taken first
+  mutable std::mutex mutex_;
+  std::vector<cluster::Member> members_;  // guarded by mutex_, like all below
+  uint64_t members_revision_ = 0;
+  bool started_ = false;
+  std::optional<std::string> lost_;
+};
+
+}  // namespace courier::courierd
