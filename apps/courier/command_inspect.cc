@@ -147,8 +147,15 @@ int summary(const Inspection& store, const InspectFlags& flags) {
                                  store.position().value, "log ends at", store.log_end().value, "last written",
                                  store.clock() == 0 ? "never" : log::iso8601(store.clock()));
   for (const Named& table : kTables) {
-    const auto count = store.count(table.table);
+    auto count = store.count(table.table);
     if (!count) return failure("inspect", count.error());
+    if (table.table == Table::group) {
+      // The owners of a cluster's partitions are a row among the groups.
+      const std::string owners = record::group_key({});
+      const auto looked =
+          store.scan(table.table, owners, owners + '\0', [&](auto, auto) { return --*count, false; });
+      if (!looked) return failure("inspect", looked.error());
+    }
     json["rows"][table.name] = *count;
     text += fmt::format("{:<29}{}\n", table.name, *count);
   }
@@ -358,7 +365,8 @@ int retained(const Inspection& store, const InspectFlags& flags) {
 
 int groups(const Inspection& store, const InspectFlags& flags) {
   Listing listing(flags, {"GROUP", "MOUNTPOINT", "NAME", "FILTER", "MEMBERS", "CONNECTED", "MESSAGES"});
-  const auto done = each_row(store, Table::group, "", "", [&](auto, auto value) -> Result<bool> {
+  const auto done = each_row(store, Table::group, "", "", [&](auto key, auto value) -> Result<bool> {
+    if (key == record::group_key({})) return true;  // of a cluster: the owners of partitions
     const auto group = record::decode_group(value);
     if (!group) return fail(group.error());
     uint64_t entries = 0;

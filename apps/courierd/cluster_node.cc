@@ -6,8 +6,11 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "cluster/etcd/hold_log.h"
 #include "cluster/etcd/open_cluster.h"
+#include "cluster/state_stream.h"
 #include "net/socket_address.h"
+#include "state_fetch.h"
 
 namespace courier::courierd {
 
@@ -68,15 +71,15 @@ Result<std::unique_ptr<ClusterNode>> ClusterNode::open(const config::Settings& s
 }
 
 ClusterNode::~ClusterNode() {
-  if (log_) log_->stop();
-  if (mesh_) mesh_->stop();
+  stop_log();
+  stop_mesh();
   log_.reset();
   membership_.reset();
   if (client_) client_->stop();
   mesh_.reset();
 }
 
-Result<void> ClusterNode::join(const config::Settings& settings, size_t shards, store::StateStore& state) {
+Result<void> ClusterNode::join(const config::Settings& settings, size_t shards) {
   const config::Cluster& from = settings.cluster;
   auto bind = net::SocketAddress::parse(from.mesh_bind);
   if (!bind) return fail(bind.error().within("cluster.mesh_bind"));
@@ -107,8 +110,17 @@ Result<void> ClusterNode::join(const config::Settings& settings, size_t shards, 
     const std::lock_guard lock(mutex_);
     roster_ = std::move(roster);
   }
+  mesh_->start(membership_->epoch(), *this);
+  {
+    const std::lock_guard lock(mutex_);
+    started_ = true;
+  }
   tell_members();
+  return {};
+}
 
+Result<void> ClusterNode::open_log(const config::Settings& settings, const store::StateStore& state) {
+  const config::Cluster& from = settings.cluster;
   cluster::etcd::EtcdLog::Options log_options;
   log_options.log_id = meta_.id;
   log_options.position = state.position();
@@ -124,14 +136,36 @@ Result<void> ClusterNode::join(const config::Settings& settings, size_t shards, 
   return {};
 }
 
-void ClusterNode::start(broker::Node& node) {
-  node_ = &node;
-  mesh_->start(membership_->epoch(), *this);
-  {
+Result<void> ClusterNode::fetch_state(const config::Settings& settings, std::function<bool()> go_on) {
+  const auto others = [this] {
     const std::lock_guard lock(mutex_);
-    started_ = true;
-  }
-  tell_members();
+    std::vector<StateFetch::Source> sources;
+    for (const cluster::Member& member : members_) {
+      if (member.epoch != membership_->epoch()) sources.push_back({member.id, member.epoch});
+    }
+    return sources;
+  };
+  const int64_t patience_ms = settings.cluster.patience.count();
+  return courierd::fetch_state({.mesh = *mesh_,
+                                .log_id = meta_.id,
+                                .data_dir = settings.data_dir,
+                                .patience = settings.cluster.patience,
+                                .others = others,
+                                .hold =
+                                    [this, patience_ms](uint64_t cursor) {
+                                      return cluster::etcd::hold_log(*client_, *keys_, *membership_, cursor,
+                                                                     patience_ms);
+                                    },
+                                .go_on = [this, go_on = std::move(go_on)] { return !lost() && go_on(); }});
+}
+
+void ClusterNode::stop_log() {
+  if (log_) log_->stop();
+}
+
+void ClusterNode::stop_mesh() {
+  if (mesh_) mesh_->stop();
+  giver_.stop();
 }
 
 void ClusterNode::leave() {
@@ -188,6 +222,8 @@ void ClusterNode::tell_members() {
 }
 
 void ClusterNode::on_deliver(NodeEpoch, std::span<mesh::Deliver> messages) {
+  broker::Node* const node = node_;
+  if (node == nullptr) return;  // nobody is connected here yet
   std::vector<broker::FromPeer> arrived;
   arrived.reserve(messages.size());
   for (mesh::Deliver& one : messages) {
@@ -200,11 +236,19 @@ void ClusterNode::on_deliver(NodeEpoch, std::span<mesh::Deliver> messages) {
                        record::extras_of(receiver.subscription_identifiers)});
     }
   }
-  node_->from_peer(arrived);
+  node->from_peer(arrived);
 }
 
-void ClusterNode::on_request(NodeEpoch, uint16_t kind, std::string_view, mesh::Reply reply) {
+void ClusterNode::on_request(NodeEpoch from, uint16_t kind, std::string_view body, mesh::Reply reply) {
+  if (kind == cluster::kStateRequest) return giver_.on_request(name_of(from), body, std::move(reply));
   reply.fail("this node does not know requests of kind " + std::to_string(kind));
+}
+
+std::string ClusterNode::name_of(NodeEpoch epoch) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find_if(members_.begin(), members_.end(),
+                                  [&](const cluster::Member& member) { return member.epoch == epoch; });
+  return found == members_.end() ? "epoch " + std::to_string(epoch.value) : found->id;
 }
 
 void ClusterNode::on_link(NodeEpoch peer, bool up) {

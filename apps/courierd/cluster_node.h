@@ -1,15 +1,19 @@
 // What makes a node one of a cluster: the way to etcd, its place there, the log, and the mesh.
 //
 //   open():  etcd is asked whether it can be worked with, and what cluster this is; the store may be opened
-//   join():  the mesh listens, the node gets its lease and its epoch, the log is opened where the store
-//   stands start(): the node is ready for what others send: the mesh begins stop_log(), stop_mesh(), leave():
-//   in this order; or nothing of it, when the lease is lost
+//   join():  the mesh listens, the node gets its lease and its epoch, the mesh begins
+//   open_log(): where the store stands. If the log does not reach back to there (errc::snapshot_needed):
+//   fetch_state(), the store is opened anew, and open_log() again
+//   start(): the broker is there for what others send; what came before it was dropped
+//   give_state(): the node is ready, so others may have a copy of its state
+//   stop_log(), stop_mesh(), leave(): in this order; or nothing of it, when the lease is lost
 //
 // Owned by Daemon, used on the main thread, where nothing else is said. Lists of members come on the engine's
 // thread, messages on the mesh's; the shards call deliver() and flush().
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -28,6 +32,7 @@
 #include "cluster/roster.h"
 #include "config/settings.h"
 #include "mesh/mesh.h"
+#include "state_giver.h"
 #include "store/state_store.h"
 
 namespace courier::courierd {
@@ -40,8 +45,12 @@ class ClusterNode final : public cluster::MembershipListener, public mesh::Handl
 
   // Which log this is: whose state the store has to hold.
   const std::string& log_id() const { return meta_.id; }
-  Result<void> join(const config::Settings& settings, size_t shards, store::StateStore& state);
-  void start(broker::Node& node);
+  Result<void> join(const config::Settings& settings, size_t shards);
+  Result<void> open_log(const config::Settings& settings, const store::StateStore& state);
+  // Waits, with a store that is open, and may be closed only afterwards. state_fetch.h has the errors.
+  Result<void> fetch_state(const config::Settings& settings, std::function<bool()> go_on);
+  void start(broker::Node& node) { node_ = &node; }
+  void give_state(store::StateStore& state, const std::string& data_dir) { giver_.open(state, data_dir); }
 
   store::OrderedLog& log() { return *log_; }
   const cluster::Roster& roster() const { return *roster_; }
@@ -49,8 +58,9 @@ class ClusterNode final : public cluster::MembershipListener, public mesh::Handl
   // Why this run is over, or nothing: then the node may appear to work, and must stop.
   std::optional<std::string> lost() const;
 
-  void stop_log() { log_->stop(); }
-  void stop_mesh() { mesh_->stop(); }
+  // What is not there yet need not be stopped.
+  void stop_log();
+  void stop_mesh();
   void leave();
 
   // --- cluster::MembershipListener ---
@@ -68,6 +78,7 @@ class ClusterNode final : public cluster::MembershipListener, public mesh::Handl
  private:
   explicit ClusterNode(Registry& registry) : registry_(registry) {}
   void tell_members();
+  std::string name_of(NodeEpoch epoch) const;
 
   Registry& registry_;
   std::optional<cluster::etcd::Keys> keys_;
@@ -77,13 +88,14 @@ class ClusterNode final : public cluster::MembershipListener, public mesh::Handl
   std::unique_ptr<cluster::etcd::Membership> membership_;
   std::unique_ptr<cluster::Roster> roster_;  // made once, guarded by mutex_ until join() returns
   std::unique_ptr<cluster::etcd::EtcdLog> log_;
-  broker::Node* node_ = nullptr;  // from start() on
+  std::atomic<broker::Node*> node_{nullptr};  // from start() on
+  StateGiver giver_;
 
   std::mutex telling_;  // held while members are told to others, so that they hear it in order; taken first
   mutable std::mutex mutex_;
   std::vector<cluster::Member> members_;  // guarded by mutex_, like all below
   uint64_t members_revision_ = 0;
-  bool started_ = false;
+  bool started_ = false;  // the mesh
   std::optional<std::string> lost_;
 };
 

@@ -56,6 +56,7 @@ constexpr auto kTick = 100ms;        // Node::housekeeping() wants about ten a s
 constexpr auto kMemoryTrimmed = 1s;  // at most so often, while it is past its ceiling
 constexpr auto kDrainStep = 20ms;
 constexpr size_t kDrainAtOnce = 500;  // per shard and step, however long there is time
+constexpr int kCopiesMax = 3;         // of other nodes' states in a row that the log left behind meanwhile
 constexpr auto kStallMax = 1s;        // that a drain waits for a disk which takes no writes
 constexpr auto kLastWordsMax = 1s;    // for peers to read the DISCONNECT and hang up
 
@@ -110,6 +111,7 @@ class Daemon {
   std::optional<ExitCode> find_cluster();
   std::optional<ExitCode> open_store();
   std::optional<ExitCode> join_cluster();
+  std::optional<ExitCode> replace_store(const std::string& why);
   std::optional<ExitCode> start_admin();
   std::optional<ExitCode> recover();
   void tick();
@@ -173,7 +175,9 @@ ExitCode Daemon::refuse(ExitCode code, const std::string& why) const {
 
 int Daemon::run() {
   if (const auto code = start()) {
+    if (cluster_) cluster_->stop_log();
     if (gateway_) gateway_->stop();
+    if (cluster_) cluster_->stop_mesh();
     return *code;
   }
   if (!serve()) {
@@ -284,9 +288,39 @@ std::optional<ExitCode> Daemon::find_cluster() {
 // With the lease from here on: what follows must not take longer than others wait for this node.
 std::optional<ExitCode> Daemon::join_cluster() {
   if (!cluster_) return std::nullopt;
-  if (auto joined = cluster_->join(settings_, config::threads(settings_), store_->state()); !joined)
+  if (auto joined = cluster_->join(settings_, config::threads(settings_)); !joined)
     return refuse(exit_code_of_cluster(joined.error()), joined.error().message);
-  return std::nullopt;
+  for (int copies = 0;; ++copies) {
+    const auto opened = cluster_->open_log(settings_, store_->state());
+    if (opened) return std::nullopt;
+    const bool too_old = opened.error().code == make_error_code(cluster::etcd::errc::snapshot_needed);
+    if (!too_old || copies == kCopiesMax)
+      return refuse(exit_code_of_cluster(opened.error()), opened.error().message);
+    if (const auto code = replace_store(opened.error().message)) return code;
+  }
+}
+
+// Exchanges what the store holds for another node's copy.
+std::optional<ExitCode> Daemon::replace_store(const std::string& why) {
+  log::warn("the log does not reach back to this node's state: another node is asked for its own",
+            {{"reason", why}});
+  Steady::time_point extended{};
+  const auto go_on = [&] {
+    if (Steady::now() - extended >= 1min) {
+      extended = Steady::now();
+      systemd_.extend_start(10min);
+    }
+    if (next_signal(0ms) == Signal::stop) hurry_ = true;
+    return !hurry_;
+  };
+  if (const auto fetched = cluster_->fetch_state(settings_, go_on); !fetched) {
+    if (hurry_) return kStopped;
+    if (const auto lost = cluster_->lost()) return refuse(kCannotJoin, *lost);
+    const bool disk = fetched.error().code.category() == store::category();
+    return refuse(disk ? kCannotUseStore : kCannotJoin, fetched.error().message);
+  }
+  store_.reset();
+  return open_store();
 }
 
 std::optional<ExitCode> Daemon::open_store() {
@@ -323,7 +357,11 @@ std::optional<ExitCode> Daemon::recover() {
   }
   if (const auto code = start_admin()) return code;
   auto report = node_->start();
-  if (!report) return refuse(exit_code_of(report.error()), report.error().message);
+  if (!report) {
+    const bool log = report.error().code.category() == cluster::etcd::category();
+    return refuse(log ? exit_code_of_cluster(report.error()) : exit_code_of(report.error()),
+                  report.error().message);
+  }
   report_ = *report;
   gateway_->start([this](uint32_t i) -> broker::Shard& { return node_->shard(i); });
   if (cluster_) cluster_->start(*node_);
@@ -334,6 +372,7 @@ std::optional<ExitCode> Daemon::recover() {
     const store::LogState state = node_->log_state();
     log::warn("waiting for the log", {{"accepting", state.accepting}, {"reason", state.reason}});
   }
+  if (cluster_) cluster_->give_state(store_->state(), settings_.data_dir);
   ::malloc_trim(0);  // what reading the tables took for a moment
   recovery_ = std::chrono::duration_cast<milliseconds>(Steady::now() - began);
   return std::nullopt;

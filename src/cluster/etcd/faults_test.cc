@@ -5,6 +5,7 @@
 
 #include "cluster/etcd/etcd_test_node.h"
 #include "cluster/etcd/etcd_test_proxy.h"
+#include "cluster/etcd/hold_log.h"
 
 namespace courier::cluster::etcd {
 namespace {
@@ -240,6 +241,37 @@ TEST(LogFaults, TruncationSparesWhatIsStillNeeded) {
   one.log().append(numbered_batch(0, 33));
   ASSERT_TRUE(copied.wait_for_batches(1));
   EXPECT_EQ(copied.reader().batches()[0].first, Position(34));
+}
+
+TEST(LogFaults, TruncationWaitsForANodeThatIsBeingGivenAState) {
+  TestEtcd etcd;
+  (void)etcd.ready_client();
+  const Keys keys = test_keys();
+  // Who says nothing is not waited for at all.
+  TestNode one(etcd, keys, {.id = "one", .truncation = {.every_ms = 50, .absent_ms = 0}});
+  one.start();
+  for (uint64_t ticket = 0; ticket < 10; ++ticket) {
+    one.log().append(numbered_batch(0, ticket));
+    ASSERT_TRUE(one.wait_for_batches(ticket + 1));
+  }
+  TestNode newcomer(etcd, keys, {.id = "third"});  // is a member, and does not read yet
+  const auto batches = one.reader().batches();
+  const auto hold = [&](size_t batch) {
+    return hold_log(newcomer.client(), keys, newcomer.membership(), batches[batch].cursor, 15'000);
+  };
+  ASSERT_TRUE(hold(4));
+  one.log().checkpointed(Position(10));
+  ASSERT_TRUE(eventually([&] { return pieces(one.client(), keys) == 6; }))
+      << "what comes after, and one more";
+  ASSERT_TRUE(hold(7));
+  ASSERT_TRUE(eventually([&] { return pieces(one.client(), keys) == 3; }));
+  const Result<void> gone = hold(2);
+  ASSERT_FALSE(gone) << "the log does not reach back to there";
+  EXPECT_EQ(gone.error().code, make_error_code(errc::snapshot_needed));
+  newcomer.membership().leave();
+  const Result<void> late = hold(7);
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, make_error_code(errc::fenced));
 }
 
 TEST(LogFaults, LastPieceOfARunThatIsOverGoesWithAMark) {

@@ -27,22 +27,6 @@ std::string parent_of(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
-// Removes a folder and what is in it, folders inside included.
-void remove_folder(rocksdb::FileSystem& files, const std::string& path) {
-  const Result<std::vector<std::string>> names = list(files, path);
-  if (!names) return;
-  for (const std::string& name : *names) {
-    const std::string inner = path + "/" + name;
-    bool is_folder = false;
-    if (files.IsDirectory(inner, IOOptions(), &is_folder, nullptr).ok() && is_folder) {
-      remove_folder(files, inner);
-    } else {
-      files.DeleteFile(inner, IOOptions(), nullptr).PermitUncheckedError();
-    }
-  }
-  files.DeleteDir(path, IOOptions(), nullptr).PermitUncheckedError();
-}
-
 Result<void> make_folder(rocksdb::FileSystem& files, const std::string& path) {
   const IOStatus made = files.CreateDir(path, IOOptions(), nullptr);
   if (!made.ok()) return fail(error_of(made, "cannot create " + path));
@@ -83,6 +67,9 @@ Result<BackupFacts> verify(const std::string& path) {
   const Result<uint64_t> position = (*open)->meta_number(schema::kPositionKey, 0);
   if (!position) return fail(position.error());
   facts.position = Position(*position);
+  const Result<std::optional<std::string>> log_id = (*open)->meta(schema::kLogKey);
+  if (!log_id) return fail(log_id.error());
+  facts.log_id = log_id->value_or("");
   const Result<void> log =
       read_log(**open, facts.position, [](CommittedBatch&&) -> Result<void> { return {}; });
   if (!log) return fail(log.error());

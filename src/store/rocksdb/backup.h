@@ -25,6 +25,7 @@ struct BackupFacts {
   Position position;   // what the tables reflect
   Position log_end;    // of the last record
   uint64_t bytes = 0;  // on disk
+  std::string log_id;  // of the cluster's log whose state it is; empty: of the log in it
 };
 // Opens the copy and reads every block and every record of the log in it.
 Result<BackupFacts> verify_backup(const std::string& path);

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "store/errc.h"
+#include "store/rocksdb/copies.h"
 #include "store/rocksdb/files.h"
 #include "store/rocksdb/journal.h"
 #include "store/rocksdb/schema.h"
@@ -117,7 +118,17 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(std::shared_ptr<rocks
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   std::unique_ptr<DataDirectory> directory(new DataDirectory(std::move(file_system), std::move(path)));
   if (Result<void> locked = directory->lock(access); !locked) return fail(locked.error());
+  if (access == Access::create) {
+    if (Result<void> done = finish_exchange(*directory->file_system_, directory->path_); !done)
+      return fail(done.error());
+  } else if (exchange_begun(*directory->file_system_, directory->path_)) {
+    return fail(errc::not_a_store, directory->path_ +
+                                       " is being exchanged for another node's copy of the state; start its "
+                                       "courierd, which finishes that");
+  }
   if (Result<void> read = directory->read_format(access); !read) return fail(read.error());
+  if (access == Access::create && !directory->is_new())
+    remove_copies(*directory->file_system_, directory->path_);
   return directory;
 }
 

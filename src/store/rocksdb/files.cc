@@ -125,4 +125,19 @@ Result<void> copy_file(rocksdb::FileSystem& file_system, const std::string& from
   return {};
 }
 
+void remove_folder(rocksdb::FileSystem& file_system, const std::string& path) {
+  const Result<std::vector<std::string>> names = list(file_system, path);
+  if (!names) return;
+  for (const std::string& name : *names) {
+    const std::string inner = path + "/" + name;
+    bool is_folder = false;
+    if (file_system.IsDirectory(inner, IOOptions(), &is_folder, nullptr).ok() && is_folder) {
+      remove_folder(file_system, inner);
+    } else {
+      file_system.DeleteFile(inner, IOOptions(), nullptr).PermitUncheckedError();
+    }
+  }
+  file_system.DeleteDir(path, IOOptions(), nullptr).PermitUncheckedError();
+}
+
 }  // namespace courier::store

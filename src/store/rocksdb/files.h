@@ -30,5 +30,7 @@ Result<void> sync_folder(rocksdb::FileSystem& file_system, const std::string& fo
 // Leaves the first `size` bytes of a closed file, safely.
 Result<void> cut_file(rocksdb::FileSystem& file_system, const std::string& path, uint64_t size);
 Result<void> copy_file(rocksdb::FileSystem& file_system, const std::string& from, const std::string& to);
+// Removes a folder and what is in it, folders inside included; as far as that goes, and what is there.
+void remove_folder(rocksdb::FileSystem& file_system, const std::string& path);
 
 }  // namespace courier::store
