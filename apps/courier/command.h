@@ -56,6 +56,7 @@ Run set_up_sub(CLI::App& app);
 Run set_up_client(CLI::App& app);
 Run set_up_ban(CLI::App& app);
 Run set_up_node(CLI::App& app);
+Run set_up_cluster(CLI::App& app);
 Run set_up_listener(CLI::App& app);
 Run set_up_backup(CLI::App& app);
 Run set_up_restore(CLI::App& app);

@@ -58,6 +58,9 @@ TEST(Usage, FlagsOfTheAdminSideWinOverTheEnvironment) {
   for (const std::vector<std::string>& command : {std::vector<std::string>{"client", "ls"},
                                                   {"client", "show", "x"},
                                                   {"node", "status"},
+                                                  {"cluster", "status"},
+                                                  {"cluster", "partitions"},
+                                                  {"cluster", "health"},
                                                   {"backup", "/x"}}) {
     auto arguments = command;
     arguments.insert(arguments.end(), {"--admin", "http://127.0.0.1:1/of-the-flag"});

@@ -46,6 +46,8 @@ uint64_t key_of(const std::string& log_id) {
 Result<std::unique_ptr<ClusterNode>> ClusterNode::open(const config::Settings& settings, Registry& registry) {
   const config::Cluster& from = settings.cluster;
   std::unique_ptr<ClusterNode> self(new ClusterNode(registry));
+  self->name_ = from.name;
+  self->node_name_ = from.node;
   auto keys = cluster::etcd::Keys::of(from.name);
   if (!keys) return fail(std::move(keys).error());
   self->keys_ = *std::move(keys);
@@ -166,6 +168,24 @@ void ClusterNode::stop_log() {
 void ClusterNode::stop_mesh() {
   if (mesh_) mesh_->stop();
   giver_.stop();
+}
+
+admin::ClusterFacts ClusterNode::facts() const {
+  admin::ClusterFacts facts;
+  facts.name = name_;
+  facts.node = node_name_;
+  facts.log_id = meta_.id;
+  facts.epoch = membership_->epoch().value;
+  const std::vector<cluster::Member> members = roster_->members();
+  for (const cluster::Member& member : members) {
+    const bool self = member.epoch == membership_->epoch();
+    facts.members.push_back({member.id, member.epoch.value, member.mesh, member.admin,
+                             member.state == cluster::MemberState::draining, self,
+                             self || mesh_->reachable(member.epoch), 0});
+  }
+  for (uint32_t partition = 0; partition < meta_.partitions; ++partition)
+    facts.partitions.push_back({"", cluster::Roster::owner_of(static_cast<uint16_t>(partition), members)});
+  return facts;
 }
 
 void ClusterNode::leave() {

@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "admin/control.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "broker/node.h"
@@ -55,6 +56,9 @@ class ClusterNode final : public cluster::MembershipListener, public mesh::Handl
   store::OrderedLog& log() { return *log_; }
   const cluster::Roster& roster() const { return *roster_; }
 
+  // All but who owns what, which is the log's. Any thread, after join().
+  admin::ClusterFacts facts() const;
+
   // Why this run is over, or nothing: then the node may appear to work, and must stop.
   std::optional<std::string> lost() const;
 
@@ -81,6 +85,7 @@ class ClusterNode final : public cluster::MembershipListener, public mesh::Handl
   std::string name_of(NodeEpoch epoch) const;
 
   Registry& registry_;
+  std::string name_, node_name_;
   std::optional<cluster::etcd::Keys> keys_;
   cluster::etcd::Meta meta_;
   std::unique_ptr<cluster::etcd::Client> client_;

@@ -391,6 +391,8 @@ std::optional<ExitCode> Daemon::start_admin() {
                                 .version = COURIER_VERSION,
                                 .bans = bans_.get(),
                                 .listeners = [this] { return listeners(); },
+                                .cluster = cluster_ ? [this] { return cluster_->facts(); }
+                                                    : std::function<admin::ClusterFacts()>(),
                                 .reload =
                                     [this](auto done) {
                                       const std::lock_guard lock(asked_mutex_);

@@ -136,6 +136,27 @@ struct ListenerFacts {
   std::vector<Certificate> certificates;  // none without TLS
 };
 
+// What this node knows of its cluster.
+struct ClusterFacts {
+  std::string name, node, log_id;
+  uint64_t epoch = 0;
+  struct Member {
+    std::string id;
+    uint64_t epoch = 0;
+    std::string mesh, admin;  // addresses
+    bool draining = false, self = false;
+    bool reachable = false;  // by the mesh, from here
+    uint32_t owns = 0;       // partitions
+  };
+  std::vector<Member> members;  // by id
+  struct Partition {
+    std::string owner, wanted;  // ids of members; "": nobody
+  };
+  std::vector<Partition> partitions;
+  uint64_t log_lag = 0;  // revisions that etcd has, and this node has not read
+  uint64_t etcd_bytes = 0, etcd_quota_bytes = 0;
+};
+
 // What a reload did with the settings.
 struct ReloadFacts {
   std::vector<std::string> applied;       // keys that have another value now
@@ -210,6 +231,8 @@ class Control {
   // errc::not_found, errc::storage.
   virtual void remove_ban(admission::BanId id, std::function<void(Result<admission::Ban>)> done) = 0;
   virtual void describe_node(std::function<void(NodeFacts)> done) = 0;
+  // errc::not_found: this is a node alone.
+  virtual void describe_cluster(std::function<void(Result<ClusterFacts>)> done) = 0;
   // At once; none while the node starts.
   virtual std::vector<ListenerFacts> listeners() const = 0;
   // Takes over changed settings, all or nothing. errc::settings: nothing was.

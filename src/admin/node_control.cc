@@ -376,6 +376,35 @@ void NodeControl::end_trace(const ClientName& name, const TraceSink& sink) {
            [name](broker::Shard& shard) { (void)shard.trace(name.mountpoint, name.client_id, nullptr); });
 }
 
+void NodeControl::describe_cluster(std::function<void(Result<ClusterFacts>)> done) {
+  if (!parts_.cluster) {
+    done(fail(errc::not_found, "this is a node alone: its settings name no cluster ([cluster] name)"));
+    return;
+  }
+  auto facts = std::make_shared<ClusterFacts>(parts_.cluster());
+  const auto whole = [&](std::string_view name) {
+    return static_cast<uint64_t>(std::max(0.0, parts_.registry.total(name)));
+  };
+  facts->log_lag = whole("courier_log_feed_lag_revisions");
+  facts->etcd_bytes = whole("courier_etcd_db_bytes");
+  facts->etcd_quota_bytes = whole("courier_etcd_quota_bytes");
+  if (!parts_.node.ready()) {  // what it has read so far says little
+    done(std::move(*facts));
+    return;
+  }
+  parts_.node.run_on_feed([facts, done = std::move(done)](const record::Directory& directory) {
+    const std::vector<NodeEpoch>& owners = directory.attachments().owners();
+    for (size_t i = 0; i < owners.size() && i < facts->partitions.size(); ++i) {
+      for (ClusterFacts::Member& member : facts->members) {
+        if (member.epoch != owners[i].value) continue;
+        facts->partitions[i].owner = member.id;
+        ++member.owns;
+      }
+    }
+    done(std::move(*facts));
+  });
+}
+
 void NodeControl::describe_node(std::function<void(NodeFacts)> done) {
   const uint32_t shards = parts_.node.shard_count();
   const auto gathering = std::make_shared<Gathering<NodeFacts>>(shards + 1, std::move(done));

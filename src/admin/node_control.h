@@ -33,6 +33,8 @@ class NodeControl final : public Control {
     admission::Bans* bans = nullptr;  // null: there are none, and none can be made
     // What only those know who put the node together. Called on the server's thread.
     std::function<std::vector<ListenerFacts>()> listeners;
+    // All but who owns what; that is the log's. None: a node alone.
+    std::function<ClusterFacts()> cluster;
     std::function<void(std::function<void(Result<ReloadFacts>)>)> reload;
   };
   explicit NodeControl(Parts parts);
@@ -52,6 +54,7 @@ class NodeControl final : public Control {
                std::function<void(Result<admission::Ban>)> done) override;
   void remove_ban(admission::BanId id, std::function<void(Result<admission::Ban>)> done) override;
   void describe_node(std::function<void(NodeFacts)> done) override;
+  void describe_cluster(std::function<void(Result<ClusterFacts>)> done) override;
   std::vector<ListenerFacts> listeners() const override { return parts_.listeners(); }
   void reload_config(std::function<void(Result<ReloadFacts>)> done) override {
     parts_.reload(std::move(done));

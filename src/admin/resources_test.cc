@@ -134,6 +134,23 @@ TEST_F(Resources, NodeIsDescribed) {
   EXPECT_EQ(json["log"]["accepting"], true);
 }
 
+// --- cluster ---
+
+TEST_F(Resources, TheClusterSaysWhoIsThereAndWhoOwnsWhat) {
+  const auto cluster = get("/v1/cluster").json();
+  EXPECT_EQ(cluster["name"], "orders");
+  ASSERT_EQ(cluster["members"].size(), 1u);
+  EXPECT_EQ(cluster["members"][0]["state"], "active");
+  EXPECT_EQ(cluster["members"][0]["owns"], 1);
+  ASSERT_EQ(cluster["partitions"].size(), 2u);
+  EXPECT_EQ(cluster["partitions"][1]["owner"], "");
+}
+
+TEST_F(Resources, ANodeAloneHasNoCluster) {
+  control.alone = true;
+  EXPECT_EQ(get("/v1/cluster").status, 404u);
+}
+
 // --- listeners, reload ---
 
 TEST_F(Resources, ListenersAreShownWithTheirCertificates) {

@@ -53,6 +53,8 @@ void add_ban(const Surroundings&, const Request&, const Reply&);
 void remove_ban(const Surroundings&, const Request&, const Reply&);
 // node.cc
 void show_node(const Surroundings&, const Request&, const Reply&);
+// cluster.cc
+void show_cluster(const Surroundings&, const Request&, const Reply&);
 // listeners.cc
 void list_listeners(const Surroundings&, const Request&, const Reply&);
 // config.cc

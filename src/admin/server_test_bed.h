@@ -153,6 +153,17 @@ class FakeControl final : public Control {
     }
     done({.version = "1.2.3", .connections = 7});
   }
+  void describe_cluster(std::function<void(Result<ClusterFacts>)> done) override {
+    if (alone) return done(fail(errc::not_found, "this is a node alone"));
+    ClusterFacts facts;
+    facts.name = "orders";
+    facts.node = "orders-1";
+    facts.epoch = 7;
+    facts.members = {{"orders-1", 7, "10.0.0.1:7883", "10.0.0.1:9464", false, true, true, 1}};
+    facts.partitions = {{"orders-1", "orders-1"}, {"", "orders-1"}};
+    done(std::move(facts));
+  }
+  std::atomic<bool> alone{false};
   std::vector<ListenerFacts> listeners() const override {
     return {{.name = "mobile",
              .bind = "0.0.0.0:8883",
