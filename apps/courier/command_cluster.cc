@@ -55,8 +55,8 @@ std::vector<std::string> complaints(const Json& cluster) {
   std::vector<std::string> all;
   for (const Json& one : cluster.value("members", Json::array())) {
     if (!one.value("reachable", false)) {
-      all.push_back(fmt::format("{} lives, but {} does not reach it at {}: QoS 0 between them is dropped", text(one, "id"),
-                                text(cluster, "node"), text(one, "mesh")));
+      all.push_back(fmt::format("{} lives, but {} does not reach it at {}: QoS 0 between them is dropped",
+                                text(one, "id"), text(cluster, "node"), text(one, "mesh")));
     }
   }
   size_t ownerless = 0, moving = 0;
@@ -65,13 +65,15 @@ std::vector<std::string> complaints(const Json& cluster) {
     moving += !text(one, "owner").empty() && text(one, "owner") != text(one, "wanted");
   }
   if (ownerless > 0)
-    all.push_back(fmt::format("{} partitions have no owner: sessions there do not expire, delayed wills wait", ownerless));
+    all.push_back(fmt::format("{} partitions have no owner: sessions there do not expire, delayed wills wait",
+                              ownerless));
   if (moving > 0) all.push_back(fmt::format("{} partitions are about to change their owner", moving));
   const Json etcd = cluster.value("etcd", Json::object());
   const uint64_t bytes = number(etcd, "bytes"), quota = number(etcd, "quota_bytes");
   if (quota > 0 && bytes >= quota / 100 * kQuotaPercentMax) {
-    all.push_back(fmt::format("etcd has {} of {}: some node lags, or its disk keeps what was deleted (etcdctl defrag)",
-                              byte_count(bytes), byte_count(quota)));
+    all.push_back(
+        fmt::format("etcd has {} of {}: some node lags, or its disk keeps what was deleted (etcdctl defrag)",
+                    byte_count(bytes), byte_count(quota)));
   }
   const uint64_t lag = number(cluster.value("log", Json::object()), "lag");
   if (lag > 1000) all.push_back(fmt::format("{} is {} revisions behind etcd", text(cluster, "node"), lag));
@@ -86,7 +88,8 @@ int run(const ClusterFlags& flags) {
   if (!cluster) return cluster.error();
   const std::vector<std::string> wrong = complaints(*cluster);
   if (flags.output != "table") {
-    fmt::print("{}\n", cluster->dump(flags.output == "json" ? 2 : -1, ' ', false, Json::error_handler_t::replace));
+    fmt::print("{}\n",
+               cluster->dump(flags.output == "json" ? 2 : -1, ' ', false, Json::error_handler_t::replace));
   } else if (flags.what == What::status) {
     const Json etcd = cluster->value("etcd", Json::object());
     fmt::print("cluster {}, log {}, etcd {} of {}\n", one_line(text(*cluster, "name")),
@@ -122,7 +125,8 @@ Run set_up_cluster(CLI::App& app) {
   add(What::status, "status", "Say who is there",
       "REACHED: by the mesh, from the node that is asked. PARTITIONS: how many it acts for.\n\n");
   add(What::partitions, "partitions", "Say who acts for sessions that are connected nowhere",
-      "A partition whose owner changes is claimed by the next within seconds, an eighth of all at a time.\n\n");
+      "A partition whose owner changes is claimed by the next within seconds, an eighth of all at a "
+      "time.\n\n");
   add(What::health, "health", "Say what is not as it should be",
       "Exit code 10 if there is anything to say.\n\n");
   return [flags] { return run(*flags); };

@@ -1,6 +1,7 @@
 #include "cluster_node.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <random>
 #include <utility>
 
@@ -11,12 +12,15 @@
 #include "cluster/state_stream.h"
 #include "net/socket_address.h"
 #include "state_fetch.h"
+#include "store/rocksdb/schema.h"
 
 namespace courier::courierd {
 
 namespace {
 
 constexpr size_t kPasswordBytesMax = 4096;
+// How long clients are kept that nothing can be promised to, when nobody else could serve them either.
+constexpr MonoNs kDeafNsMax = 120 * kNsPerSecond;
 
 Result<cluster::etcd::Client::Options> client_options_of(const config::Cluster& from) {
   cluster::etcd::Client::Options to;
@@ -59,6 +63,20 @@ Result<std::unique_ptr<ClusterNode>> ClusterNode::open(const config::Settings& s
   const int64_t patience_ms = from.patience.count();
   auto engine = cluster::etcd::check_engine(*self->client_, patience_ms);
   if (!engine) return fail(std::move(engine).error());
+  // What this node has stored is of some log: a new one must not be made beside it by a mistake in a name.
+  std::error_code ignored;
+  if (std::filesystem::exists(std::filesystem::path(settings.data_dir) / store::schema::kFormatFile,
+                              ignored)) {
+    auto exists = cluster::etcd::cluster_exists(*self->client_, *self->keys_, patience_ms);
+    if (!exists) return fail(std::move(exists).error());
+    if (!*exists) {
+      return fail(
+          cluster::etcd::errc::other_cluster,
+          "there is no cluster \"" + from.name + "\" in etcd, and " + settings.data_dir +
+              " holds the state of another, or of a node alone. Check cluster.name and cluster.etcd, or "
+              "begin the new cluster with an empty data_dir");
+    }
+  }
   auto meta = cluster::etcd::open_cluster(
       *self->client_, *self->keys_, {cluster::etcd::random_id(), from.partitions, system_clock().wall_ms()},
       patience_ms);
@@ -196,6 +214,28 @@ void ClusterNode::leave() {
 std::optional<std::string> ClusterNode::lost() const {
   const std::lock_guard lock(mutex_);
   return lost_;
+}
+
+// Etcd alone knows who lives, and it does not answer. If it answers the others, they have taken this node for
+// dead and let go of its links; then its clients must not be kept. If they still hold on to it they do not
+// hear of etcd either, and nobody has a better place for a client.
+void ClusterNode::listen_for_etcd(MonoNs now) {
+  if (membership_->holds()) {
+    deaf_since_ = 0;
+    return;
+  }
+  if (deaf_since_ == 0) deaf_since_ = now;
+  bool others = false, linked = false;
+  for (const cluster::Member& member : roster_->members()) {
+    if (member.epoch == membership_->epoch()) continue;
+    others = true;
+    linked |= mesh_->reachable(member.epoch);
+  }
+  const MonoNs patience = others && !linked ? membership_->lease_ms() * kNsPerMs : kDeafNsMax;
+  if (now - deaf_since_ < patience) return;
+  on_lost(linked || !others
+              ? "etcd has not answered for two minutes"
+              : "etcd has not answered for longer than the lease, and no other node holds on to this one");
 }
 
 void ClusterNode::on_lost(const std::string& reason) {

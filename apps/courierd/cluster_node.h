@@ -61,6 +61,8 @@ class ClusterNode final : public cluster::MembershipListener, public mesh::Handl
 
   // Why this run is over, or nothing: then the node may appear to work, and must stop.
   std::optional<std::string> lost() const;
+  // To be called often, while the node serves: notices that it has lost its place without being told.
+  void listen_for_etcd(MonoNs now);
 
   // What is not there yet need not be stopped.
   void stop_log();
@@ -102,6 +104,8 @@ class ClusterNode final : public cluster::MembershipListener, public mesh::Handl
   uint64_t members_revision_ = 0;
   bool started_ = false;  // the mesh
   std::optional<std::string> lost_;
+
+  MonoNs deaf_since_ = 0;  // main thread; 0: etcd answers
 };
 
 }  // namespace courier::courierd

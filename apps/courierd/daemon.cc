@@ -381,23 +381,22 @@ std::optional<ExitCode> Daemon::recover() {
 // Before the recovery, so that /livez and /readyz can tell a node that recovers from one that is gone.
 std::optional<ExitCode> Daemon::start_admin() {
   if (settings_.admin.bind.empty()) return std::nullopt;
-  control_ = std::make_unique<admin::NodeControl>(
-      admin::NodeControl::Parts{.node = *node_,
-                                .post = *gateway_,
-                                .log = log(),
-                                .state = store_->state(),
-                                .clock = system_clock(),
-                                .registry = registry_,
-                                .version = COURIER_VERSION,
-                                .bans = bans_.get(),
-                                .listeners = [this] { return listeners(); },
-                                .cluster = cluster_ ? [this] { return cluster_->facts(); }
-                                                    : std::function<admin::ClusterFacts()>(),
-                                .reload =
-                                    [this](auto done) {
-                                      const std::lock_guard lock(asked_mutex_);
-                                      asking_for_reload_.push_back(std::move(done));
-                                    }});
+  control_ = std::make_unique<admin::NodeControl>(admin::NodeControl::Parts{
+      .node = *node_,
+      .post = *gateway_,
+      .log = log(),
+      .state = store_->state(),
+      .clock = system_clock(),
+      .registry = registry_,
+      .version = COURIER_VERSION,
+      .bans = bans_.get(),
+      .listeners = [this] { return listeners(); },
+      .cluster = cluster_ ? [this] { return cluster_->facts(); } : std::function<admin::ClusterFacts()>(),
+      .reload =
+          [this](auto done) {
+            const std::lock_guard lock(asked_mutex_);
+            asking_for_reload_.push_back(std::move(done));
+          }});
   auto server = admin::Server::start(admin_options_of(settings_), *control_, registry_);
   if (!server) {
     const bool address = server.error().code == admin::make_error_code(admin::errc::listen);
@@ -409,6 +408,7 @@ std::optional<ExitCode> Daemon::start_admin() {
 
 bool Daemon::serve() {
   while (!hurry_) {
+    if (cluster_) cluster_->listen_for_etcd(system_clock().mono_ns());
     if (cluster_ && cluster_->lost()) return false;
     switch (next_signal(kTick)) {
       case Signal::stop:

@@ -23,14 +23,13 @@ Response to_response(const ClusterFacts& facts) {
     const ClusterFacts::Partition& one = facts.partitions[i];
     partitions.push_back({{"partition", i}, {"owner", one.owner}, {"wanted", one.wanted}});
   }
-  return json_response(
-      Json{{"name", facts.name},
-           {"node", facts.node},
-           {"epoch", facts.epoch},
-           {"log", {{"id", facts.log_id}, {"lag", facts.log_lag}}},
-           {"etcd", {{"bytes", facts.etcd_bytes}, {"quota_bytes", facts.etcd_quota_bytes}}},
-           {"members", std::move(members)},
-           {"partitions", std::move(partitions)}});
+  return json_response(Json{{"name", facts.name},
+                            {"node", facts.node},
+                            {"epoch", facts.epoch},
+                            {"log", {{"id", facts.log_id}, {"lag", facts.log_lag}}},
+                            {"etcd", {{"bytes", facts.etcd_bytes}, {"quota_bytes", facts.etcd_quota_bytes}}},
+                            {"members", std::move(members)},
+                            {"partitions", std::move(partitions)}});
 }
 
 }  // namespace

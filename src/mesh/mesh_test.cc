@@ -29,6 +29,24 @@ TEST(Mesh, MessagesArriveInOrderAndAsTheyWere) {
   EXPECT_EQ(a.counted("courier_mesh_messages_total", {{"direction", "in"}}), kCount);
 }
 
+// The list of members becomes another while messages wait for some of them.
+TEST(Mesh, ASenderLooksAgainWhoIsThere) {
+  TestNode a(1), b(2), c(3);
+  join({&a, &b, &c});
+  Sender& sender = a.mesh->sender(0);
+  for (int round = 0; round < 20; ++round) {
+    ASSERT_TRUE(sender.deliver(b.epoch, deliver_of("b", "x")));
+    ASSERT_TRUE(sender.deliver(c.epoch, deliver_of("c", "x")));
+    // The same ones, told anew: in another order, and one more that cannot be reached.
+    std::vector<Member> members{c.member(), a.member(), b.member()};
+    if (round % 2 == 0) members.push_back({"ghost", NodeEpoch(10 + round), b.member().address});
+    a.mesh->set_members(std::move(members));
+  }
+  sender.flush();
+  EXPECT_EQ(b.handler.await_delivers(20).size(), 20u);
+  EXPECT_EQ(c.handler.await_delivers(20).size(), 20u);
+}
+
 TEST(Mesh, EveryTwoOfThreeHaveOneLink) {
   TestNode a(1), b(2), c(3);
   join({&a, &b, &c});

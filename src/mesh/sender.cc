@@ -54,7 +54,7 @@ void Sender::flush() {
 
 Sender::Slot* Sender::slot_of(NodeEpoch to) {
   for (Slot& slot : slots_) {
-    if (slot.peer->epoch == to) return &slot;
+    if (slot.peer && slot.peer->epoch == to) return &slot;  // look_again() takes slots out of their place
   }
   return nullptr;
 }

@@ -66,6 +66,15 @@ Result<EngineReport> check_engine(Client& client, int64_t patience_ms) {
   return report;
 }
 
+Result<bool> cluster_exists(Client& client, const Keys& keys, int64_t patience_ms) {
+  api::RangeRequest request;
+  request.set_key(keys.meta());
+  const auto answer = client.insist<api::RangeResponse>(
+      patience_ms, [&](auto then) { client.range(request, std::move(then)); });
+  if (!answer) return fail(plainer(answer.error(), client));
+  return answer->kvs_size() > 0;
+}
+
 Result<Meta> open_cluster(Client& client, const Keys& keys, const Meta& wanted, int64_t patience_ms) {
   api::TxnRequest request;
   api::Compare& absent = *request.add_compare();

@@ -20,6 +20,9 @@ struct EngineReport {
 // unsupported, refused, other_cluster.
 Result<EngineReport> check_engine(Client& client, int64_t patience_ms);
 
+// Whether there is a cluster of that name; nothing is written. Errors: errc::unavailable, refused.
+Result<bool> cluster_exists(Client& client, const Keys& keys, int64_t patience_ms);
+
 // The cluster's settings: those that are in etcd, or else `wanted`, written now. Errors: errc::other_cluster
 // (another number of partitions), newer_format, damaged, unavailable; nothing is overwritten.
 Result<Meta> open_cluster(Client& client, const Keys& keys, const Meta& wanted, int64_t patience_ms);
