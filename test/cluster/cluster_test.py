@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Courier's cluster under faults: three courierd, three etcd, clients that keep books. README.md lists the tests.
+
+Usage: cluster_test.py NAME [BIN_DIR]      BIN_DIR, or COURIER_BIN, is where courierd is
+"""
+
+import os
+import pathlib
+import shutil
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.dont_write_bytecode = True
+
+import anywhere  # noqa: E402
+import bad_start  # noqa: E402
+import faults_of_etcd  # noqa: E402
+import faults_of_nodes  # noqa: E402
+import front  # noqa: E402
+import stage  # noqa: E402
+import takeovers  # noqa: E402
+
+SKIPPED = 77
+TESTS = {}
+for module in (anywhere, faults_of_nodes, faults_of_etcd, takeovers, bad_start, front):
+    TESTS.update({name[5:]: each for name, each in vars(module).items() if name.startswith("test_")})
+
+
+def main():
+    if len(sys.argv) < 2 or sys.argv[1] not in TESTS:
+        sys.exit(f"{__doc__}\nNAME is one of: {' '.join(TESTS)}")
+    stage.Stage.bin_dir = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else os.environ["COURIER_BIN"]).resolve()
+    for program in ("etcd", "etcdctl", "haproxy"):
+        if not shutil.which(program):
+            print(f"there is no {program} on this machine: tools/setup test installs it; NOT TESTED")
+            sys.exit(SKIPPED)
+    began = time.monotonic()
+    TESTS[sys.argv[1]]()
+    stage.say(f"{sys.argv[1]}: good, {time.monotonic() - began:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
