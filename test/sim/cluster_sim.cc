@@ -90,6 +90,7 @@ class ClusterSimulation {
     old_ = random_() % 4 == 0;
     disorderly_ = random_() % 4 == 0;
     mean_ = random_() % 2 == 0;
+    slow_ = random_() % 3 == 0;
     if (deep_) options.limits.inflight_max = 3;
     if (random_() % 8 == 0) options.limits.uncommitted_bytes_max = 200 + random_() % 2000;
     const size_t count = 2 + random_() % 3;
@@ -218,6 +219,7 @@ class ClusterSimulation {
     if (!serves(member)) return;
     World& world = *member.world;
     if (chance(40)) return world.members().look();
+    if (slow_ && chance(60)) return world.cluster_log().hold(chance(2));
     if (chance(150)) return world.node().checkpoint();
     if (chance(30)) return world.node().housekeeping();
     if (chance(200)) return advance(static_cast<int64_t>(random_() % 400));
@@ -261,6 +263,7 @@ class ClusterSimulation {
       expire(member);
       start(member);
     }
+    for (const Member& member : members_) member.world->cluster_log().hold(false);
     for (SimClient& client : clients_) client.calm_down();
     for (int round = 0; round < 3000 && verdict_.faults.empty(); ++round) {
       bool busy = false;
@@ -353,6 +356,7 @@ class ClusterSimulation {
   const bool verbose_;
   bool tight_ = false, stalls_ = false, deep_ = false, timed_ = false, old_ = false, disorderly_ = false;
   bool mean_ = false;
+  bool slow_ = false;  // now and then what a node appends is long on its way
   bool stalled_ = false;
   SimEtcd etcd_;
   World::Options options_;

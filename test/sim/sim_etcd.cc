@@ -60,7 +60,7 @@ Result<void> SimLog::replay(Position after,
 }
 
 void SimLog::commit(size_t count) {
-  for (; count > 0 && !waiting_.empty() && state_.accepting && !dead_; --count) {
+  for (; count > 0 && commits(); --count) {
     if (!etcd_.append(epoch_, clock_.wall_ms(), waiting_.front())) {
       dead_ = true;
       return;

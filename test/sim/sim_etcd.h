@@ -93,6 +93,9 @@ class SimLog final : public store::OrderedLog {
   // Returns how many.
   size_t feed(size_t count);
   size_t waiting() const { return waiting_.size(); }
+  // Its way to etcd is slow: nothing is committed until that is over.
+  void hold(bool held) { held_ = held; }
+  bool commits() const { return !waiting_.empty() && state_.accepting && !dead_ && !held_; }
   bool behind() const { return seen_ < etcd_.log().size(); }
   // It was told that it is not a member any more: nothing that it appends is ever safe.
   bool dead() const { return dead_; }
@@ -112,7 +115,7 @@ class SimLog final : public store::OrderedLog {
   std::deque<std::function<void()>> posted_;
   store::LogState state_;
   size_t seen_ = 0;  // entries of the log
-  bool dead_ = false;
+  bool dead_ = false, held_ = false;
 };
 
 }  // namespace courier::sim

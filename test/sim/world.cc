@@ -264,9 +264,7 @@ bool World::pump_log(size_t batches_max) {
 
 bool World::log_has_work() const {
   if (!options_.etcd) return log_->waiting() > 0 && log_->state().accepting;
-  const bool commits =
-      cluster_log_->waiting() > 0 && cluster_log_->state().accepting && !cluster_log_->dead();
-  return commits || cluster_log_->behind();
+  return cluster_log_->commits() || cluster_log_->behind();
 }
 
 void World::read() {
