@@ -336,8 +336,9 @@ void Shard::attached(const ToConnack& pending, Position position) {
   change->second.attaching = ConnectionId();
   Client* client = find_by_key(pending.name);
   Connection* connection = find(pending.connection);
-  if (!client || client->session.attach != position) {
-    CHECK(!alone());
+  if (alone()) {
+    CHECK(client != nullptr);
+  } else if (!client || client->session.attach != position) {
     // Void: the session ended meanwhile, and this one begins a new one; or another node was faster.
     const bool again = !client && connection && !find(change->second.waiting);
     if (again) {
