@@ -42,8 +42,10 @@ void HandleTable<Handle>::erase(uint64_t hash, Handle handle) {
   Part& part = parts_[hash >> kPartShift];
   const size_t size = part.slots.size();
   CHECK(part.count > 0);
-  size_t hole = home(tag_of(hash), size);
-  for (size_t looked = 0; part.slots[hole].handle() != handle; ++looked) {
+  const uint32_t tag = tag_of(hash);
+  size_t hole = home(tag, size);
+  // Several keys may have one handle: another's entry, pushed here from its home, is not this one.
+  for (size_t looked = 0; part.slots[hole].handle() != handle || part.slots[hole].tag() != tag; ++looked) {
     CHECK(looked < size);
     hole = hole + 1 == size ? 0 : hole + 1;
   }

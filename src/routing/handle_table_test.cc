@@ -29,6 +29,23 @@ TEST(HandleTable, TellsApartWhatHashesAlike) {
   EXPECT_EQ(find(table, 5, 2), 2u);
 }
 
+// Keys may share a handle (sessions with one filter): what stands in the way of one must not go for another.
+TEST(HandleTable, ErasesTheEntryOfThatHashThoughOthersHaveTheSameHandle) {
+  for (const uint64_t first : {0x10000000u, 0x10000001u}) {
+    const uint64_t second = first ^ 1;
+    Table table;
+    table.insert(first, 7);
+    table.insert(second, 7);  // its home is taken: it stands behind
+    table.erase(second, 7);
+    EXPECT_EQ(find(table, first, 7), 7u);
+    EXPECT_EQ(find(table, second, 7), 0u);
+    table.insert(second, 7);
+    table.erase(first, 7);
+    EXPECT_EQ(find(table, second, 7), 7u);
+    EXPECT_EQ(find(table, first, 7), 0u);
+  }
+}
+
 // Few distinct hashes, at both ends of the tag's range and in few parts: long runs that wrap around.
 TEST(HandleTable, AgreesWithAMapUnderRandomChanges) {
   std::mt19937_64 random(1);

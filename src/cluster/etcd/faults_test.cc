@@ -368,7 +368,7 @@ TEST(LogFaults, LogThatIsReadSlowlyIsNotReadAheadWithoutEnd) {
   publish.message = store::message_of(std::string(1'000'000, 'x'));
   for (uint64_t ticket = 0; ticket < 40; ++ticket) one.log().append(store::batch_of({publish}, 0, ticket));
   ASSERT_TRUE(one.wait_for_batches(40, 30));
-  EXPECT_LE(slow.reader().count(), 1u);
+  EXPECT_LT(slow.reader().count(), 20u);  // what the first call brought
   go = true;
   ASSERT_TRUE(slow.wait_for_batches(40, 30));
 }
