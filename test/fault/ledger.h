@@ -8,7 +8,8 @@
 // What it holds the broker to
 // 1. An accepted message reaches every receiver that was entitled to it from its sending to its acceptance.
 // 2. QoS 2 published and subscribed: never twice.
-// 3. First deliveries of a topic, which has one publisher, come in the order of publishing.
+// 3. First deliveries of a topic, which has one publisher, come in the order of publishing, for whoever
+//    was entitled to them when they were sent.
 // 4. Nothing is delivered that was not published to that topic.
 // 5. A topic's retained message is the one accepted last or one sent after it.
 //

@@ -100,6 +100,16 @@ TEST_F(LedgerOfTwo, FirstDeliveriesOfATopicComeInOrder) {
   EXPECT_THAT(ledger.faults(), ElementsAre(HasSubstr("after 3, which was published later")));
 }
 
+TEST_F(LedgerOfTwo, WhoSubscribedAfterTheFirstSendingMayGetItLate) {
+  const auto latecomer = ledger.add(Receiver{"latecomer", Qos::at_least_once, true});
+  const auto first = ledger.sent(one);
+  ledger.entitle(latecomer, "c/#");
+  const auto second = ledger.sent(one);
+  ledger.delivered(latecomer, "c/1", Ledger::payload(second, 40));
+  ledger.delivered(latecomer, "c/1", Ledger::payload(first, 40));
+  EXPECT_THAT(ledger.faults(), IsEmpty());
+}
+
 TEST_F(LedgerOfTwo, WhatNobodyPublishedThereIsAFault) {
   deliver(77, "c/1");
   const auto id = publish(one);
