@@ -10,7 +10,6 @@ import threading
 import time
 
 from client import Client
-from faults_of_etcd import etcdctl
 from stage import Stage, say
 
 USAGE, CANNOT_JOIN, STORE_OF_ANOTHER = 2, 6, 5
@@ -19,7 +18,7 @@ NOT_IN_THE_FILE = ("patience", "partitions", "etcd_username", "etcd_password_fil
 
 def keys(stage):
     """All of etcd, but for what running nodes go on saying of themselves: how far they have stored."""
-    found = json.loads(etcdctl(stage, "get", "", "--prefix", "-w", "json"))
+    found = json.loads(stage.etcdctl("get", "", "--prefix", "-w", "json"))
     return {kv["key"]: (kv["create_revision"], kv["mod_revision"], kv.get("value"))
             for kv in found.get("kvs", []) if "/done/" not in _plain(kv["key"])}
 
@@ -189,7 +188,7 @@ def run(stage, settings, then):
 
 
 def newer_format(stage, third):
-    etcdctl(stage, "put", "/courier/newer/meta", "format=2\nid=0123456789abcdef0123456789abcdef\npartitions=16\n")
+    stage.etcdctl("put", "/courier/newer/meta", "format=2\nid=0123456789abcdef0123456789abcdef\npartitions=16\n")
     before = keys(stage)
     refused(stage, "a cluster of a newer Courier", settings_of(stage, "n3", cluster="newer", **third), USAGE,
             'the cluster "newer" cannot be joined', "newer")
@@ -201,7 +200,7 @@ def credentials():
     with Stage(etcds=1, nodes=0) as stage:
         for command in (("user", "add", "root:right"), ("role", "add", "root"), ("user", "grant-role", "root", "root"),
                         ("auth", "enable")):
-            etcdctl(stage, *command)
+            stage.etcdctl(*command)
         data = f'"{stage.folder}/fresh"'
         for name, text in (("right", "right\n"), ("wrong", "wrong\n")):
             (stage.folder / name).write_text(text)
@@ -212,7 +211,7 @@ def credentials():
 
         refused(stage, "no user", settings(), CANNOT_JOIN, "check the user")
         refused(stage, "a wrong password", settings("wrong"), CANNOT_JOIN, "check the user and the password")
-        found = etcdctl(stage, "--user", "root:right", "get", "", "--prefix", "--keys-only").split()
+        found = stage.etcdctl("--user", "root:right", "get", "", "--prefix", "--keys-only").split()
         assert not found, f"keys were written: {found}"
         (stage.dir / "n1" / "courier.toml").write_text(settings("right"))
         stage.start_node("n1")

@@ -3,7 +3,6 @@
 import json
 import signal
 import socket
-import subprocess
 import threading
 import time
 
@@ -14,19 +13,12 @@ from stage import LEASE, Load, Stage, say
 STALL_SECONDS_MAX = 3.0
 
 
-def etcdctl(stage, *arguments, endpoint=None):
-    endpoints = endpoint or ",".join(f"127.0.0.1:{stage.port(f'e{i}')}" for i in stage.etcd_numbers())
-    done = subprocess.run(["etcdctl", "--endpoints", endpoints, *arguments], capture_output=True, text=True, timeout=30,
-                          env={"ETCDCTL_API": "3", "PATH": "/usr/bin:/bin:/usr/local/bin"}, check=True)
-    return done.stdout
-
-
 def leader(stage):
     for i in stage.etcd_numbers():
         if stage.pid(f"e{i}") is None:
             continue
         endpoint = f"127.0.0.1:{stage.port(f'e{i}')}"
-        status = json.loads(etcdctl(stage, "endpoint", "status", "-w", "json", endpoint=endpoint))
+        status = json.loads(stage.etcdctl("endpoint", "status", "-w", "json", endpoint=endpoint))
         if status[0]["Status"]["leader"] == status[0]["Status"]["header"]["member_id"]:
             return f"e{i}"
     return None

@@ -4,8 +4,6 @@ Files go to memory where there is room: no disk is tested here, and etcd is as f
 what the nodes logged.
 """
 
-import importlib.machinery
-import importlib.util
 import os
 import pathlib
 import shutil
@@ -21,22 +19,11 @@ from ledger import Ledger
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from ports import free_port  # noqa: E402
+from local_cluster import LocalCluster  # noqa: E402
 
 MEMORY = "/dev/shm"
 MEMORY_BYTES_MIN = 2 << 30
 LEASE = 3.0
-
-
-def _load_tool():
-    loader = importlib.machinery.SourceFileLoader("cluster_tool", str(HERE.parent.parent / "tools/cluster"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("cluster_tool", loader))
-    sys.dont_write_bytecode = True
-    loader.exec_module(module)
-    return module
-
-
-tool = _load_tool()
 
 
 def say(*words):
@@ -52,25 +39,16 @@ def _folder():
     return pathlib.Path(tempfile.mkdtemp(prefix="courier-cluster-", dir=where))
 
 
-class Stage(tool.Cluster):
+class Stage(LocalCluster):
     """with Stage(...) as stage: a cluster that is ready, and is gone afterwards."""
 
     bin_dir = None  # set by cluster_test.py
 
     def __init__(self, nodes=3, etcds=3, lease="3s", haproxy=False, settings=""):
         self.folder = _folder()
-        super().__init__(self.folder / "c", 0, Stage.bin_dir, lease=lease, settings=settings, etcds=etcds)
+        super().__init__(self.folder / "c", Stage.bin_dir, lease=lease, settings=settings, etcds=etcds)
         self.count, self.with_haproxy = nodes, haproxy
-        self._ports = {}
         self.clients = []
-
-    def port(self, name, which=None):
-        which = which or {"e": "client", "n": "plain", "h": "phones"}[name[0]]
-        if (name, which) not in self._ports:
-            while (port := free_port()) in self._ports.values():
-                pass
-            self._ports[name, which] = port
-        return self._ports[name, which]
 
     def __enter__(self):
         began = time.monotonic()

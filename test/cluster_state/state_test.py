@@ -3,8 +3,6 @@
 Usage: state_test.py BIN_DIR [UNITTEST ARGUMENT…]
 """
 
-import importlib.machinery
-import importlib.util
 import json
 import os
 import pathlib
@@ -18,19 +16,8 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "test"))
-import ports  # noqa: E402
+from local_cluster import LocalCluster, tool  # noqa: E402
 
-
-def load_cluster():
-    loader = importlib.machinery.SourceFileLoader("cluster_tool", str(ROOT / "tools/cluster"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("cluster_tool", loader))
-    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
-    loader.exec_module(module)
-    sys.dont_write_bytecode = before
-    return module
-
-
-tool = load_cluster()
 BIN = None
 
 # Checkpoints often, so that the log is short soon.
@@ -46,27 +33,10 @@ REFUSED = "a node did not give its state"
 ASKED = "another node asks for this node's state"
 
 
-class Cluster(tool.Cluster):
-    """Its ports are those that tests use."""
-
-    def __init__(self, directory):
-        super().__init__(directory, 0, BIN, settings=SETTINGS)
-        self._ports = {}
-
-    def port(self, name, which="plain"):
-        if name[0] == "e" and which != "peer":
-            which = "client"
-        key = (name, which)
-        if key not in self._ports:
-            taken = set(self._ports.values())
-            self._ports[key] = next(port for port in iter(ports.free_port, None) if port not in taken)
-        return self._ports[key]
-
-
 class StateTest(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="courier_state_")
-        self.cluster = Cluster(pathlib.Path(self.folder) / "cluster")
+        self.cluster = LocalCluster(pathlib.Path(self.folder) / "cluster", BIN, settings=SETTINGS)
         self.addCleanup(self.forget)
         self.cluster.up(3, haproxy=False)
 
@@ -101,13 +71,8 @@ class StateTest(unittest.TestCase):
 
     # --- the cluster ---
 
-    def etcdctl(self, *arguments):
-        endpoint = f"127.0.0.1:{self.cluster.port('e1')}"
-        return subprocess.run(["etcdctl", "--endpoints", endpoint, *arguments], env={**os.environ, "ETCDCTL_API": "3"},
-                              capture_output=True, timeout=30, check=True).stdout.decode()
-
     def log_keys(self):
-        return len(self.etcdctl("get", "--prefix", "--keys-only", "/courier/loopback/in/").split())
+        return len(self.cluster.etcdctl("get", "--prefix", "--keys-only", "/courier/loopback/in/").split())
 
     def wait_for_truncation(self):
         """Of every run of a node the newest piece stays, and what came last."""
@@ -194,8 +159,8 @@ class StateTest(unittest.TestCase):
         self.fill()
         self.assertEqual(self.cluster.stop("n3"), 0)
         # As if the ten minutes were over for which the log is kept for it.
-        tool.wait_for("the end of its lease", lambda: "n3" not in self.etcdctl("get", "--prefix", "/courier/loopback/node/"))
-        self.etcdctl("del", "/courier/loopback/done/n3")
+        tool.wait_for("the end of its lease", lambda: "n3" not in self.cluster.etcdctl("get", "--prefix", "/courier/loopback/node/"))
+        self.cluster.etcdctl("del", "/courier/loopback/done/n3")
         more = [f"later {i}" for i in range(100)]
         self.publish("n1", "orders/later", more)
         self.wait_for_truncation()

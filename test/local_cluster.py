@@ -1,0 +1,44 @@
+"""tools/cluster as tests use it: on ports that are free."""
+
+import importlib.machinery
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+from ports import free_port
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def _load_tool():
+    loader = importlib.machinery.SourceFileLoader("cluster_tool", str(ROOT / "tools/cluster"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("cluster_tool", loader))
+    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+    loader.exec_module(module)
+    sys.dont_write_bytecode = before
+    return module
+
+
+tool = _load_tool()
+
+
+class LocalCluster(tool.Cluster):
+    def __init__(self, directory, bin_dir, **more):
+        super().__init__(directory, 0, bin_dir, **more)
+        self._ports = {}
+
+    def port(self, name, which=None):
+        which = which or {"e": "client", "n": "plain", "h": "phones"}[name[0]]
+        if (name, which) not in self._ports:
+            while (port := free_port()) in self._ports.values():
+                pass
+            self._ports[name, which] = port
+        return self._ports[name, which]
+
+    def etcdctl(self, *arguments, endpoint=None):
+        """What it prints. Of all members, or of one."""
+        endpoints = endpoint or ",".join(f"127.0.0.1:{self.port(f'e{i}')}" for i in self.etcd_numbers())
+        return subprocess.run(["etcdctl", "--endpoints", endpoints, *arguments], env={**os.environ, "ETCDCTL_API": "3"},
+                              capture_output=True, text=True, timeout=30, check=True).stdout
