@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <random>
 #include <utility>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -40,9 +42,7 @@ Result<cluster::etcd::Client::Options> client_options_of(const config::Cluster& 
 
 // Of random bits that nobody outside the cluster knows; the same for every node of it.
 uint64_t key_of(const std::string& log_id) {
-  uint64_t key = 0xCBF29CE484222325;
-  for (const char c : log_id) key = (key ^ static_cast<uint8_t>(c)) * 0x100000001B3;
-  return key;
+  return XXH3_64bits(log_id.data(), log_id.size());
 }
 
 }  // namespace
@@ -126,14 +126,10 @@ Result<void> ClusterNode::join(const config::Settings& settings, size_t shards) 
   auto roster = std::make_unique<cluster::Roster>(
       from.node, membership_->epoch(),
       record::Partitioning{static_cast<uint16_t>(meta_.partitions), key_of(meta_.id)});
-  {
-    const std::lock_guard lock(mutex_);
-    roster_ = std::move(roster);
-  }
   mesh_->start(membership_->epoch(), *this);
   {
     const std::lock_guard lock(mutex_);
-    started_ = true;
+    roster_ = std::move(roster);
   }
   tell_members();
   return {};
@@ -253,21 +249,18 @@ void ClusterNode::on_members(const std::vector<cluster::Member>& members, uint64
   tell_members();
 }
 
-// To the roster as soon as there is one, to the mesh once it runs. A list that is told twice changes nothing.
+// To the roster and the mesh, as soon as they are there. A list that is told twice changes nothing.
 void ClusterNode::tell_members() {
   const std::lock_guard telling(telling_);
   std::vector<cluster::Member> members;
   uint64_t revision = 0;
-  bool started = false;
   {
     const std::lock_guard lock(mutex_);
     if (!roster_) return;
     members = members_;
     revision = members_revision_;
-    started = started_;
   }
   roster_->set_members(members, revision);
-  if (!started) return;
   std::vector<mesh::Member> peers;
   for (const cluster::Member& member : members) {
     const auto address = net::SocketAddress::parse(member.mesh);

@@ -93,7 +93,7 @@ class ClusterNode final : public cluster::MembershipListener, public mesh::Handl
   std::unique_ptr<cluster::etcd::Client> client_;
   std::unique_ptr<mesh::Mesh> mesh_;
   std::unique_ptr<cluster::etcd::Membership> membership_;
-  std::unique_ptr<cluster::Roster> roster_;  // made once, guarded by mutex_ until join() returns
+  std::unique_ptr<cluster::Roster> roster_;  // once the mesh runs; guarded by mutex_ until join() returns
   std::unique_ptr<cluster::etcd::EtcdLog> log_;
   std::atomic<broker::Node*> node_{nullptr};  // from start() on
   StateGiver giver_;
@@ -102,7 +102,6 @@ class ClusterNode final : public cluster::MembershipListener, public mesh::Handl
   mutable std::mutex mutex_;
   std::vector<cluster::Member> members_;  // guarded by mutex_, like all below
   uint64_t members_revision_ = 0;
-  bool started_ = false;  // the mesh
   std::optional<std::string> lost_;
 
   MonoNs deaf_since_ = 0;  // main thread; 0: etcd answers

@@ -1,5 +1,6 @@
 #include "broker/backlog.h"
 
+#include <utility>
 #include <variant>
 
 namespace courier::broker {
@@ -52,6 +53,12 @@ bool Backlog::wait(uint32_t shard) {
   const std::lock_guard lock(mutex_);
   waits_[shard] = too_long();
   return waits_[shard];
+}
+
+void post_direct(Post& post, Backlog& backlog, uint32_t shard, record::Delivery&& delivery, bool from_peer) {
+  const uint64_t bytes = sizeof(delivery) + cost(delivery);
+  backlog.posted(shard, bytes);
+  post.post(shard, DirectMail{std::move(delivery), bytes, from_peer});
 }
 
 uint64_t cost(const record::Delivery& delivery) {

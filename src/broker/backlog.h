@@ -16,6 +16,7 @@
 #include <mutex>
 #include <vector>
 
+#include "broker/mail.h"
 #include "record/directory.h"
 
 namespace courier::broker {
@@ -43,6 +44,10 @@ class Backlog {
   std::mutex mutex_;
   std::vector<bool> waits_;  // guarded by mutex_
 };
+
+// Posts it to a shard and counts it; `from_peer` as in DirectMail.
+void post_direct(Post& post, Backlog& backlog, uint32_t shard, record::Delivery&& delivery,
+                 bool from_peer = false);
 
 // What these cost while they wait.
 uint64_t cost(const record::Delivery& delivery);

@@ -63,13 +63,14 @@ void Shard::end_is_over(const std::string& name) {
   if (change != changing_.end() && !change->second.attaching) change_is_over(name);
 }
 
-// Whether a QoS 0 message is not for this node to deliver; `to` is taken if it is to be sent on.
-bool Shard::goes_elsewhere(record::Delivery::To& to, Way way) {
-  const NodeEpoch node = clients_.node_of(to.session);
+// Whether a QoS 0 message is not for this node to deliver, to one that is connected to `node`; `to` is taken
+// if it is to be sent on.
+bool Shard::goes_elsewhere(const record::Delivery& delivery, record::Delivery::To& to, NodeEpoch node,
+                           Way way) {
   if (!node || node == out_.epoch) return false;
   if (way == Way::log) return true;
   if (way == Way::peer || !out_.peers) {
-    metrics_.dropped.not_connected[auth::acl::kNoLabel].add();  // it has moved on meanwhile
+    metrics_.dropped.not_connected[delivery.message->label].add();  // it has moved on meanwhile
     return true;
   }
   auto at = std::ranges::find(elsewhere_, node, [](const auto& each) { return each.first; });

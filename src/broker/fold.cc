@@ -242,8 +242,11 @@ void Shard::receive(record::Delivery& delivery, Way way) {
     clients_.look_ahead(at, delivery.to.size(), id_at);
     if (to.qos == mqtt::Qos::at_most_once) {
       if (!acting_) continue;
-      if (!alone() && goes_elsewhere(to, way)) continue;
       Client* client = clients_.find_awake(to.session);
+      if (!alone()) {
+        const NodeEpoch node = client ? client->session.node : clients_.node_of(to.session);
+        if (goes_elsewhere(delivery, to, node, way)) continue;
+      }
       if (!client && !clients_.sleeps(to.session)) continue;
       if (!client || !client->connection) {
         if (!client || acts_for(client->session))

@@ -43,9 +43,7 @@ void Node::limit_groups() {
   if (alone_back_ < groups_decided_) return;
   std::vector<record::Record> records;
   const std::set<record::GroupId> crowded = std::exchange(crowded_, {});
-  const auto acts = [&](record::GroupId id) {
-    return alone() || owns(directory_.attachments().partition_of(id));
-  };
+  const auto acts = [&](record::GroupId id) { return directory_.attachments().owns(id, epoch_); };
   for (const record::GroupId id : crowded) {
     const routing::SharedGroup* group = groups.group(id);
     if (group && acts(id)) limit_group(*group, records);

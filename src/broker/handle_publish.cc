@@ -309,9 +309,7 @@ bool Shard::route_directly(Connection& connection, const mqtt::MessagePtr& messa
       delivery.to.clear();
       delivery.message = {};
     } else {
-      const uint64_t bytes = sizeof(delivery) + cost(delivery);
-      out_.shared.backlog.posted(shard, bytes);
-      out_.post.post(shard, DirectMail{std::move(delivery), bytes});
+      post_direct(out_.post, out_.shared.backlog, shard, std::move(delivery));
     }
   }
   return true;

@@ -281,17 +281,14 @@ void Node::on_committed(std::span<store::CommittedBatch> batches) {
     for (size_t i = 0; i < batch.records.size(); ++i) {
       folded_ = Position(batch.first.value + i);
       const bool publish = std::holds_alternative<record::Publish>(batch.records[i]);
-      // The first record of this run is back.
-      const bool begins = own && (alone() ? std::holds_alternative<record::NodeDown>(batch.records[i])
-                                          : std::holds_alternative<record::Feature>(batch.records[i]));
       const size_t reached =
           directory_.fold(std::move(batch.records[i]), folded_, batch.clock, items_, batch.node);
       if (publish && reached == 0) unmatched.push_back(static_cast<uint32_t>(i));
-      if (begins) ready_.store(true, std::memory_order_release);
     }
     if (!own) continue;
     if (batch.origin == store::kNoOrigin) {
       alone_back_ = batch.ticket;
+      ready_.store(true, std::memory_order_release);  // the first of them is what a run begins with
       continue;
     }
     back[batch.origin].push_back(
@@ -347,9 +344,7 @@ void Node::post_from_peer(FromPeer message) {
   for (uint32_t s = 0; s < options_.shard_count; ++s) {
     if (by_shard[s].to.empty()) continue;
     by_shard[s].message = message.message;
-    const uint64_t bytes = sizeof(record::Delivery) + cost(by_shard[s]);
-    shared_.backlog.posted(s, bytes);
-    post_.post(s, DirectMail{std::move(by_shard[s]), bytes, true});
+    post_direct(post_, shared_.backlog, s, std::move(by_shard[s]), true);
   }
 }
 
@@ -469,7 +464,7 @@ void Node::claim_partitions() {
 }
 
 void Node::expire_retained() {
-  if (alone_back_ < retained_decided_ || !owns(0)) return;
+  if (alone_back_ < retained_decided_ || !directory_.attachments().owns(uint16_t{0}, epoch_)) return;
   std::vector<record::Record> records;
   for (auto& topic : directory_.retained().expired(clock_.wall_ms(), 1000)) {
     records.push_back(

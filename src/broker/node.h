@@ -145,10 +145,6 @@ class Node final : public store::LogReader, private CheckpointParts {
   void expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records);
 
   bool alone() const { return !options_.cluster; }
-  // Whether this node acts for what is in no session's partition. Feed thread.
-  bool owns(uint16_t partition) const {
-    return alone() || directory_.attachments().owner(partition) == epoch_;
-  }
 
   const NodeOptions options_;
   const NodeEpoch epoch_;  // 0: a node alone

@@ -271,7 +271,7 @@ class Shard {
   void let_go(Client& client, EndCause cause, mqtt::ReasonCode reason);
   void forget_progress(Client& client);
   void end_is_over(const std::string& name);
-  bool goes_elsewhere(record::Delivery::To& to, Way way);
+  bool goes_elsewhere(const record::Delivery& delivery, record::Delivery::To& to, NodeEpoch node, Way way);
   void send_elsewhere(const record::Delivery& delivery);
 
   // --- bans.cc ---

@@ -60,6 +60,9 @@ class Attachments {
   // --- who acts ---
   void own(std::span<const uint16_t> partitions, NodeEpoch node);
   NodeEpoch owner(uint16_t partition) const { return owners_[partition]; }
+  // A node alone owns everything.
+  bool owns(uint16_t partition, NodeEpoch node) const { return alone() || owners_[partition] == node; }
+  bool owns(GroupId group, NodeEpoch node) const { return alone() || owners_[partition_of(group)] == node; }
   const std::vector<NodeEpoch>& owners() const { return owners_; }
   uint16_t partition_of(SessionId session) const { return partition(session.hash(), owners_.size()); }
   uint16_t partition_of(GroupId group) const;

@@ -77,8 +77,7 @@ bool Directory::holds(const Record& record, Position position, NodeEpoch node) {
     NodeEpoch node;
 
     bool may_settle(SessionId session, GroupId group, Position since) const {
-      return group ? attachments.owner(attachments.partition_of(group)) == node
-                   : attachments.may_settle(session, since, node);
+      return group ? attachments.owns(group, node) : attachments.may_settle(session, since, node);
     }
     bool operator()(const Publish& r) const {
       if (r.will_of.session) return attachments.take_will(r.will_of);
