@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "courier/admin_client.h"
+#include "courier/members_table.h"
 #include "courier/text_table.h"
 
 namespace courier::cli {
@@ -27,17 +28,6 @@ std::string text(const Json& object, const char* name) {
 }
 uint64_t number(const Json& object, const char* name) {
   return object.value(name, uint64_t{0});
-}
-
-std::string members_table(const Json& cluster) {
-  TextTable table({"NODE", "EPOCH", "STATE", "REACHED", "PARTITIONS", "MESH", "ADMIN"});
-  for (const Json& one : cluster.value("members", Json::array())) {
-    const bool self = one.value("self", false);
-    table.add({text(one, "id") + (self ? " (asked)" : ""), std::to_string(number(one, "epoch")),
-               text(one, "state"), one.value("reachable", false) ? "yes" : "NO",
-               std::to_string(number(one, "owns")), text(one, "mesh"), text(one, "admin")});
-  }
-  return table.text();
 }
 
 std::string partitions_table(const Json& cluster) {

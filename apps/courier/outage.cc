@@ -7,10 +7,11 @@
 namespace courier::cli {
 namespace {
 
-// A server that restarts or is busy is tried again; one that does not want us is not.
+// A server that restarts, drains or is busy is tried again; one that does not want us is not.
 bool is_final(client::ReasonCode reason) {
   using client::ReasonCode;
-  return mqtt::is_error(reason) && reason != ReasonCode::server_shutting_down &&
+  return mqtt::is_error(reason) && reason != ReasonCode::use_another_server &&
+         reason != ReasonCode::server_shutting_down &&
          reason != ReasonCode::server_unavailable && reason != ReasonCode::server_busy &&
          reason != ReasonCode::keep_alive_timeout;
 }

@@ -165,6 +165,7 @@ broker::NodeOptions node_options_of(const config::Settings& settings, uint64_t s
   options.log_bytes_max = settings.store.log_bytes_max;
   options.sys_interval_ms = settings.sys.interval.count();
   options.version = COURIER_VERSION;
+  options.name = settings.cluster.node;
   return options;
 }
 

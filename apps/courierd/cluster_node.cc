@@ -21,6 +21,7 @@ namespace courier::courierd {
 namespace {
 
 constexpr size_t kPasswordBytesMax = 4096;
+constexpr int64_t kStatePatienceMs = 1000;  // and the time of one call
 // How long clients are kept that nothing can be promised to, when nobody else could serve them either.
 constexpr MonoNs kDeafNsMax = 120 * kNsPerSecond;
 
@@ -118,9 +119,9 @@ Result<void> ClusterNode::join(const config::Settings& settings, size_t shards) 
   const std::string mesh_address =
       from.mesh_address.empty() ? mesh_->address().to_string() : from.mesh_address;
   const std::string admin_address = from.admin_address.empty() ? settings.admin.bind : from.admin_address;
-  auto membership =
-      cluster::etcd::Membership::join(*client_, *keys_, {from.node, mesh_address, admin_address},
-                                      from.lease.count(), from.patience.count(), *this);
+  auto membership = cluster::etcd::Membership::join(
+      *client_, *keys_, {from.node, mesh_address, admin_address, from.client_address}, from.lease.count(),
+      from.patience.count(), *this);
   if (!membership) return fail(std::move(membership).error());
   membership_ = *std::move(membership);
   auto roster = std::make_unique<cluster::Roster>(
@@ -182,6 +183,20 @@ void ClusterNode::stop_log() {
 void ClusterNode::stop_mesh() {
   if (mesh_) mesh_->stop();
   giver_.stop();
+}
+
+Result<void> ClusterNode::set_draining(bool draining) {
+  return membership_->set_state(draining ? cluster::MemberState::draining : cluster::MemberState::active,
+                                kStatePatienceMs);
+}
+
+std::vector<std::string> ClusterNode::others_for_clients() const {
+  std::vector<std::string> addresses;
+  for (const cluster::Member& member : roster_->members()) {
+    const bool other = member.epoch != membership_->epoch() && member.state == cluster::MemberState::active;
+    if (other && !member.clients.empty()) addresses.push_back(member.clients);
+  }
+  return addresses;
 }
 
 admin::ClusterFacts ClusterNode::facts() const {

@@ -117,7 +117,10 @@ class Daemon {
   void tick();
   Result<admin::ReloadFacts> reload();
   void hang_up();
-  void reload_when_asked();
+  void ask(std::function<void()> task);  // any thread; it runs on the main thread
+  void do_what_was_asked();
+  Result<admin::DrainFacts> drain(const std::optional<admin::DrainOrder>& order);
+  void let_clients_go(Steady::time_point now);
   std::vector<admin::ListenerFacts> listeners() const;  // any thread
   void describe_listeners(const config::Settings& settings, const std::vector<Transports::Door>& doors);
   void tell(const config::Settings& settings, const std::vector<Transports::Door>& doors);
@@ -154,10 +157,16 @@ class Daemon {
   std::unique_ptr<broker::Node> node_;
   std::optional<Reload> reload_;
   std::unique_ptr<admin::NodeControl> control_;
-  std::unique_ptr<admin::Server> admin_;  // none: [admin] bind is empty
-  mutable std::mutex asked_mutex_;        // what the REST side's thread asks of this one
-  std::vector<std::function<void(Result<admin::ReloadFacts>)>> asking_for_reload_;  // guarded by asked_mutex_
-  std::vector<admin::ListenerFacts> listener_facts_;                                // guarded by asked_mutex_
+  std::unique_ptr<admin::Server> admin_;              // none: [admin] bind is empty
+  mutable std::mutex asked_mutex_;                    // what the REST side's thread asks of this one
+  std::vector<std::function<void()>> asked_;          // guarded by asked_mutex_
+  std::vector<admin::ListenerFacts> listener_facts_;  // guarded by asked_mutex_
+  struct Drain {
+    double per_second = 0;
+    double due = 0;  // connections that may be closed by now
+    Steady::time_point at;
+  };
+  std::optional<Drain> drain_;  // told by the REST side
   broker::StartReport report_;
   milliseconds recovery_{};
   Steady::time_point memory_trimmed_{}, watchdog_fed_{};
@@ -392,10 +401,10 @@ std::optional<ExitCode> Daemon::start_admin() {
       .bans = bans_.get(),
       .listeners = [this] { return listeners(); },
       .cluster = cluster_ ? [this] { return cluster_->facts(); } : std::function<admin::ClusterFacts()>(),
-      .reload =
-          [this](auto done) {
-            const std::lock_guard lock(asked_mutex_);
-            asking_for_reload_.push_back(std::move(done));
+      .reload = [this](auto done) { ask([this, done = std::move(done)] { done(reload()); }); },
+      .drain =
+          [this](auto order, auto done) {
+            ask([this, order = std::move(order), done = std::move(done)] { done(drain(order)); });
           }});
   auto server = admin::Server::start(admin_options_of(settings_), *control_, registry_);
   if (!server) {
@@ -429,8 +438,9 @@ void Daemon::tick() {
   look_at_bans();
   authenticator_->sweep();
   hooks_->sweep();
-  reload_when_asked();
+  do_what_was_asked();
   const Steady::time_point now = Steady::now();
+  let_clients_go(now);
   look_at_memory(now);
   if (systemd_.watchdog() && now - watchdog_fed_ >= *systemd_.watchdog() / 2) {
     watchdog_fed_ = now;
@@ -463,14 +473,51 @@ void Daemon::hang_up() {
   log::info("SIGHUP: log file opened anew");
 }
 
-// The REST side's thread asks, this one does it.
-void Daemon::reload_when_asked() {
-  std::vector<std::function<void(Result<admin::ReloadFacts>)>> asking;
+void Daemon::ask(std::function<void()> task) {
+  const std::lock_guard lock(asked_mutex_);
+  asked_.push_back(std::move(task));
+}
+
+void Daemon::do_what_was_asked() {
+  std::vector<std::function<void()>> asked;
   {
     const std::lock_guard lock(asked_mutex_);
-    asking.swap(asking_for_reload_);
+    asked.swap(asked_);
   }
-  for (const auto& done : asking) done(reload());
+  for (const auto& task : asked) task();
+}
+
+// The other nodes hear of it first: they are to act for what this one lets go.
+Result<admin::DrainFacts> Daemon::drain(const std::optional<admin::DrainOrder>& order) {
+  if (cluster_) {
+    if (auto told = cluster_->set_draining(order.has_value()); !told)
+      return fail(admin::errc::unavailable, told.error().message);
+  }
+  admin::DrainFacts facts{order.has_value(), gateway_->connections(), {}};
+  if (!order) {
+    drain_.reset();
+    node_->undrain();
+    log::info("the node takes clients again", {});
+    return facts;
+  }
+  facts.servers = !order->servers.empty() || !cluster_ ? order->servers : cluster_->others_for_clients();
+  node_->drain(facts.servers);
+  drain_ = {.per_second = static_cast<double>(order->connections_per_second), .at = Steady::now()};
+  log::info("the node takes no clients and lets go of those it has",
+            {{"connections", facts.connections},
+             {"connections_per_second", order->connections_per_second},
+             {"servers", fmt::format("{}", fmt::join(facts.servers, " "))}});
+  return facts;
+}
+
+void Daemon::let_clients_go(Steady::time_point now) {
+  if (!drain_) return;
+  drain_->due += drain_->per_second * std::chrono::duration<double>(now - drain_->at).count();
+  drain_->at = now;
+  const size_t each = static_cast<size_t>(drain_->due) / gateway_->threads();
+  if (each == 0) return;
+  drain_->due -= static_cast<double>(each * gateway_->threads());
+  gateway_->drain(each);
 }
 
 std::vector<admin::ListenerFacts> Daemon::listeners() const {
@@ -623,7 +670,11 @@ void Daemon::stop() {
   const Steady::time_point began = Steady::now();
   const size_t connections = gateway_->connections();
   log::info("courierd stops", {{"connections", connections}});
-  node_->drain();
+  if (cluster_) {
+    if (const auto told = cluster_->set_draining(true); !told)
+      log::warn("the other nodes could not be told of the stop before", {{"error", told.error().message}});
+  }
+  node_->drain(cluster_ ? cluster_->others_for_clients() : std::vector<std::string>());
   gateway_->stop_listening();
   drain_connections();
   // What is on its way through the log comes back, then all of it becomes state: the next start has less to

@@ -157,6 +157,18 @@ struct ClusterFacts {
   uint64_t etcd_bytes = 0, etcd_quota_bytes = 0;
 };
 
+// How a node lets go of its clients.
+struct DrainOrder {
+  uint32_t connections_per_second = 0;  // at most, all shards together; not 0
+  std::vector<std::string>
+      servers;  // where else clients may go; none: where the cluster's others say they are
+};
+struct DrainFacts {
+  bool draining = false;
+  uint64_t connections = 0;          // that are left
+  std::vector<std::string> servers;  // that clients of 5.0 are told
+};
+
 // What a reload did with the settings.
 struct ReloadFacts {
   std::vector<std::string> applied;       // keys that have another value now
@@ -237,6 +249,9 @@ class Control {
   virtual std::vector<ListenerFacts> listeners() const = 0;
   // Takes over changed settings, all or nothing. errc::settings: nothing was.
   virtual void reload_config(std::function<void(Result<ReloadFacts>)> done) = 0;
+  // Takes no new clients and lets go of those that are there; in a cluster others act for its offline
+  // sessions. Null: takes clients again. errc::unavailable: etcd does not answer, and nothing was changed.
+  virtual void drain(std::optional<DrainOrder> order, std::function<void(Result<DrainFacts>)> done) = 0;
   // A consistent copy in the new folder `path`; minutes, perhaps. One at a time. errc::conflict,
   // errc::bad_request, errc::storage_full, errc::storage.
   virtual void backup(std::string path, std::function<void(Result<BackupFacts>)> done) = 0;

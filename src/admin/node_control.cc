@@ -212,7 +212,7 @@ void NodeControl::on_shard(const ClientName& name, std::function<void(broker::Sh
 }
 
 Health NodeControl::health() const {
-  if (!parts_.node.ready()) return {false, "starting"};
+  if (!parts_.node.ready() || (parts_.listeners && parts_.listeners().empty())) return {false, "starting"};
   if (parts_.node.draining()) return {false, "draining"};
   if (const store::LogState log = parts_.node.log_state(); !log.accepting) return {false, log.reason};
   return {true, ""};

@@ -36,6 +36,7 @@ class NodeControl final : public Control {
     // All but who owns what; that is the log's. None: a node alone.
     std::function<ClusterFacts()> cluster;
     std::function<void(std::function<void(Result<ReloadFacts>)>)> reload;
+    std::function<void(std::optional<DrainOrder>, std::function<void(Result<DrainFacts>)>)> drain;
   };
   explicit NodeControl(Parts parts);
   // Waits for a backup that runs.
@@ -58,6 +59,9 @@ class NodeControl final : public Control {
   std::vector<ListenerFacts> listeners() const override { return parts_.listeners(); }
   void reload_config(std::function<void(Result<ReloadFacts>)> done) override {
     parts_.reload(std::move(done));
+  }
+  void drain(std::optional<DrainOrder> order, std::function<void(Result<DrainFacts>)> done) override {
+    parts_.drain(std::move(order), std::move(done));
   }
   void backup(std::string path, std::function<void(Result<BackupFacts>)> done) override;
 

@@ -134,6 +134,45 @@ TEST_F(Resources, NodeIsDescribed) {
   EXPECT_EQ(json["log"]["accepting"], true);
 }
 
+TEST_F(Resources, ADrainHasARateAndMayNameAnotherServer) {
+  Peer peer(server->port());
+  const Answer plain = peer.ask("POST", "/v1/node/drain");
+  EXPECT_EQ(plain.status, 200);
+  EXPECT_EQ(plain.json(),
+            nlohmann::json({{"draining", true}, {"connections", 7}, {"servers", nlohmann::json::array()}}));
+  control.with([](FakeControl& c) { EXPECT_EQ(c.drain_order_->connections_per_second, 500u); });
+  const Answer full =
+      peer.ask("POST", "/v1/node/drain", kToken,
+               R"({"connections_per_second": 20, "server_reference": "mqtt-2.example.com:1883"})");
+  EXPECT_EQ(full.json()["servers"][0], "mqtt-2.example.com:1883");
+  control.with([](FakeControl& c) { EXPECT_EQ(c.drain_order_->connections_per_second, 20u); });
+  const Answer over = peer.ask("DELETE", "/v1/node/drain");
+  EXPECT_EQ(over.json()["draining"], false);
+  control.with([](FakeControl& c) { EXPECT_FALSE(c.drain_order_); });
+}
+
+TEST_F(Resources, ADrainThatMakesNoSenseIsRefused) {
+  Peer peer(server->port());
+  for (const char* body :
+       {"[]", "{", "7", R"({"connections_per_second": 0})", R"({"connections_per_second": -1})",
+        R"({"connections_per_second": 1000001})", R"({"connections_per_second": 18446744073709551615})",
+        R"({"connections_per_second": "9"})", R"({"connections_per_second": 1.5})",
+        R"({"server_reference": ""})", R"({"server_reference": "a b"})", R"({"server_reference": "a\n"})",
+        R"({"server_reference": 7})", R"({"rate": 7})"}) {
+    EXPECT_EQ(peer.ask("POST", "/v1/node/drain", kToken, body).status, 400) << body;
+  }
+  const std::string long_name(257, 'x');
+  EXPECT_EQ(
+      peer.ask("POST", "/v1/node/drain", kToken, R"({"server_reference": ")" + long_name + "\"}").status,
+      400);
+  control.with([](FakeControl& c) {
+    EXPECT_FALSE(c.drain_order_);
+    c.drain_error_ = Error{make_error_code(errc::unavailable), "etcd does not answer"};
+  });
+  EXPECT_EQ(peer.ask("POST", "/v1/node/drain").status, 503);
+  EXPECT_EQ(peer.ask("DELETE", "/v1/node/drain").status, 503);
+}
+
 // --- cluster ---
 
 TEST_F(Resources, TheClusterSaysWhoIsThereAndWhoOwnsWhat) {

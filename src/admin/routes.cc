@@ -16,6 +16,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/bans", Route::Access::token, add_ban, true},
     {"DELETE", "/v1/bans/{id}", Route::Access::token, remove_ban},
     {"GET", "/v1/node", Route::Access::token, show_node},
+    {"POST", "/v1/node/drain", Route::Access::token, drain_node},
+    {"DELETE", "/v1/node/drain", Route::Access::token, undrain_node},
     {"GET", "/v1/cluster", Route::Access::token, show_cluster},
     {"GET", "/v1/listeners", Route::Access::token, list_listeners},
     {"POST", "/v1/config/reload", Route::Access::token, reload_config},

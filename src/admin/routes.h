@@ -53,6 +53,8 @@ void add_ban(const Surroundings&, const Request&, const Reply&);
 void remove_ban(const Surroundings&, const Request&, const Reply&);
 // node.cc
 void show_node(const Surroundings&, const Request&, const Reply&);
+void drain_node(const Surroundings&, const Request&, const Reply&);
+void undrain_node(const Surroundings&, const Request&, const Reply&);
 // cluster.cc
 void show_cluster(const Surroundings&, const Request&, const Reply&);
 // listeners.cc

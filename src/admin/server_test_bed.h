@@ -177,6 +177,12 @@ class FakeControl final : public Control {
     const std::lock_guard lock(mutex_);
     done(reload_result_);
   }
+  void drain(std::optional<DrainOrder> order, std::function<void(Result<DrainFacts>)> done) override {
+    const std::lock_guard lock(mutex_);
+    if (drain_error_) return done(fail(*drain_error_));
+    drain_order_ = std::move(order);
+    done(drain_order_ ? DrainFacts{true, 7, drain_order_->servers} : DrainFacts{false, 7, {}});
+  }
   void backup(std::string path, std::function<void(Result<BackupFacts>)> done) override {
     std::unique_lock lock(mutex_);
     backup_path_ = std::move(path);
@@ -226,6 +232,8 @@ class FakeControl final : public Control {
   bool silent_ = false;
   std::function<void(NodeFacts)> late_;
   Result<ReloadFacts> reload_result_ = ReloadFacts{};
+  std::optional<DrainOrder> drain_order_;
+  std::optional<Error> drain_error_;
   std::string backup_path_;
   bool hold_backup_ = false;
   std::function<void(Result<BackupFacts>)> held_backup_;

@@ -5,6 +5,7 @@
 // (record/attachments.h).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/ids.h"
@@ -19,6 +20,8 @@ class Cluster {
   // Of this run. The log takes what is appended under it until the others know that it is gone.
   virtual NodeEpoch epoch() const = 0;
   virtual record::Partitioning partitioning() const = 0;
+  // How many nodes are there, this one with them.
+  virtual size_t size() const = 0;
   // Whether this node is the one that is to own the partition, among those that are there.
   virtual bool should_own(uint16_t partition) const = 0;
   // Whether that run is over for good, so that the log takes none of its records any more.

@@ -98,14 +98,18 @@ void Shard::disconnect(Connection& connection, EndCause cause, std::optional<Rea
                        std::string_view why) {
   Link* link = connection.link;
   if (reason && connection.v5()) {
+    std::string server;
+    if (*reason == ReasonCode::use_another_server) server = out_.shared.draining.next_server();
     if (connection.state == Connection::State::active) {
       mqtt::Disconnect packet;
       packet.reason = *reason;
       if (connection.problem_information && !why.empty()) packet.reason_string = why;
+      if (!server.empty()) packet.server_reference = server;
       send(connection, packet);
     } else {
       mqtt::Connack packet;  // no DISCONNECT before the CONNACK [MQTT-3.14.0-1]
       packet.reason = in_a_connack(*reason);
+      if (!server.empty()) packet.server_reference = server;
       send(connection, packet);
     }
   }
@@ -185,9 +189,11 @@ size_t Shard::drain(size_t count) {
     ids.push_back(id);
   }
   for (const ConnectionId id : ids) {
-    if (Connection* connection = find(id)) {
-      disconnect(*connection, EndCause::server_shutdown, ReasonCode::server_shutting_down);
-    }
+    Connection* connection = find(id);
+    if (!connection) continue;
+    const bool elsewhere = connection->v5() && out_.shared.draining.knows_servers();
+    disconnect(*connection, EndCause::server_shutdown,
+               elsewhere ? ReasonCode::use_another_server : ReasonCode::server_shutting_down);
   }
   return connections_.size();
 }

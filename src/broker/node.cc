@@ -95,6 +95,7 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
           "1; or 0 while the log cannot be written (a full disk, an I/O error) and new messages "
           "with QoS 1 and 2 are refused.")) {
   log_accepting_.set(1);
+  if (options_.cluster) figures_.emplace(metrics);
   shared_.checkpoint_parts = this;
   shared_.bans = options_.bans;
   shared_.flapping = options_.flapping;
@@ -430,6 +431,7 @@ void Node::housekeeping() {
       bury_the_gone();
       claim_partitions();
     }
+    if (figures_) figures_->look(*options_.cluster, directory_.attachments());
     expire_retained();
     group_expiry_due_ = true;
     limit_groups();
@@ -473,12 +475,12 @@ void Node::expire_retained() {
   if (!records.empty()) retained_decided_ = append_alone(std::move(records));
 }
 
-// The names that mosquitto made customary.
+// The names that mosquitto made customary, for what is this node's own; and what is the cluster's.
 void Node::publish_sys() {
   const auto whole = [](double value) { return std::to_string(static_cast<int64_t>(value)); };
   const auto connected = metrics_.total("courier_clients_connected");
   const auto sessions = metrics_.total("courier_sessions");
-  const std::pair<std::string_view, std::string> values[] = {
+  std::vector<std::pair<std::string_view, std::string>> values{
       {"$SYS/broker/version", "courier " + options_.version},
       {"$SYS/broker/uptime", std::to_string((clock_.mono_ns() - started_at_) / 1'000'000'000) + " seconds"},
       {"$SYS/broker/clients/connected", whole(connected)},
@@ -492,6 +494,15 @@ void Node::publish_sys() {
       {"$SYS/broker/subscriptions/count", std::to_string(directory_.subscription_count())},
       {"$SYS/broker/retained messages/count", std::to_string(directory_.retained_count())},
   };
+  if (!alone()) {
+    const record::Attachments& attachments = directory_.attachments();
+    const size_t there = attachments.connected(), all = attachments.size();
+    values.insert(values.end(), {{"$SYS/broker/node", options_.name},
+                                 {"$SYS/cluster/nodes", std::to_string(options_.cluster->size())},
+                                 {"$SYS/cluster/clients/connected", std::to_string(there)},
+                                 {"$SYS/cluster/clients/disconnected", std::to_string(all - there)},
+                                 {"$SYS/cluster/clients/total", std::to_string(all)}});
+  }
   for (const auto& [topic, payload] : values) {
     auto message = mqtt::Message::make(topic, payload);
     mqtt::MessagePtr held(message);

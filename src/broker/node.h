@@ -20,13 +20,16 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "admission/bans.h"
 #include "admission/flapping.h"
 #include "base/metrics.h"
 #include "broker/cluster.h"
+#include "broker/cluster_figures.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
 #include "quota/rules.h"
@@ -40,7 +43,7 @@ struct NodeOptions {
   int64_t checkpoint_interval_ms = 500;
   uint64_t log_bytes_max = 64 * 1024 * 1024;  // tail that a restart may have to read
   int64_t sys_interval_ms = 10'000;           // of $SYS; 0: none
-  std::string version = "0";                  // in $SYS
+  std::string version = "0", name;            // in $SYS; the name of a cluster's node
   // Null: nobody is banned; nobody is counted. Else they outlive the node.
   admission::Bans* bans = nullptr;
   admission::Flapping* flapping = nullptr;
@@ -81,9 +84,11 @@ class Node final : public store::LogReader, private CheckpointParts {
   quota::Rules& quota() { return quota_; }
   // Other hooks are to be asked, about whoever is connected too. Any thread.
   void hooks_changed();
-  // No new connections from now on.
-  void drain() { shared_.draining = true; }
-  bool draining() const { return shared_.draining; }
+  // No new connections from now on; those of 5.0 are told of these servers in turn. Shard::drain() lets go of
+  // who is there.
+  void drain(std::vector<std::string> servers = {}) { shared_.draining.begin(std::move(servers)); }
+  void undrain() { shared_.draining.end(); }
+  bool draining() const { return shared_.draining.on(); }
 
   // About ten times a second: checkpoints, $SYS, expiry of retained messages, limits of shared groups.
   void housekeeping();
@@ -156,6 +161,7 @@ class Node final : public store::LogReader, private CheckpointParts {
   auth::acl::Rules& rules_;
   uint32_t rules_told_;  // their generation that shards know of
   Registry& metrics_;
+  std::optional<ClusterFigures> figures_;  // of a cluster; feed thread
   quota::Rules quota_;
   uint32_t quota_told_ = quota_.generation();  // likewise
   Shared shared_;

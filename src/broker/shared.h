@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "admission/bans.h"
@@ -60,6 +62,33 @@ class CheckpointParts {
   virtual void add(uint64_t checkpoint, Part part) = 0;
 };
 
+// Whether clients are let go and no new ones taken, and where else they may go: told to those of 5.0, one
+// server after another. Any thread.
+class Draining {
+ public:
+  // `servers`: as the Server Reference names them, section 4.11; may be empty.
+  void begin(std::vector<std::string> servers) {
+    const std::lock_guard lock(mutex_);
+    servers_ = std::move(servers);
+    knows_servers_ = !servers_.empty();
+    on_ = true;
+  }
+  void end() { on_ = false; }
+  bool on() const { return on_.load(std::memory_order_relaxed); }
+  bool knows_servers() const { return knows_servers_; }
+  // "" if there is none.
+  std::string next_server() {
+    const std::lock_guard lock(mutex_);
+    return servers_.empty() ? "" : servers_[next_++ % servers_.size()];
+  }
+
+ private:
+  std::atomic<bool> on_{false}, knows_servers_{false};
+  std::mutex mutex_;
+  std::vector<std::string> servers_;  // guarded by mutex_
+  size_t next_ = 0;                   // likewise
+};
+
 class Shared {
  public:
   Shared(Registry& registry, const Limits& limits, size_t shards)
@@ -76,7 +105,7 @@ class Shared {
   std::atomic<uint64_t> bursts_posted{0};
   std::atomic<uint64_t> next_connection{1};
   std::atomic<int64_t> memory_bytes{0};  // as last measured; see Node::housekeeping()
-  std::atomic<bool> draining{false};
+  Draining draining;
 };
 
 }  // namespace courier::broker

@@ -21,8 +21,9 @@ enum class MemberState : uint8_t {
 struct Member {
   std::string id;
   NodeEpoch epoch;
-  std::string mesh;   // host:port for other brokers
-  std::string admin;  // host:port of its REST API
+  std::string mesh;     // host:port for other brokers
+  std::string admin;    // host:port of its REST API
+  std::string clients;  // host:port for clients, as a Server Reference names it; "": not told
   MemberState state = MemberState::active;
   bool operator==(const Member&) const = default;
 };

@@ -40,6 +40,11 @@ std::vector<Member> Roster::members() const {
   return members_;
 }
 
+size_t Roster::size() const {
+  const std::lock_guard lock(mutex_);
+  return members_.size();
+}
+
 bool Roster::should_own(uint16_t partition) const {
   const std::lock_guard lock(mutex_);
   return partition < mine_.size() && mine_[partition];

@@ -29,6 +29,7 @@ class Roster final : public broker::Cluster {
 
   NodeEpoch epoch() const override { return epoch_; }
   record::Partitioning partitioning() const override { return partitioning_; }
+  size_t size() const override;
   bool should_own(uint16_t partition) const override;
   bool gone(NodeEpoch node) const override;
 

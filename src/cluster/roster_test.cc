@@ -8,7 +8,7 @@ namespace courier::cluster {
 namespace {
 
 Member member(const char* id, uint64_t epoch, MemberState state = MemberState::active) {
-  return {id, NodeEpoch(epoch), "", "", state};
+  return {id, NodeEpoch(epoch), "", "", "", state};
 }
 
 constexpr uint16_t kPartitions = 256;

@@ -344,7 +344,8 @@ Section sys() {
               {.name = "interval",
                .kind = Kind::duration,
                .member = member<&Settings::sys, &Sys::interval>(),
-               .help = "How often the node publishes its figures below $SYS/.",
+               .help = "How often the node publishes its figures below $SYS/broker/, and what it knows of "
+                       "its cluster below $SYS/cluster/.",
                .min = kSecond,
                .max = kDay,
                .zero_means = "never"},

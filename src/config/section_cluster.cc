@@ -141,6 +141,16 @@ Section cluster_section() {
                    "`courier cluster status` shows it.",
            .check = check_ip_bind,
            .example = "10.0.0.1:9464"},
+          {.name = "client_address",
+           .kind = Kind::text,
+           .member = cluster<&Cluster::client_address>(),
+           .help =
+               "Where clients reach this node. A node that lets go of its clients (`courier node drain`, "
+               "SIGTERM) names "
+               "the others' addresses to those of 5.0, one client after another (Use Another Server). Empty: "
+               "they are not told of this one, as is right behind a load balancer.",
+           .check = check_endpoint,
+           .example = "mqtt-1.example.com:1883"},
       }};
 }
 

@@ -227,7 +227,7 @@ struct Cluster {
   Milliseconds patience = 30s;
   std::string mesh_bind = "127.0.0.1:7883", mesh_address;
   std::string mesh_certificate_file, mesh_key_file, mesh_ca_file, mesh_name;
-  std::string admin_address;
+  std::string admin_address, client_address;
   bool operator==(const Cluster&) const = default;
 };
 

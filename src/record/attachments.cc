@@ -138,10 +138,15 @@ std::vector<NodeEpoch> Attachments::nodes() const {
   std::vector<NodeEpoch> all = owners_;
   for (const Node& node : nodes_) all.push_back(node.epoch);
   std::ranges::sort(all);
-  const auto [first, last] = std::ranges::unique(all);
-  all.erase(first, last);
+  all.erase(std::unique(all.begin(), all.end()), all.end());
   if (!all.empty() && !all.front()) all.erase(all.begin());
   return all;
+}
+
+size_t Attachments::connected() const {
+  size_t sum = 0;
+  for (const Node& node : nodes_) sum += node.connected;
+  return sum;
 }
 
 void Attachments::restore(const session::Session& session) {

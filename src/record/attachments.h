@@ -75,6 +75,7 @@ class Attachments {
   std::vector<NodeEpoch> nodes() const;
 
   size_t size() const { return sessions_.size(); }
+  size_t connected() const;  // sessions, to whichever node
 
   // --- start ---
   void restore(const session::Session& session);

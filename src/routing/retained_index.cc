@@ -252,7 +252,7 @@ std::vector<RetainedIndex::Dirty> RetainedIndex::take_dirty() {
   for (auto at = mountpoints_.begin(); at != mountpoints_.end();) {
     std::vector<std::string> dirty = std::exchange(at->second.dirty, {});
     std::ranges::sort(dirty);
-    dirty.erase(std::ranges::unique(dirty).begin(), dirty.end());
+    dirty.erase(std::unique(dirty.begin(), dirty.end()), dirty.end());
     for (std::string& topic : dirty) {
       if (const RetainedTopic* known = find(at->second, topic)) known->dirty = false;
       all.push_back({at->first, std::move(topic)});

@@ -242,6 +242,10 @@ def shared_group_moves_on(stage):
 
 
 def figures_of_the_broker(stage):
+    """Each node has its own, and what it knows of all: sessions are where they are for everybody."""
+    stored = stage.client("stored", "n2", clean=False, expiry=600)
+    stored.cut()
+    others = [stage.client(f"there-{node}", node) for node in ("n1", "n2", "n3")]
     for node in ("n1", "n2", "n3"):
         one = stage.client(f"figures-{node}", node)
         one.subscribe("$SYS/#", qos=0)
@@ -249,4 +253,15 @@ def figures_of_the_broker(stage):
             each.topic == "$SYS/broker/clients/connected" and int(each.payload) >= 1 for each in list(one.inbox)))
         topics = {each.topic for each in one.inbox}
         assert {"$SYS/broker/version", "$SYS/broker/uptime"} <= topics, topics
+
+        def last(topic):
+            return next((each.payload.decode() for each in reversed(list(one.inbox)) if each.topic == topic), "0")
+
+        assert last("$SYS/broker/node") == node
+        wait_until(f"$SYS/cluster at {node}", lambda: last("$SYS/cluster/nodes") == "3" and
+                   int(last("$SYS/cluster/clients/connected")) >= len(others) + 1 and
+                   int(last("$SYS/cluster/clients/disconnected")) >= 1)
+        assert int(last("$SYS/broker/clients/connected")) < int(last("$SYS/cluster/clients/connected"))
+        one.disconnect()
+    for one in others:
         one.disconnect()

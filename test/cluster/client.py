@@ -23,9 +23,9 @@ class Closed(Exception):
 class Refused(Exception):
     """A CONNACK that says no."""
 
-    def __init__(self, code, reason=""):
-        super().__init__(f"CONNACK 0x{code:02x} {reason}")
-        self.code = code
+    def __init__(self, code, props=None):
+        super().__init__(f"CONNACK 0x{code:02x} {(props or {}).get(wire.REASON_STRING, '')}")
+        self.code, self.server = code, (props or {}).get(wire.SERVER_REFERENCE)
 
 
 class Outbound:
@@ -69,6 +69,7 @@ class Client:
         self.closed = threading.Event()
         self.closed.set()
         self.reason = None  # of the DISCONNECT that came; None: there was none
+        self.server = None  # that it named
         self.heard_at = 0.0
         self.present = None
 
@@ -108,7 +109,7 @@ class Client:
         connack = early.pop(0)
         if connack.kind != wire.CONNACK or connack.code != 0:
             one.close()
-            raise Refused(connack.code, connack.props.get(wire.REASON_STRING, ""))
+            raise Refused(connack.code, connack.props)
         one.settimeout(None)
         with self.lock:
             self.socket, self.closed, self.reason = one, threading.Event(), None
@@ -281,7 +282,7 @@ class Client:
                 self.answers[packet.packet_id] = packet
             self.changed.notify_all()
         elif kind == wire.DISCONNECT:
-            self.reason = packet.code
+            self.reason, self.server = packet.code, packet.props.get(wire.SERVER_REFERENCE)
 
     def acknowledged(self, message):
         """For those who keep books."""

@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 
 import anywhere  # noqa: E402
 import bad_start  # noqa: E402
+import drains  # noqa: E402
 import faults_of_etcd  # noqa: E402
 import faults_of_nodes  # noqa: E402
 import front  # noqa: E402
@@ -23,7 +24,7 @@ import takeovers  # noqa: E402
 
 SKIPPED = 77
 TESTS = {}
-for module in (anywhere, faults_of_nodes, faults_of_etcd, takeovers, bad_start, front):
+for module in (anywhere, faults_of_nodes, faults_of_etcd, takeovers, bad_start, drains, front):
     TESTS.update({name[5:]: each for name, each in vars(module).items() if name.startswith("test_")})
 
 

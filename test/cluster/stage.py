@@ -8,7 +8,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -121,16 +120,6 @@ class Stage(LocalCluster):
 
     def logged(self, name):
         return self.log(name).read_text(errors="replace")
-
-    def ready(self, name):
-        """Says so, and listens: /readyz is there a moment before the doors are open."""
-        if not super().ready(name):
-            return False
-        try:
-            socket.create_connection(("127.0.0.1", self.port(name)), timeout=1).close()
-            return True
-        except OSError:
-            return False
 
     def start_node_again(self, name):
         """Until it is ready; seconds that took."""

@@ -280,6 +280,52 @@ TEST_F(Control, NodeIsCountedOverAllShards) {
   EXPECT_EQ(control->health().reason, "draining");
 }
 
+TEST_F(Control, ANodeThatDrainsSendsClientsElsewhereInTurn) {
+  std::vector<std::shared_ptr<Wire>> wires;
+  for (int i = 0; i < 4; ++i) wires.push_back(connect("client-" + std::to_string(i)));
+  const auto old = world.open(mqtt::Version::v3_1_1);
+  const auto say_hello = [&](Wire& wire, mqtt::Version version) {
+    mqtt::Connect packet;
+    packet.version = version;
+    packet.client_id = "newcomer";
+    packet.clean_start = true;
+    wire.send(packet);
+    world.settle();
+    return receive<mqtt::Connack>(wire);
+  };
+  world.node().drain({"one:1883", "two:1883"});
+  for (uint32_t i = 0; i < 3; ++i) world.node().shard(i).drain(SIZE_MAX);
+  world.settle();
+  std::multiset<std::string> told;
+  for (const auto& wire : wires) {
+    const auto goodbye = receive<mqtt::Disconnect>(*wire);
+    ASSERT_TRUE(goodbye);
+    EXPECT_EQ(goodbye->reason, mqtt::ReasonCode::use_another_server);
+    told.emplace(goodbye->server_reference.value_or(""));
+  }
+  EXPECT_EQ(told, (std::multiset<std::string>{"one:1883", "one:1883", "two:1883", "two:1883"}));
+
+  const auto newcomer = world.open(mqtt::Version::v5);
+  const auto refused = say_hello(*newcomer, mqtt::Version::v5);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->reason, mqtt::ReasonCode::use_another_server);
+  EXPECT_EQ(refused->server_reference, "one:1883");
+  const auto refused_old = say_hello(*old, mqtt::Version::v3_1_1);
+  ASSERT_TRUE(refused_old);
+  EXPECT_EQ(refused_old->reason, mqtt::ReasonCode::server_unavailable);
+
+  world.node().drain();
+  const auto nowhere = say_hello(*world.open(mqtt::Version::v5), mqtt::Version::v5);
+  ASSERT_TRUE(nowhere);
+  EXPECT_EQ(nowhere->reason, mqtt::ReasonCode::server_unavailable) << "there is no other server to name";
+  EXPECT_FALSE(nowhere->server_reference);
+
+  world.node().undrain();
+  const auto again = say_hello(*world.open(mqtt::Version::v5), mqtt::Version::v5);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->reason, mqtt::ReasonCode::success);
+}
+
 TEST_F(Control, NodeThatHasNotStartedIsDescribedAtOnce) {
   World other({});
   ASSERT_TRUE(other.start());

@@ -63,6 +63,7 @@ class SimMembers final : public broker::Cluster {
   }
   NodeEpoch epoch() const override { return epoch_; }
   record::Partitioning partitioning() const override { return etcd_.partitioning(); }
+  size_t size() const override { return members_.size(); }
   bool should_own(uint16_t partition) const override;
   bool gone(NodeEpoch node) const override { return node <= known_until_ && !members_.contains(node); }
 

@@ -136,6 +136,7 @@ std::string encode(const NodeValue& node) {
   return lines_of({{"instance", node.instance},
                    {"mesh", node.mesh},
                    {"admin", node.admin},
+                   {"clients", node.clients},
                    {"state", node.state == MemberState::draining ? "draining" : "active"}});
 }
 
@@ -143,11 +144,11 @@ Result<NodeValue> decode_node(std::string_view value) {
   Result<Lines> lines = decode_lines(value, "key of a node");
   if (!lines) return fail(lines.error());
   const std::string& state = (*lines)["state"];
-  if (!is_address((*lines)["mesh"]) || !is_address((*lines)["admin"]) ||
+  if (!is_address((*lines)["mesh"]) || !is_address((*lines)["admin"]) || !is_address((*lines)["clients"]) ||
       (state != "active" && state != "draining")) {
     return fail(errc::damaged, "etcd's key of a node has an address or a state that cannot be");
   }
-  return NodeValue{(*lines)["instance"], (*lines)["mesh"], (*lines)["admin"],
+  return NodeValue{(*lines)["instance"], (*lines)["mesh"], (*lines)["admin"], (*lines)["clients"],
                    state == "draining" ? MemberState::draining : MemberState::active};
 }
 

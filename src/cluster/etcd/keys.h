@@ -81,7 +81,7 @@ Result<Meta> decode_meta(std::string_view value);
 
 struct NodeValue {
   std::string instance;  // random, new with each process
-  std::string mesh, admin;
+  std::string mesh, admin, clients;
   MemberState state = MemberState::active;
   bool operator==(const NodeValue&) const = default;
 };

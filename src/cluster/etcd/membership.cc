@@ -16,6 +16,10 @@ int64_t seconds_of(int64_t ms) {
   return (ms + 999) / 1000;
 }
 
+NodeValue value_of(const Membership::Self& self, MemberState state) {
+  return {self.instance, self.mesh, self.admin, self.clients, state};
+}
+
 }  // namespace
 
 Membership::Membership(Client& client, Keys keys, Self self, MembershipListener& listener)
@@ -29,10 +33,10 @@ Result<std::unique_ptr<Membership>> Membership::join(Client& client, const Keys&
     return fail(errc::bad_options, "a lease of " + std::to_string(lease_ms) + " ms is not between " +
                                        std::to_string(kLeaseMsMin) + " and " + std::to_string(kLeaseMsMax));
   }
-  const NodeValue value{self.instance, self.mesh, self.admin, MemberState::active};
+  const NodeValue value = value_of(self, MemberState::active);
   if (const auto readable = decode_node(encode(value)); !readable || !(*readable == value)) {
-    return fail(errc::bad_options,
-                "the node's addresses cannot be used: \"" + self.mesh + "\", \"" + self.admin + "\"");
+    return fail(errc::bad_options, "the node's addresses cannot be used: \"" + self.mesh + "\", \"" +
+                                       self.admin + "\", \"" + self.clients + "\"");
   }
   std::unique_ptr<Membership> membership(new Membership(client, keys, std::move(self), listener));
   const MonoNs until = boot_ns() + patience_ms * kNsPerMs;
@@ -106,7 +110,7 @@ Result<bool> Membership::put_key(int64_t lease_ms) {
   absent.set_create_revision(0);
   api::PutRequest& put = *request.add_success()->mutable_request_put();
   put.set_key(keys_.node(self_.id));
-  put.set_value(encode(NodeValue{self_.instance, self_.mesh, self_.admin, MemberState::active}));
+  put.set_value(encode(value_of(self_, MemberState::active)));
   put.set_lease(lease_);
   request.add_failure()->mutable_request_range()->set_key(keys_.node(self_.id));
   const auto answer =
@@ -133,7 +137,7 @@ std::vector<Member> Membership::members() const {
   return members_;
 }
 
-Result<void> Membership::set_state(MemberState state) {
+Result<void> Membership::set_state(MemberState state, int64_t patience_ms) {
   api::TxnRequest request;
   api::Compare& mine = *request.add_compare();
   mine.set_key(keys_.node(self_.id));
@@ -141,10 +145,10 @@ Result<void> Membership::set_state(MemberState state) {
   mine.set_create_revision(static_cast<int64_t>(epoch_.value));
   api::PutRequest& put = *request.add_success()->mutable_request_put();
   put.set_key(keys_.node(self_.id));
-  put.set_value(encode(NodeValue{self_.instance, self_.mesh, self_.admin, state}));
+  put.set_value(encode(value_of(self_, state)));
   put.set_lease(lease_);
-  const auto answer =
-      client_.insist<api::TxnResponse>(lease_ms(), [&](auto then) { client_.txn(request, std::move(then)); });
+  const auto answer = client_.insist<api::TxnResponse>(
+      patience_ms, [&](auto then) { client_.txn(request, std::move(then)); });
   if (!answer) return fail(answer.error());
   if (answer->succeeded()) return {};
   return fail(errc::lease_gone, "this node's key is not in etcd any more");
@@ -273,10 +277,15 @@ void Membership::put_member(const api::KeyValue& kv) {
   if (!value) {
     log::error("the key of a node in etcd cannot be read", {{"node", *id}, {"error", value.error().message}});
     // It lives, whatever it says of itself: its lease is there.
-    by_id_[*id] = {*id, NodeEpoch(static_cast<uint64_t>(kv.create_revision())), "", "", MemberState::active};
+    by_id_[*id] = {
+        *id, NodeEpoch(static_cast<uint64_t>(kv.create_revision())), "", "", "", MemberState::active};
     return;
   }
-  by_id_[*id] = {*id, NodeEpoch(static_cast<uint64_t>(kv.create_revision())), value->mesh, value->admin,
+  by_id_[*id] = {*id,
+                 NodeEpoch(static_cast<uint64_t>(kv.create_revision())),
+                 value->mesh,
+                 value->admin,
+                 value->clients,
                  value->state};
 }
 

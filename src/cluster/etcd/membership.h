@@ -39,7 +39,7 @@ class Membership {
  public:
   struct Self {
     std::string id;
-    std::string mesh, admin;             // host:port
+    std::string mesh, admin, clients;    // host:port
     std::string instance = random_id();  // of this process
   };
   // Gets a lease of `lease_ms` (rounded up to seconds; etcd may make it longer) and puts the node's key.
@@ -60,7 +60,7 @@ class Membership {
   std::vector<Member> members() const;
 
   // Errors: errc::lease_gone, unavailable.
-  Result<void> set_state(MemberState state);
+  Result<void> set_state(MemberState state, int64_t patience_ms);
   // Gives the lease back, so that others see it at once. The listener hears nothing any more.
   void leave();
 

@@ -49,7 +49,7 @@ struct MembershipTest : ::testing::Test {
 
   std::unique_ptr<Membership> join(Client& client, const std::string& id, Listener& listener) {
     Result<std::unique_ptr<Membership>> joined =
-        Membership::join(client, keys, {id, id + ":1", id + ":2"}, kLease, 10'000, listener);
+        Membership::join(client, keys, {id, id + ":1", id + ":2", id + ":3"}, kLease, 10'000, listener);
     EXPECT_TRUE(joined) << joined.error().message;
     return joined ? std::move(*joined) : nullptr;
   }
@@ -69,8 +69,8 @@ TEST_F(MembershipTest, EverybodySeesEverybodyComeChangeAndLeave) {
   const auto second = join(*other, "a", two);
   ASSERT_TRUE(eventually([&] { return one.ids() == Ids{"a", "b"} && two.ids() == Ids{"a", "b"}; }));
   EXPECT_LT(first->epoch(), second->epoch());
-  EXPECT_EQ(one.members()[0], (Member{"a", second->epoch(), "a:1", "a:2", MemberState::active}));
-  ASSERT_TRUE(second->set_state(MemberState::draining));
+  EXPECT_EQ(one.members()[0], (Member{"a", second->epoch(), "a:1", "a:2", "a:3", MemberState::active}));
+  ASSERT_TRUE(second->set_state(MemberState::draining, 10'000));
   ASSERT_TRUE(eventually([&] { return one.members()[0].state == MemberState::draining; }));
   EXPECT_EQ(one.members()[0].epoch, second->epoch()) << "a state is no new run";
   EXPECT_EQ(first->members(), one.members());
@@ -79,7 +79,7 @@ TEST_F(MembershipTest, EverybodySeesEverybodyComeChangeAndLeave) {
   EXPECT_FALSE(second->holds());
   EXPECT_TRUE(first->holds());
   EXPECT_TRUE(two.lost().empty()) << "who leaves is not lost";
-  EXPECT_FALSE(second->set_state(MemberState::active));
+  EXPECT_FALSE(second->set_state(MemberState::active, 10'000));
   first->leave();
 }
 
@@ -124,7 +124,7 @@ TEST_F(MembershipTest, LeaseThatIsNotKeptAliveIsLostOnce) {
   ASSERT_TRUE(eventually([&] { return two.ids() == Ids{"b"}; }));
   first->lose_keep_alives(false);
   EXPECT_FALSE(first->holds());
-  EXPECT_EQ(first->set_state(MemberState::active).error().code, make_error_code(errc::lease_gone));
+  EXPECT_EQ(first->set_state(MemberState::active, 10'000).error().code, make_error_code(errc::lease_gone));
   EXPECT_EQ(one.lost().size(), 1u);
   second->leave();
 }
@@ -142,7 +142,7 @@ TEST_F(MembershipTest, WhatCannotBeIsRefused) {
   Listener one;
   for (const Membership::Self& self :
        {Membership::Self{"", "a:1", "a:2"}, Membership::Self{"a/b", "a:1", "a:2"},
-        Membership::Self{"a", "a\n:1", "a:2"}}) {
+        Membership::Self{"a", "a\n:1", "a:2"}, Membership::Self{"a", "a:1", "a:2", "a\n:3"}}) {
     const auto joined = Membership::join(*client, keys, self, kLease, 0, one);
     ASSERT_FALSE(joined);
     EXPECT_EQ(joined.error().code, make_error_code(errc::bad_options)) << joined.error().message;

@@ -1,0 +1,24 @@
+#include "broker/cluster_figures.h"
+
+#include <algorithm>
+
+namespace courier::broker {
+
+ClusterFigures::ClusterFigures(Registry& registry)
+    : nodes_(registry.gauge("courier_cluster_nodes", "Nodes of the cluster that live, this one with them.")),
+      owned_(registry.gauge("courier_partitions_owned",
+                            "Partitions for whose offline sessions this node acts.")),
+      moves_(registry.counter("courier_partition_moves_total",
+                              "Partitions that changed their owner, all nodes' together.")) {}
+
+void ClusterFigures::look(const Cluster& cluster, const record::Attachments& attachments) {
+  const std::vector<NodeEpoch>& owners = attachments.owners();
+  nodes_.set(static_cast<int64_t>(cluster.size()));
+  owned_.set(std::ranges::count(owners, cluster.epoch()));
+  uint64_t moved = 0;
+  for (size_t i = 0; i < owners_.size(); ++i) moved += owners[i] != owners_[i];
+  if (moved > 0) moves_.add(moved);
+  if (moved > 0 || owners_.empty()) owners_ = owners;
+}
+
+}  // namespace courier::broker
