@@ -82,7 +82,7 @@ def test_drain():
 
 def test_drain_on_stop():
     """SIGTERM sends clients elsewhere, too; and does not wait for an etcd that is away."""
-    with Stage() as stage:
+    with Stage(lease="20s") as stage:
         others = {f"127.0.0.1:{stage.port(name)}" for name in ("n2", "n3")}
         idle = [stage.client(f"idle{i}", "n1") for i in range(20)]
         began = time.monotonic()
