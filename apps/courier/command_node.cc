@@ -153,7 +153,7 @@ Run set_up_node(CLI::App& app) {
   app.footer(
       "Examples:\n"
       "  courier node status -o json\n"
-      "  courier node drain && systemctl restart courier");
+      "  courier node drain && systemctl restart courierd");
   const auto add = [&](const char* name, const char* says, const std::string& more) {
     CLI::App* command = app.add_subcommand(name, says);
     command->set_help_flag("--help,-h", "Show this help and exit");
@@ -176,7 +176,7 @@ Run set_up_node(CLI::App& app) {
       "Clients of 5.0 are told where else to go: to the other nodes' cluster.client_address, in turn, or\n"
       "to --server-reference. Wills without a delay are published, as after any connection that the\n"
       "server closes. Waits until nobody is connected. A restart of the node ends it, too.\n\n"
-      "Example:\n  courier node drain --rate 200 && systemctl restart courier");
+      "Example:\n  courier node drain --rate 200 && systemctl restart courierd");
   draining->add_option("--rate", flags->rate, "Connections to close in a second (500)")
       ->type_name("COUNT")
       ->check(CLI::Range(1, 1'000'000));
