@@ -93,7 +93,10 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
       log_accepting_(metrics.gauge(
           "courier_log_accepting",
           "1; or 0 while the log cannot be written (a full disk, an I/O error) and new messages "
-          "with QoS 1 and 2 are refused.")) {
+          "with QoS 1 and 2 are refused.")),
+      log_position_(metrics.gauge("courier_log_position",
+                                  "How many records of the log this node has read. In a cluster it is the "
+                                  "same log for all nodes: who has less lags behind.")) {
   log_accepting_.set(1);
   if (options_.cluster) figures_.emplace(metrics);
   shared_.checkpoint_parts = this;
@@ -310,6 +313,7 @@ void Node::post_items(std::vector<std::vector<FeedMail::Back>> back) {
     post_.post(s, FeedMail{burst_, take_list(items_[s]), std::move(back[s]), bytes, folded_});
   }
   shared_.bursts_posted.store(burst_, std::memory_order_release);
+  log_position_.set(static_cast<int64_t>(folded_.value));
   if (!alone()) post_ripe();
 }
 

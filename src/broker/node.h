@@ -195,6 +195,7 @@ class Node final : public store::LogReader, private CheckpointParts {
   ByLabel<Counter> group_ended_drops_, group_full_drops_, group_expired_drops_;
   Histogram& batch_records_;
   Gauge& log_accepting_;
+  Gauge& log_position_;
 
   std::atomic<bool> checkpoint_running_{false};
   std::atomic<bool> checkpoint_failed_{false};  // to be tried again

@@ -254,6 +254,7 @@ void Shard::end_turn() {
     }
   }
   if (std::exchange(sent_elsewhere_, false)) out_.peers->flush(index_);
+  metrics_.commits_waiting.set(static_cast<int64_t>(in_log_.size()));
   metrics_.connections.set(static_cast<int64_t>(connections_.size()));
   const size_t connected = std::min(connections_.size(), clients_.size());
   metrics_.sessions_connected.set(static_cast<int64_t>(connected));

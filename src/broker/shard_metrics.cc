@@ -66,6 +66,8 @@ ShardMetrics::ShardMetrics(Registry& r, const auth::acl::Labels& labels)
       connack_seconds(r.histogram("courier_connack_seconds", "From CONNECT to CONNACK.")),
       commit_seconds(r.histogram("courier_commit_seconds",
                                  "From handing a batch of records to the log until they are safe and back.")),
+      commits_waiting(
+          r.gauge("courier_commits_waiting", "Batches of records handed to the log and not yet back.")),
       delivery_seconds(
           labels,
           [&r](const std::string& label) -> Histogram& {

@@ -64,6 +64,7 @@ struct ShardMetrics {
   Counter& sessions_expired;
   Histogram& connack_seconds;
   Histogram& commit_seconds;
+  Gauge& commits_waiting;
   // Of messages with a label only: those without pay nothing for it.
   ByLabel<Histogram> delivery_seconds;
 
