@@ -46,6 +46,7 @@ struct ConnectRequest {
   MonoNs came_at = 0;
   mqtt::Version version{};
   bool clean_start = true;
+  bool again = false;  // its ATTACH was void, see Shard::attached()
   uint16_t keep_alive_seconds = 0;
   uint32_t expiry_seconds = 0;
   bool expiry_lowered = false;  // or made another: not what was asked for, and the CONNACK says so

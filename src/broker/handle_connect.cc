@@ -256,7 +256,7 @@ void Shard::attach(Connection& connection) {
     refuse_connect(connection, ReasonCode::client_identifier_not_valid, kNotTheOwner);
     return;
   }
-  if (flaps(connection)) return;
+  if (!request.again && flaps(connection)) return;
   const bool stored_before = client && !client->session.id.ephemeral();
   const bool needs_record = !alone() || stored_before || request.expiry_seconds > 0 || request.will;
   if (needs_record && !log_state_.accepting) {
@@ -342,12 +342,12 @@ void Shard::attached(const ToConnack& pending, Position position) {
   if (alone()) {
     CHECK(client != nullptr);
   } else if (!client || client->session.attach != position) {
-    // Void: the session ended meanwhile, and this one begins a new one; or another node was faster.
-    const bool again = !client && connection && !find(change->second.waiting);
-    if (again) {
+    // Void: the session ended, or went to another node, and this node had not read that yet when it decided.
+    // Its client may have been there itself, a moment ago: so it is decided anew, and as each time another
+    // has been attached, this comes to an end.
+    if (connection) {
+      connection->request->again = true;
       change->second.waiting = connection->id;
-    } else if (connection) {
-      disconnect(*connection, EndCause::taken_over, ReasonCode::session_taken_over);
     }
     change_is_over(pending.name);
     return;
