@@ -269,7 +269,10 @@ void Shard::receive(record::Delivery& delivery, Way way) {
     after_fold(*client, was_dirty);
     if (!acting_) continue;
     stir(*client);
-    if (!acts_for(client->session)) continue;
+    if (!acts_for(client->session)) {
+      if (out_.limits.inbox_policy == InboxPolicy::refuse) note_fullness(*client);
+      continue;
+    }
     if (over_limits(*client) || out_.limits.inbox_policy == InboxPolicy::refuse) want_limits(*client);
     want_pump(*client);
   }

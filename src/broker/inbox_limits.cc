@@ -237,7 +237,8 @@ Shard::Fill Shard::fill(const Client& client) {
           inbox.bytes() - std::min(inbox.bytes(), client.work->leaving_bytes)};
 }
 
-// For the policy `refuse`: whether one more message would be too many.
+// For the policy `refuse`: whether one more message would be too many. Each node asks for itself, for its own
+// publishers, whoever acts for the session.
 void Shard::note_fullness(Client& client) {
   const auto [count, bytes] = fill(client);
   const bool full = count >= inbox_messages_max(client) || bytes >= out_.limits.inbox_bytes_max;
