@@ -149,8 +149,8 @@ TEST_F(Banning, SettingsChangeWhileItRuns) {
   }
   text += "[admission]\nsource_connections_max = 1\n";
   broker->write("broker.conf", text);
-  ::kill(broker->pid(), SIGHUP);
-  broker->expect_in_log("settings read");
+  broker->signal(SIGHUP);
+  broker->expect_in_every_log("settings read");
   Client first = from("198.51.100.7");
   EXPECT_EQ(first.handshake({.version = v5, .client_id = "first"}).reason, 0);
   EXPECT_EQ(from("198.51.100.7").handshake({.version = v5, .client_id = "second"}).reason, 0x97);

@@ -60,12 +60,6 @@ struct Doors {
     if (!made) return upper;
     return std::make_unique<net::StackedTransport>(std::move(made), std::move(upper));
   }
-  // A series of /metrics, by the beginning of its line; 0 when it is not there.
-  double metric(const std::string& series) const {
-    const std::string text = "\n" + broker->http_get("/metrics");
-    const size_t at = text.find("\n" + series + " ");
-    return at == std::string::npos ? 0 : std::stod(text.substr(at + series.size() + 2));
-  }
 
  private:
   std::shared_ptr<net::tls::TlsClient> client_;

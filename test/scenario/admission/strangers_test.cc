@@ -41,7 +41,7 @@ bool soon(const std::function<bool()>& condition) {
 }
 
 double open_connections(const Doors& doors, const std::string& listener) {
-  return doors.metric("courier_connections{listener=\"" + listener + "\"}");
+  return doors.broker->metric("courier_connections{listener=\"" + listener + "\"}");
 }
 
 // Until the broker has worked off what came: all are there, and its memory stands still.
@@ -307,7 +307,7 @@ TEST(Strangers, OfOneSourceAreBounded) {
   std::vector<RawSocket> silent;
   for (int i = 0; i < 40; ++i) silent.emplace_back(doors.port());
   EXPECT_TRUE(soon([&] {
-    return doors.metric("courier_accepts_refused_total{listener=\"door\",reason=\"source_strangers\"}") >= 20;
+    return doors.broker->metric("courier_accepts_refused_total{listener=\"door\",reason=\"source_strangers\"}") >= 20;
   }));
   EXPECT_EQ(open_connections(doors, "door"), 20);
   doors.broker->expect_in_log("see=admission.source_strangers_max");

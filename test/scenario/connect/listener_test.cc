@@ -8,6 +8,7 @@ namespace courier::scenario {
 
 TEST(Listener, ServesIpv6) {
   COURIER_ONLY();
+  ONE_NODE("a machine has one ::1, and no second node can listen there");
   if (!Client::has_ipv6()) GTEST_SKIP() << "this machine has no IPv6";
   Broker broker({.toml = "[[listener]]\nname = \"six\"\nbind = \"[::1]:{port}\"\n"});
   Client four({.client_id = "four"}, broker.port());

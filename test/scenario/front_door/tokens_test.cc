@@ -69,12 +69,9 @@ TEST(Tokens, DecideWhoComesIn) {
     EXPECT_EQ(code("password"), version == v5 ? 0x86 : 4);
   }
   broker.expect_in_log("the signature (HS256) is not valid");
-  const std::string metrics = broker.http_get("/metrics");
   for (const char* result :
        {"accepted", "expired", "invalid_signature", "username_mismatch", "missing_claim"}) {
-    EXPECT_NE(metrics.find("courier_jwt_checks_total{result=\"" + std::string(result) + "\"}"),
-              std::string::npos)
-        << metrics;
+    EXPECT_GT(broker.metric("courier_jwt_checks_total{result=\"" + std::string(result) + "\"}"), 0) << result;
   }
 }
 
@@ -159,8 +156,9 @@ TEST(Tokens, NewSecretHoldsWithoutARestart) {
   EXPECT_EQ(answer(broker, with_token(v5, "17", fresh)).reason, 0x87);
   broker.write("secret", kOther);
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  // The refusal is remembered for some seconds, but not over a change of keys.
-  while (answer(broker, with_token(v5, "17", fresh)).reason != 0) {
+  // The refusal is remembered for some seconds, but not over a change of keys. Each node looks for itself.
+  for (uint32_t in_a_row = 0; in_a_row < node_count();) {
+    in_a_row = answer(broker, with_token(v5, "17", fresh)).reason == 0 ? in_a_row + 1 : 0;
     ASSERT_LT(std::chrono::steady_clock::now(), deadline);
   }
   EXPECT_EQ(answer(broker, with_token(v5, "17", token(rid("17", 60)))).reason, 0x87);

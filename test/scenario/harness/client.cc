@@ -24,6 +24,14 @@ std::string describe(const Packet& packet) {
   return out;
 }
 
+bool begins_with_qos0(std::string_view bytes) {
+  return !bytes.empty() && (static_cast<uint8_t>(bytes[0]) & 0xF6) == kPublish << 4;
+}
+
+bool is_promise(const Packet& packet) {
+  return packet.type == kConnack || packet.type == kSuback || packet.type == kUnsuback;
+}
+
 }  // namespace
 
 Connect persistent(Version version, std::string client_id) {
@@ -38,16 +46,16 @@ Client Client::open(uint16_t port) {
 }
 
 Client Client::open(uint16_t port, std::unique_ptr<net::Transport> transport) {
-  Client client = open_tcp(port);
+  Client client = open_at(next_node(port), port);
   client.begin(std::move(transport));
   return client;
 }
 
-Client Client::open_tcp(uint16_t port) {
+Client Client::open_at(uint32_t node, uint16_t port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + node);
   address.sin_port = htons(port);
   if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     ::close(fd);
@@ -55,7 +63,10 @@ Client Client::open_tcp(uint16_t port) {
   }
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  return Client(fd, v5);
+  Client client(fd, v5);
+  client.port_ = port;
+  client.node_ = node;
+  return client;
 }
 
 void Client::begin(std::unique_ptr<net::Transport> transport) {
@@ -93,9 +104,11 @@ bool Client::has_ipv6() {
 }
 
 Client::Client(const Connect& connect, std::optional<uint16_t> port) {
-  *this = open(port.value_or(shared_broker().port()));
+  const uint16_t door = port ? *port : shared_broker().port();
   Connect named = connect;
   if (named.client_id.empty()) named.client_id = unique("client");
+  *this = open_at(next_node(door, named.client_id), door);
+  begin(transport_to(door));
   handshake(named);
   if (connack_.reason != 0)
     throw Broken("CONNECT of " + named.client_id + " was refused: " + describe(connack_));
@@ -109,6 +122,8 @@ Client& Client::operator=(Client&& other) noexcept {
   if (this == &other) return *this;
   drop();
   fd_ = std::exchange(other.fd_, -1);
+  port_ = other.port_;
+  node_ = other.node_;
   version_ = other.version_;
   id_ = std::move(other.id_);
   buffer_ = std::move(other.buffer_);
@@ -143,6 +158,7 @@ Packet Client::handshake(const Connect& connect) {
 }
 
 void Client::send(std::string_view bytes) {
+  if (begins_with_qos0(bytes)) settle_promises(port_);
   if (!transport_) {
     send_wire(bytes);
     return;
@@ -188,6 +204,7 @@ std::optional<Packet> Client::next(Clock::time_point deadline, std::string_view 
     if (auto packet = take_packet(buffer_, version_)) {
       if (packet->size > packet_size_max_)
         throw Broken("larger than the client's maximum: " + describe(*packet));
+      if (is_promise(*packet)) promised_at(port_);
       return packet;
     }
     if (!fill(deadline, waiting_for)) return std::nullopt;
@@ -343,6 +360,7 @@ void Client::expect_end(std::initializer_list<uint8_t> reasons) {
 void Client::disconnect(uint8_t reason, const Properties& properties) {
   send(disconnect_packet(version_, reason, properties));
   read_until_end();
+  settle(port_);
 }
 
 }  // namespace courier::scenario

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "harness/broker.h"
+#include "harness/nodes.h"
 #include "harness/transports.h"
 #include "harness/wire.h"
 
@@ -31,6 +32,8 @@ class Client {
   static Client open(uint16_t port);
   // The same, and then what stands between: a test's own.
   static Client open(uint16_t port, std::unique_ptr<net::Transport> transport);
+  // To this node and no other, as TCP brings it: nothing of COURIER_TRANSPORT.
+  static Client open_at(uint32_t node, uint16_t port);
   // From here on what is sent and read goes through this.
   void begin(std::unique_ptr<net::Transport> transport);
   static Client open_ipv6(uint16_t port);  // to ::1
@@ -46,6 +49,7 @@ class Client {
 
   const Packet& connack() const { return connack_; }
   const std::string& id() const { return id_; }
+  uint32_t node() const { return node_; }  // where it is connected, the first is 0
   Version version() const { return version_; }
 
   // What a client of this version may read, before or without a CONNECT through handshake().
@@ -105,7 +109,6 @@ class Client {
 
  private:
   Client(int fd, Version version) : fd_(fd), version_(version) {}
-  static Client open_tcp(uint16_t port);
   void send_wire(std::string_view bytes);
   // Reads at least one byte, into buffer_ unless it is the transport's own; false at the end of the stream;
   // throws after the deadline.
@@ -113,6 +116,8 @@ class Client {
   std::optional<Packet> next(std::chrono::steady_clock::time_point deadline, std::string_view waiting_for);
 
   int fd_ = -1;
+  uint16_t port_ = 0;
+  uint32_t node_ = 0;
   std::unique_ptr<net::Transport> transport_;
   bool opening_ = true;
   Version version_ = v5;

@@ -357,21 +357,21 @@ TEST(HooksAndRules, WhyNamesWhoIsAsked) {
   ::setenv("COURIER__ADMIN__TOKENS", kToken, 1);
   Broker broker(asking(stub, {"auth_on_register_m5", "auth_on_publish_m5"}));
   ::unsetenv("COURIER__ADMIN__TOKENS");
-  const auto why = [&](const std::string& id, const std::string& query) {
-    Client http = Client::open(broker.admin_port());
-    http.send("GET /v1/clients/" + id + "/why?topic=a" + query +
+  const auto why = [&](const Client& who, const std::string& query) {
+    Client http = Client::open_at(who.node(), broker.admin_port());
+    http.send("GET /v1/clients/" + who.id() + "/why?topic=a" + query +
               " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer " + kToken +
               "\r\n\r\n");
     return http.read_to_end();
   };
   const std::string asked = "auth_on_publish_m5 at " + stub.url("/hook");
   Client client({.client_id = "phone-7"}, broker.port());
-  EXPECT_NE(why("phone-7", "").find(asked), std::string::npos) << why("phone-7", "");
-  EXPECT_EQ(why("phone-7", "&action=subscribe").find("hooks"), std::string::npos);
+  EXPECT_NE(why(client, "").find(asked), std::string::npos) << why(client, "");
+  EXPECT_EQ(why(client, "&action=subscribe").find("hooks"), std::string::npos);
   Client three({.version = v3_1_1, .client_id = "phone-8"}, broker.port());
-  EXPECT_EQ(why("phone-8", "").find("hooks"), std::string::npos) << "nobody is asked about 3.x";
+  EXPECT_EQ(why(three, "").find("hooks"), std::string::npos) << "nobody is asked about 3.x";
   Client mute({.client_id = "mute-1", .username = "ada"}, broker.port());
-  EXPECT_NE(why("mute-1", "").find("\"forbidden\":true"), std::string::npos) << why("mute-1", "");
+  EXPECT_NE(why(mute, "").find("\"forbidden\":true"), std::string::npos) << why(mute, "");
 }
 
 }  // namespace courier::scenario

@@ -85,13 +85,13 @@ TEST(HookFaults, AnEndpointThatFailsIsLeftAlone) {
                        "[hooks]\ncircuit_failures = 3\ncircuit_open = \"300ms\"\nrefusals_kept = 0\n"));
   Client client({}, broker.port());
   for (int i = 0; i < 3; ++i) EXPECT_EQ(client.publish("dead/a", std::to_string(i), 1).reason, 0x83);
-  EXPECT_EQ(metric(broker, "courier_hook_circuit_open"), 1);
+  EXPECT_EQ(broker.metric("courier_hook_circuit_open"), 1);
   EXPECT_EQ(client.publish("ok/a", "x", 1).reason, 0x83);
   EXPECT_EQ(stub.requests("auth_on_publish_m5"), 3) << "it was not asked";
   broker.expect_in_log("is left alone");
   wait_for("the endpoint is tried again",
            [&, n = 0]() mutable { return client.publish("ok/a", std::to_string(++n), 1).reason == 0x10; });
-  EXPECT_EQ(metric(broker, "courier_hook_circuit_open"), 0);
+  EXPECT_EQ(broker.metric("courier_hook_circuit_open"), 0);
 }
 
 // The packet that is decided on waits, and what its client sends behind it; nothing else does.
@@ -177,7 +177,7 @@ TEST(HookFaults, WhoHangsUpIsAskedAboutNoMore) {
   wait_for("it is asked about", [&] { return stub.requests("auth_on_publish_m5") == 1; });
   client.drop();
   wait_for("the question is cancelled", [&] {
-    return metric(broker, "courier_hook_requests_total{hook=\"auth_on_publish_m5\",result=\"cancelled\"}") ==
+    return broker.metric("courier_hook_requests_total{hook=\"auth_on_publish_m5\",result=\"cancelled\"}") ==
            1;
   });
   Client knocking = Client::open(broker.port());
@@ -185,7 +185,7 @@ TEST(HookFaults, WhoHangsUpIsAskedAboutNoMore) {
   wait_for("it is asked about", [&] { return stub.requests("auth_on_register_m5") == 1; });
   knocking.drop();
   wait_for("the question is cancelled", [&] {
-    return metric(broker, "courier_hook_requests_total{hook=\"auth_on_register_m5\",result=\"cancelled\"}") ==
+    return broker.metric("courier_hook_requests_total{hook=\"auth_on_register_m5\",result=\"cancelled\"}") ==
            1;
   });
 }
@@ -211,8 +211,10 @@ TEST(HookFaults, NothingIsLostWhileADeliveryIsDecided) {
     Client again(phone, broker.port());
     wait_for("it is asked again", [&] { return stub.requests("on_deliver_m5") == 4; });
     stub.get("/release");
-    // A broker that was killed cannot know what it had sent. [MQTT-3.3.1-1]
-    EXPECT_EQ(again.message("1").dup, broker_dies);
+    // A broker that was killed cannot know what it had sent, nor can a node to which the client came before
+    // the end of its connection to another was in the log. [MQTT-3.3.1-1]
+    const bool dup = again.message("1").dup;
+    EXPECT_TRUE(dup == broker_dies || node_count() > 1);
     again.message("2");
   }
 }
@@ -330,7 +332,7 @@ TEST(HookFaults, OthersAreNotSlowedByAHookThatTakesFiveSeconds) {
     return stub.requests("auth_on_register_m5") == 50 && stub.requests("auth_on_publish_m5") == 50;
   });
   const std::vector<double> beside = measure();
-  EXPECT_EQ(metric(broker, "courier_hook_requests_total{hook=\"auth_on_register_m5\",result=\"ok\"}"), 0)
+  EXPECT_EQ(broker.metric("courier_hook_requests_total{hook=\"auth_on_register_m5\",result=\"ok\"}"), 0)
       << "they were to wait meanwhile";
   std::cout << "publish to deliver, ms: without p50 " << before[500] << " p99 " << before[990]
             << ", beside a hook of 5 s p50 " << beside[500] << " p99 " << beside[990] << "\n";

@@ -43,12 +43,4 @@ inline void wait_for(std::string_view what, const std::function<bool()>& conditi
   }
 }
 
-// A line of /metrics, without its value.
-inline double metric(const Broker& broker, std::string_view line) {
-  const std::string all = "\n" + broker.http_get("/metrics");
-  const std::string wanted = "\n" + std::string(line) + " ";
-  const size_t at = all.find(wanted);
-  return at == std::string::npos ? 0 : std::stod(all.substr(at + wanted.size()));
-}
-
 }  // namespace courier::scenario

@@ -267,6 +267,7 @@ TEST_F(Limits, SessionExpiryIsShortenedAndTold) {
 }
 
 TEST_F(Limits, ConnectionsOfAListener) {
+  ONE_NODE("how many connections a listener has is its own affair");
   const uint16_t port = broker().extra_port();
   Client one({.client_id = unique("narrow")}, port), two({.client_id = unique("narrow")}, port);
   Client three = Client::open(port);

@@ -104,22 +104,16 @@ void reload(const Broker& broker, const std::string& from, const std::string& to
   ASSERT_NE(at, std::string::npos);
   conf.replace(at, from.size(), to);
   broker.write("broker.conf", conf);
-  ::kill(broker.pid(), SIGHUP);
-  broker.expect_in_log("SIGHUP: log file opened anew");
+  broker.signal(SIGHUP);
+  broker.expect_in_every_log("SIGHUP: log file opened anew");
 }
 
 std::string shown(const Broker& broker, const Client& client) {
-  Client http = Client::open(broker.admin_port());
+  Client http = Client::open_at(client.node(), broker.admin_port());
   http.send("GET /v1/clients/" + client.id() +
             " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer 0123456789abcdef\r\nConnection: "
             "close\r\n\r\n");
   return http.read_to_end();
-}
-
-bool metric_at_least(const Broker& broker, const std::string& series, double least) {
-  const std::string all = broker.http_get("/metrics");
-  const size_t at = all.find(series + " ");
-  return at != std::string::npos && std::stod(all.substr(at + series.size() + 1)) >= least;
 }
 
 }  // namespace
@@ -158,9 +152,10 @@ messages_burst = 20
     EXPECT_LT(p99(during), before + 100);
   }
   broker.expect_in_log("limit slow: more than 200 messages in a second (per connection)");
-  EXPECT_TRUE(metric_at_least(
-      broker, "courier_limited_total{limit=\"slow\",what=\"messages_per_second\",outcome=\"delayed\"}", 100));
-  EXPECT_TRUE(metric_at_least(broker, "courier_limit_delay_seconds_total{limit=\"slow\"}", 4));
+  EXPECT_GE(
+      broker.metric("courier_limited_total{limit=\"slow\",what=\"messages_per_second\",outcome=\"delayed\"}"),
+      100);
+  EXPECT_GE(broker.metric("courier_limit_delay_seconds_total{limit=\"slow\"}"), 4);
 }
 
 // While it is not read, its PINGREQs are not either: the keep-alive does not run out because of us.
@@ -188,6 +183,7 @@ bytes_per_second = "1KB"
 // An identity's connections share its budget, on whichever threads they are.
 TEST(Rates, IdentitySharesOneBudgetOverThreads) {
   COURIER_ONLY();
+  ONE_NODE("what connections share of a limit is each node's own");
   Broker broker(with_limits(R"(
 [[limit]]
 name = "mine"
@@ -240,6 +236,7 @@ payload_bytes_max = "1KB"
 // Each is told in the words of its version.
 TEST(Rates, ConnectionsAndConnects) {
   COURIER_ONLY();
+  ONE_NODE("what connections share of a limit is each node's own");
   Broker broker(with_limits(R"(
 [[limit]]
 name = "two"
@@ -281,6 +278,7 @@ delay_max = "0s"
 
 TEST(Rates, ConnectsThatComeTooFastAreLetInLater) {
   COURIER_ONLY();
+  ONE_NODE("what connections share of a limit is each node's own");
   Broker broker(with_limits(R"(
 [[limit]]
 name = "gentle"
