@@ -39,6 +39,6 @@ class LocalCluster(tool.Cluster):
 
     def etcdctl(self, *arguments, endpoint=None):
         """What it prints. Of all members, or of one."""
-        endpoints = endpoint or ",".join(f"127.0.0.1:{self.port(f'e{i}')}" for i in self.etcd_numbers())
+        endpoints = endpoint or ",".join(self.at(f"e{i}") for i in self.etcd_numbers())
         return subprocess.run(["etcdctl", "--endpoints", endpoints, *arguments], env={**os.environ, "ETCDCTL_API": "3"},
                               capture_output=True, text=True, timeout=30, check=True).stdout

@@ -44,7 +44,7 @@ def publish_and_subscribe(stage, version):
     assert len(subscriber.payloads()) == 9, subscriber.payloads()
     assert all(str(one.qos) == one.payload.decode()[-1] and not one.retain for one in subscriber.inbox)
     subscriber.unsubscribe(topic)
-    publisher.connect(stage.port("n3"))
+    publisher.connect(stage.at("n3"))
     publisher.publish(topic, "nobody hears it", 1).wait()
     subscriber.subscribe(topic, qos=1)
     publisher.publish(topic, "heard again", 1).wait()
@@ -58,7 +58,7 @@ def offline_queue(stage, version):
     topic = f"queue/{version}"
     phone = Client(f"away{version}", version=version, clean=False, expiry=600)
     stage.clients.append(phone)
-    assert not phone.connect(stage.port("n1")).present
+    assert not phone.connect(stage.at("n1")).present
     phone.subscribe(topic, qos=2)
     phone.disconnect()
     publisher = stage.client(f"meanwhile{version}", "n2", version=version)
@@ -68,7 +68,7 @@ def offline_queue(stage, version):
         for each in [publisher.publish(topic, text, int(text[-1])) for text in batch]:
             assert each.wait() == 0
         sent += batch
-        assert phone.connect(stage.port(node)).present, f"no session at {node}"
+        assert phone.connect(stage.at(node)).present, f"no session at {node}"
         phone.wait_for(*sent)
         phone.disconnect()
     assert phone.payloads() == sent, phone.payloads()
@@ -79,12 +79,12 @@ def clean_start(stage, version):
     topic = f"clean/{version}"
     phone = Client(f"clean{version}", version=version, clean=False, expiry=600)
     stage.clients.append(phone)
-    phone.connect(stage.port("n1"))
+    phone.connect(stage.at("n1"))
     phone.subscribe(topic)
     phone.disconnect()
     publisher = stage.client(f"cleaner{version}", "n2", version=version)
     publisher.publish(topic, "old", 1).wait()
-    assert not phone.connect(stage.port("n3"), clean=True).present
+    assert not phone.connect(stage.at("n3"), clean=True).present
     publisher.publish(topic, "still old", 1).wait()
     phone.subscribe(topic)
     publisher.publish(topic, "new", 1).wait()
@@ -92,7 +92,7 @@ def clean_start(stage, version):
     assert phone.payloads() == ["new"], phone.payloads()
     phone.disconnect()
     # Of 3.1.1 a clean session ends with the connection, of 5.0 it has the expiry that CONNECT asked for.
-    assert phone.connect(stage.port("n1")).present == (version == 5)
+    assert phone.connect(stage.at("n1")).present == (version == 5)
     phone.disconnect()
     publisher.disconnect()
 
@@ -137,7 +137,7 @@ def wills(stage, version):
     broken.cut()
     watcher.wait_for("it broke")
     broken.will = None
-    broken.connect(stage.port("n2"))  # comes after the will, and asks for none
+    broken.connect(stage.at("n2"))  # comes after the will, and asks for none
     broken.publish(f"last/{version}/mark", "mark", 1).wait()
     watcher.wait_for("mark")
     assert watcher.payloads() == ["it broke", "mark"], watcher.payloads()
@@ -154,7 +154,7 @@ def takeover(stage, version):
     first.wait_for("one")
     second = first.twin()
     stage.clients.append(second)
-    assert second.connect(stage.port("n2")).present
+    assert second.connect(stage.at("n2")).present
     assert first.closed.wait(10), "the older connection lives on"
     assert first.reason == (0x8E if version == 5 else None), first.reason
     publisher.publish(topic, "two", 2).wait()
@@ -176,7 +176,7 @@ def session_expiry(stage):
     watcher.wait_for(*(f"expired {i}" for i in range(9)))
     for i, one in enumerate(gone):
         one.will = None
-        assert not one.connect(stage.port(f"n{(i + 1) % 3 + 1}")).present, f"{one.id} has its session still"
+        assert not one.connect(stage.at(f"n{(i + 1) % 3 + 1}")).present, f"{one.id} has its session still"
         one.expiry = 0
         one.disconnect()
     mark(stage, watcher, "expired/mark")
@@ -192,7 +192,7 @@ def will_delay(stage):
         f"delayed/{name}", name, 1, False, {wire.WILL_DELAY: 2})) for name in ("back", "lost"))
     back.cut()
     lost.cut()
-    assert back.connect(stage.port("n2")).present
+    assert back.connect(stage.at("n2")).present
     watcher.wait_for("lost")
     back.disconnect()
     mark(stage, watcher, "delayed/mark")

@@ -71,16 +71,16 @@ def settings_of(stage, name, cluster="loopback", **changes):
     return "\n".join(out).replace('"loopback"', f'"{cluster}"') + "\n"
 
 
-def remember(stage, port, what):
+def remember(stage, node, what):
     one = Client("keeper")
-    one.connect(port)
+    one.connect(stage.at(node))
     one.publish("kept", what, 1, retain=True).wait()
     one.disconnect()
 
 
-def remembers(stage, port, what):
+def remembers(stage, node, what):
     one = Client("keeper-looks")
-    one.connect(port)
+    one.connect(stage.at(node))
     one.subscribe("kept")
     one.wait_for(what)
     assert one.payloads() == [what], one.payloads()
@@ -89,7 +89,7 @@ def remembers(stage, port, what):
 
 def test_bad_start():
     with Stage(etcds=1, nodes=2) as stage:
-        remember(stage, stage.port("n1"), "of loopback")
+        remember(stage, "n1", "of loopback")
         before = keys(stage)
         fresh = f'"{stage.folder}/fresh"'
         third = {"data_dir": fresh, "patience": '"6s"'}
@@ -105,7 +105,7 @@ def test_bad_start():
         bad_etcd(stage, third)
         others_data(stage)
         newer_format(stage, third)
-        remembers(stage, stage.port("n2"), "of loopback")
+        remembers(stage, "n2", "of loopback")
         litter = [_plain(key) for key in keys(stage) if _plain(key).startswith("/courier/brandnew/")]
     credentials()
     assert not litter, f"a start that was refused has made a cluster: {litter}"
@@ -130,17 +130,17 @@ class Deaf(threading.Thread):
 
 def bad_etcd(stage, third):
     third = {"data_dir": f'"{stage.folder}/untouched"', "patience": '"2s"'}
-    http = f'["127.0.0.1:{stage.port("n1", "admin")}"]'
+    http = f'["{stage.at("n1", "admin")}"]'
     refused(stage, "HTTP that is not etcd", settings_of(stage, "n3", etcd=http, **third), USAGE,
             "does not speak etcd's v3 API", str(stage.port("n1", "admin")))
-    mqtt = f'["127.0.0.1:{stage.port("n1", "plain")}"]'
+    mqtt = f'["{stage.at("n1", "plain")}"]'
     refused(stage, "MQTT that is not etcd", settings_of(stage, "n3", etcd=mqtt, **third), CANNOT_JOIN,
             str(stage.port("n1", "plain")))
-    nobody = f'["127.0.0.1:{stage.port("e9")}"]'
+    nobody = f'["{stage.at("e9")}"]'
     refused(stage, "nobody is there", settings_of(stage, "n3", etcd=nobody, **third), CANNOT_JOIN,
             "no etcd with a quorum answers", str(stage.port("e9")))
     deaf = Deaf(stage.port("e8"))
-    silent = f'["127.0.0.1:{stage.port("e8")}"]'
+    silent = f'["{stage.at("e8")}"]'
     refused(stage, "somebody who says nothing", settings_of(stage, "n3", etcd=silent, **third), CANNOT_JOIN,
             "no etcd with a quorum answers")
     deaf.socket.close()
@@ -157,13 +157,13 @@ def others_data(stage):
     solo = other[:other.index("[cluster]")] + other[other.index("[auth]"):]
 
     # Another cluster in the same etcd, with a life of its own.
-    run(stage, other, lambda: remember(stage, stage.port("n3"), "of other"))
+    run(stage, other, lambda: remember(stage, "n3", "of other"))
     refused(stage, "data_dir of another cluster", other.replace(f'"{stage.folder}/other"', data), STORE_OF_ANOTHER,
             "holds the state of the cluster whose log has the id", "Use another data directory")
     refused(stage, "data_dir of a cluster, alone", solo.replace(f'"{stage.folder}/other"', data), STORE_OF_ANOTHER,
             "holds the state of the cluster whose log has the id", "not of a node alone")
     alone = solo.replace(f'"{stage.folder}/other"', f'"{stage.folder}/solo"')
-    run(stage, alone, lambda: remember(stage, stage.port("n3"), "of one alone"))
+    run(stage, alone, lambda: remember(stage, "n3", "of one alone"))
     refused(stage, "data_dir of a node alone, in a cluster",
             settings_of(stage, "n3", node='"n2"', data_dir=f'"{stage.folder}/solo"'), STORE_OF_ANOTHER,
             "holds the state of a node alone", "Use another data directory")
@@ -172,8 +172,8 @@ def others_data(stage):
             other.replace(f'"{stage.folder}/other"', data).replace('"other"', '"brandnew"'), USAGE,
             'there is no cluster "brandnew" in etcd', "empty data_dir")
     assert not [key for key in keys(stage) if key.startswith("/courier/brandnew/")]
-    run(stage, alone, lambda: remembers(stage, stage.port("n3"), "of one alone"))
-    run(stage, other, lambda: remembers(stage, stage.port("n3"), "of other"))
+    run(stage, alone, lambda: remembers(stage, "n3", "of one alone"))
+    run(stage, other, lambda: remembers(stage, "n3", "of other"))
     stage.start_node("n2")
     overwritten = [key for key in unlike(stage, before) if key.startswith("/courier/loopback/") and "/in/" not in key]
     assert overwritten == ["/courier/loopback/node/n2"], overwritten  # which stopped, and is there again
@@ -215,5 +215,5 @@ def credentials():
         assert not found, f"keys were written: {found}"
         (stage.dir / "n1" / "courier.toml").write_text(settings("right"))
         stage.start_node("n1")
-        remember(stage, stage.port("n1"), "with a password")
-        remembers(stage, stage.port("n1"), "with a password")
+        remember(stage, "n1", "with a password")
+        remembers(stage, "n1", "with a password")

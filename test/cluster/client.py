@@ -86,14 +86,15 @@ class Client:
 
     # --- connections ---
 
-    def connect(self, port, clean=None, patience=10.0):
-        """Returns the CONNACK. Errors: Refused, Closed, OSError."""
+    def connect(self, where, clean=None, patience=10.0):
+        """To address:port. Returns the CONNACK. Errors: Refused, Closed, OSError."""
+        address, _, port = where.rpartition(":")
         clean = self.clean if clean is None else clean
         props = {wire.SESSION_EXPIRY: self.expiry} if self.expiry else {}
         if self.receive_max:
             props[wire.RECEIVE_MAXIMUM] = self.receive_max
         asked_at = time.monotonic()
-        one = socket.create_connection(("127.0.0.1", port), timeout=patience)
+        one = socket.create_connection((address, int(port)), timeout=patience)
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             one.sendall(wire.connect(self.version, self.id, clean, self.keep_alive, self.will, props))
@@ -289,7 +290,7 @@ class Client:
 
 
 class Phone(Client):
-    """Comes back when its connection breaks. `doors` is a function: the ports to try, best first, by node.
+    """Comes back when its connection breaks. `doors` is a function: (node, where) in the order to try.
 
     `history` has (when, what, node, detail): "up" with session present, "down" with the DISCONNECT's reason, "no" with
     what a failed attempt said.
@@ -325,11 +326,11 @@ class Phone(Client):
 
     def _live(self):
         while not self._end.is_set():
-            for node, port in self.doors():
+            for node, where in self.doors():
                 if self._end.is_set():
                     return
                 try:
-                    connack = self.connect(port, patience=2.0)
+                    connack = self.connect(where, patience=2.0)
                 except (OSError, Closed, Refused) as failed:
                     self.note("no", node, str(failed))
                     self._end.wait(0.02)

@@ -16,14 +16,14 @@ IDLE = 80
 
 
 def ask(stage, node, path, method="GET"):
-    request = urllib.request.Request(f"http://127.0.0.1:{stage.port(node, 'admin')}{path}", method=method,
+    request = urllib.request.Request(f"http://{stage.at(node, 'admin')}{path}", method=method,
                                      headers={"Authorization": "Bearer cluster-on-loopback"})
     with urllib.request.urlopen(request, timeout=10) as reply:
         return json.load(reply)
 
 
 def courier(stage, node, *words):
-    return subprocess.run([stage.bin_dir / "courier", *words, "--admin", f"http://127.0.0.1:{stage.port(node, 'admin')}",
+    return subprocess.run([stage.bin_dir / "courier", *words, "--admin", f"http://{stage.at(node, 'admin')}",
                            "--token", "cluster-on-loopback"], capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -33,7 +33,7 @@ def owners(stage, node):
 
 def refusal(stage, node, version):
     try:
-        stage.client("newcomer", version=version).connect(stage.port(node))
+        stage.client("newcomer", version=version).connect(stage.at(node))
     except Refused as refused:
         return refused
     raise AssertionError(f"{node} takes clients")
@@ -43,7 +43,7 @@ def test_drain():
     """n1 lets its clients go, so many a second; they and its partitions are the others', and it gets some back."""
     with Stage() as stage:
         load = Load(stage).start()
-        others = {f"127.0.0.1:{stage.port(name)}" for name in ("n2", "n3")}
+        others = {stage.at(name) for name in ("n2", "n3")}
         idle = [stage.client(f"idle{i}", "n1", version=5 if i % 4 else 4) for i in range(IDLE)]
         assert owners(stage, "n2") == {"n1", "n2", "n3"}
         hit, elsewhere = load.at("n1"), load.unlike("n1")
@@ -83,7 +83,7 @@ def test_drain():
 def test_drain_on_stop():
     """SIGTERM sends clients elsewhere, too; and does not wait for an etcd that is away."""
     with Stage(lease="20s") as stage:
-        others = {f"127.0.0.1:{stage.port(name)}" for name in ("n2", "n3")}
+        others = {stage.at(name) for name in ("n2", "n3")}
         idle = [stage.client(f"idle{i}", "n1") for i in range(20)]
         began = time.monotonic()
         assert stage.stop("n1") == 0
@@ -98,7 +98,7 @@ def test_drain_on_stop():
         assert drained.returncode != 0 and "nothing was changed" in drained.stderr, drained
         stage.signal("n2", signal.SIGTERM)
         last.closed.wait(10)
-        assert last.reason == USE_ANOTHER_SERVER and last.server == f"127.0.0.1:{stage.port('n3')}", vars(last)
+        assert last.reason == USE_ANOTHER_SERVER and last.server == stage.at('n3'), vars(last)
         stage.wait_for_end("n2")
         say(f"without etcd stopped after {time.monotonic() - began:.1f} s")
         assert stage.ready("n3") is False  # etcd is away, not drained

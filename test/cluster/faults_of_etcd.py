@@ -3,12 +3,14 @@
 import json
 import signal
 import socket
+import subprocess
 import threading
 import time
 
 from client import wait_until
 from faults_of_nodes import EXIT_LEFT_CLUSTER, strike, wait_for_wills
-from stage import LEASE, Load, Stage, say
+from network import Unavailable
+from stage import LEASE, LONG, Load, Stage, say
 
 STALL_SECONDS_MAX = 3.0
 
@@ -17,11 +19,19 @@ def leader(stage):
     for i in stage.etcd_numbers():
         if stage.pid(f"e{i}") is None:
             continue
-        endpoint = f"127.0.0.1:{stage.port(f'e{i}')}"
-        status = json.loads(stage.etcdctl("endpoint", "status", "-w", "json", endpoint=endpoint))
+        status = json.loads(stage.etcdctl("endpoint", "status", "-w", "json", endpoint=stage.at(f"e{i}")))
         if status[0]["Status"]["leader"] == status[0]["Status"]["header"]["member_id"]:
             return f"e{i}"
     return None
+
+
+def lead(stage, name):
+    """Makes it the leader."""
+    now = wait_until("a leader", lambda: leader(stage))
+    if now != name:
+        members = json.loads(stage.etcdctl("member", "list", "-w", "json"))["members"]
+        number = next(each["ID"] for each in members if each["name"] == name)
+        stage.etcdctl("move-leader", f"{number:x}", endpoint=stage.at(now))
 
 
 def lose_member(stage, load, name):
@@ -84,6 +94,75 @@ def test_etcd_all():
         load.finish()
 
 
+def test_compacted_watch():
+    """A node stands still, for less than its lease. Then the log that it has not read is compacted, and the member of
+    etcd that it watched, the first in its list, is gone: no watch can bring what is missing."""
+    with Stage(lease="10s") as stage:
+        lead(stage, "e2")
+        load = Load(stage, subscribers=("n2", "n1", "n3"), node_of_judge="n1").start()
+        others, since = load.unlike("n2"), time.monotonic()
+        stage.pause("n2")
+        stage.kill("e1")
+        enough = load.ledger.acks() + 100
+        wait_until("the log goes on", lambda: load.ledger.acks() >= enough)
+        status = json.loads(stage.etcdctl("endpoint", "status", "-w", "json", endpoint=stage.at("e2")))
+        stage.etcdctl("compact", str(status[0]["Status"]["header"]["revision"]), endpoint=stage.at("e2"))
+        stage.resume("n2")
+        say(f"n2 stood still for {time.monotonic() - since:.1f} s")
+        load.grow(300)
+        assert stage.pid("n2"), "n2 has ended"
+        dropped = {one.id: one.drops(since) for one in others if one.drops(since)}
+        assert not dropped, f"connections of other nodes were dropped: {dropped}"
+        stage.start_etcd("e1")
+        load.finish()
+
+
+SYNC_SECONDS = 0.1
+
+
+def slow_disk():
+    """What an etcd is started behind, so that each sync of its disk takes longer. -D: the child is etcd, not strace."""
+    command = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "--seccomp-bpf", "-e", "signal=none",
+               "-e", "trace=fsync,fdatasync", "-e", f"inject=fsync,fdatasync:delay_exit={int(SYNC_SECONDS * 1e6)}"]
+    try:
+        subprocess.run([*command, "true"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as failed:
+        raise Unavailable(f"no disk can be slowed down by strace here ({failed})") from failed
+    return command
+
+
+def waits(load, acks):
+    """The median wait for that many acknowledgements, in seconds, and the longest time without one."""
+    since = time.monotonic()
+    pause = load.hold(acks)
+    return load.ledger.wait_median(since), pause
+
+
+def test_etcd_slow_leader():
+    """The leader's disk is slow, and no node asks that member: acknowledgements wait for it, and that is all."""
+    with Stage(launchers={"e3": slow_disk()}) as stage:
+        lead(stage, "e2")
+        load = Load(stage).start()
+        before = waits(load, 200)
+        lead(stage, "e3")
+        slow = waits(load, 200)
+        say(f"acknowledgements took {before[0]:.3f} s, the longest pause was {before[1]:.2f} s; with {SYNC_SECONDS} s "
+            f"for a sync of the leader's disk {slow[0]:.3f} and {slow[1]:.2f} s")
+        assert slow[0] > before[0] + SYNC_SECONDS / 2, "nothing was slow"
+        load.finish()
+
+
+def test_etcd_slow():
+    """The disks of all etcd are slow."""
+    with Stage(launchers={f"e{i}": slow_disk() for i in (1, 2, 3)}) as stage:
+        load = Load(stage).start(acks_min=20)
+        slow = waits(load, 200)
+        say(f"with {SYNC_SECONDS} s for a sync of every disk acknowledgements took {slow[0]:.3f} s, the longest pause "
+            f"was {slow[1]:.2f} s")
+        assert slow[0] > SYNC_SECONDS, "nothing was slow"
+        load.finish()
+
+
 def ends(stage, name, until):
     """The exit code of a node that ends by then; None: it runs on."""
     try:
@@ -101,7 +180,7 @@ def test_etcd_away():
         since = time.monotonic()
         for name in names:
             stage.signal(name, signal.SIGKILL)
-        codes = {name: ends(stage, name, since + LEASE + 5) for name in stage.nodes()}
+        codes = {name: ends(stage, name, since + (60 if LONG else LEASE + 5)) for name in stage.nodes()}
         away = time.monotonic() - since
         left = sum(one.connected for one in load.everyone())
         late = max(at for times in load.ledger.acked_at.values() for at in times) - since
@@ -135,7 +214,7 @@ def test_cut_off():
         file = stage.dir / "n2" / "courier.toml"
         text = file.read_text()
         for i in stage.etcd_numbers():
-            text = text.replace(f'"127.0.0.1:{stage.port(f"e{i}")}"', f'"127.0.0.1:{stage.port(f"w{i}", "client")}"')
+            text = text.replace(f'"{stage.at(f"e{i}")}"', f'"{stage.at(f"w{i}", "client")}"')
         file.write_text(text)
         for name in ("n1", "n2", "n3"):
             stage.start_node(name, wait=False)

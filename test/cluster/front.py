@@ -12,17 +12,17 @@ NOTICED_SECONDS_MAX = 5.0
 def test_haproxy():
     # The phones' listener of the tool's nodes is the plain one: what writes their PROXY v1 is not here.
     with Stage(etcds=1, haproxy=True) as stage:
-        doors = {which: stage.port("h", which) for which in ("phones", "services")}
-        for which, port in doors.items():
-            wait_until(f"HAProxy takes {which}", lambda: comes_in(f"first-{which}", port))
+        doors = {which: stage.at("h", which) for which in ("phones", "services")}
+        for which, door in doors.items():
+            wait_until(f"HAProxy takes {which}", lambda: comes_in(f"first-{which}", door))
         clients = {}
-        for which, port in doors.items():
+        for which, door in doors.items():
             for i in range(12):
                 one = stage.client(f"{which}{i}", clean=False, expiry=600)
-                one.connect(port)
+                one.connect(door)
                 one.subscribe(f"front/{which}{i}", "front/all", qos=1)
-                clients[one.id] = (one, port)
-        nodes = {name: connections(stage, name) for name in stage.nodes()}
+                clients[one.id] = (one, door)
+        nodes = {name: stage.metric(name, "courier_clients_connected") for name in stage.nodes()}
         say(f"connections by node: {nodes}")
         assert all(count >= 4 for count in nodes.values()), f"HAProxy does not spread: {nodes}"
         assert sum(nodes.values()) == len(clients), nodes
@@ -43,7 +43,7 @@ def test_haproxy():
         assert took <= NOTICED_SECONDS_MAX + 2
         assert sum(not one.connected for one, _ in clients.values()) == 0
         wait_until("HAProxy leaves n1 alone", lambda: all(
-            comes_in(f"later{i}", port) for i, port in enumerate([*doors.values()] * 5)))
+            comes_in(f"later{i}", door) for i, door in enumerate([*doors.values()] * 5)))
         sender.publish("front/all", "all are here again", 1).wait()
         for one, _ in clients.values():
             one.wait_for("all are here again")
@@ -51,37 +51,28 @@ def test_haproxy():
         wait_until("HAProxy sends clients to n1 again", lambda: comes_in_at(stage, "n1", doors["phones"]))
 
 
-def comes_in(name, port):
+def comes_in(name, door):
     one = Client(name)
     try:
-        one.connect(port, patience=3.0)
+        one.connect(door, patience=3.0)
     except (OSError, Closed, Refused):
         return False
     one.disconnect()
     return True
 
 
-def comes_back(one, port):
+def comes_back(one, door):
     try:
-        assert one.connect(port, patience=3.0).present, f"{one.id} has no session any more"
+        assert one.connect(door, patience=3.0).present, f"{one.id} has no session any more"
     except (OSError, Closed, Refused):
         return False
     return True
 
 
-def comes_in_at(stage, node, port):
+def comes_in_at(stage, node, door):
     """leastconn: the one that has none is next."""
     one = Client("returner")
-    one.connect(port)
-    there = connections(stage, node)
+    one.connect(door)
+    there = stage.metric(node, "courier_clients_connected")
     one.disconnect()
     return there >= 1
-
-
-def connections(stage, node):
-    import urllib.request
-    with urllib.request.urlopen(f"http://127.0.0.1:{stage.port(node, 'admin')}/metrics", timeout=5) as reply:
-        for line in reply.read().decode().splitlines():
-            if line.startswith("courier_clients_connected"):
-                return int(float(line.split()[-1]))
-    raise AssertionError("no courier_clients_connected")

@@ -9,6 +9,7 @@ subscribes, each arrival. `judge` then says, for one who was subscribed all the 
 """
 
 import collections
+import statistics
 import threading
 import time
 
@@ -68,6 +69,19 @@ class Ledger:
         with self.lock:
             times = [since] + [at for at in self.acked_at[publisher] if at >= since]
         return max((later - earlier for earlier, later in zip(times, times[1:])), default=0.0)
+
+    def wait_median(self, since):
+        """From sending to the last acknowledgement, in seconds, of what was sent from a moment on."""
+        with self.lock:
+            return statistics.median(one.acked_at - one.sent_at for one in self.sent.values()
+                                     if one.qos and one.acked_at and one.sent_at >= since)
+
+    def lost(self, publisher, subscriber, since=0.0):
+        """How many QoS 0 messages of that publisher, sent from a moment on, have not come."""
+        with self.lock:
+            came = {entry[0] for entry in self.came[subscriber]}
+            return sum(1 for payload, one in self.sent.items() if one.publisher == publisher and one.qos == 0
+                       and one.sent_at >= since and payload not in came)
 
     def first_after(self, subscriber, moment):
         """When that subscriber first got something that was sent after `moment`; None: never."""

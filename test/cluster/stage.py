@@ -6,15 +6,18 @@ what the nodes logged.
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 from client import Client, Closed, PATIENCE, Phone, Refused, wait_until
 from ledger import Ledger
+from network import Network
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -23,6 +26,7 @@ from local_cluster import LocalCluster  # noqa: E402
 MEMORY = "/dev/shm"
 MEMORY_BYTES_MIN = 2 << 30
 LEASE = 3.0
+LONG = os.environ.get("COURIER_LONG") == "1"
 
 
 def say(*words):
@@ -43,7 +47,14 @@ class Stage(LocalCluster):
 
     bin_dir = None  # set by cluster_test.py
 
-    def __init__(self, nodes=3, etcds=3, lease="3s", haproxy=False, settings=""):
+    def __init__(self, nodes=3, etcds=3, lease="3s", haproxy=False, settings="", network=False,
+                 launchers=None, etcd_flags=()):
+        """With a network, each process is alone in a place of it, and the test is where clients are. `launchers` has
+        what commands are put behind, by name."""
+        places = [f"n{i + 1}" for i in range(nodes)] + [f"e{i + 1}" for i in range(etcds)]
+        self.network = Network(places) if network else None
+        self.launchers = launchers or {}
+        self.etcd_flags = etcd_flags
         self.folder = _folder()
         super().__init__(self.folder / "c", Stage.bin_dir, lease=lease, settings=settings, etcds=etcds)
         self.count, self.with_haproxy = nodes, haproxy
@@ -78,7 +89,18 @@ class Stage(LocalCluster):
                 if self.pid(name) is not None:
                     self.signal(name, signal.SIGCONT)
                     self.kill(name)
+            if self.network:
+                self.network.end()
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start_etcd(self, name, wait=True):
+        super().start_etcd(name, wait, self.etcd_flags)
+
+    def address(self, name):
+        return self.network.address(name) if self.network else super().address(name)
+
+    def launcher(self, name):
+        return (self.network.launcher(name) if self.network else []) + self.launchers.get(name, [])
 
     def print_logs(self):
         for name in sorted(self.known()):
@@ -91,16 +113,16 @@ class Stage(LocalCluster):
     # --- clients ---
 
     def doors(self, *preferred):
-        """The nodes' ports, those that are named first."""
+        """Where the nodes are, those that are named first."""
         names = [*preferred, *(f"n{i + 1}" for i in range(self.count) if f"n{i + 1}" not in preferred)]
-        return lambda: [(name, self.port(name)) for name in names]
+        return lambda: [(name, self.at(name)) for name in names]
 
     def client(self, client_id, node=None, **more):
         """One that is connected there, if a node is named."""
         one = Client(client_id, **more)
         self.clients.append(one)
         if node:
-            one.connect(self.port(node))
+            one.connect(self.at(node))
         return one
 
     def phone(self, client_id, *preferred, **more):
@@ -117,6 +139,14 @@ class Stage(LocalCluster):
 
     def resume(self, name):
         self.signal(name, signal.SIGCONT)
+
+    def metric(self, node, name):
+        """The sum over all labels that are not named: `courier_mesh_links{state="up"}`."""
+        with urllib.request.urlopen(f"http://{self.at(node, 'admin')}/metrics", timeout=5) as reply:
+            lines = reply.read().decode().splitlines()
+        values = [float(line.split()[-1]) for line in lines if re.match(rf"{re.escape(name)}[{{ ]", line)]
+        assert values, f"{node} has no {name}"
+        return sum(values)
 
     def logged(self, name):
         return self.log(name).read_text(errors="replace")
@@ -231,6 +261,16 @@ class Load:
         wait_until(f"{acks} more acknowledgements", lambda: self.ledger.acks() >= total and all(
             len(self.ledger.acked_at[name]) >= count + share for name, count in before.items()), patience)
 
+    def hold(self, acks):
+        """So many more acknowledgements under a fault that is nobody's end: no connection is dropped, no node ends.
+        Returns the longest time that a publisher was not answered, in seconds."""
+        since = time.monotonic()
+        self.grow(acks)
+        dropped = {one.id: one.drops(since) for one in self.everyone() if one.drops(since)}
+        assert not dropped, f"connections were dropped: {dropped}"
+        assert all(self.stage.pid(name) for name in self.stage.nodes())
+        return max(self.ledger.stall(one.id, since) for one in self.publishers)
+
     def everyone(self):
         return self.publishers + self.subscribers + [self.judge_of_wills]
 
@@ -248,7 +288,7 @@ class Load:
                 (each[0] for each in one.history if each[1] == "up" and each[0] > since), None), patience)
             if isinstance(one, Publisher):
                 served = wait_until(f"{one.id} is acknowledged again", lambda: next(
-                    (at for at in reversed(self.ledger.acked_at[one.id]) if at > back), None), patience)
+                    (at for at in self.ledger.acked_at[one.id] if at > back), None), patience)
             elif one is self.judge_of_wills:
                 served = back
             else:
@@ -335,9 +375,9 @@ class Load:
                        lambda: any(entry[0] == payload for entry in self.ledger.came[each.id][-500:]), patience)
 
     def _try_fence(self, one, payload):
-        for _, port in self.stage.doors()():
+        for _, where in self.stage.doors()():
             try:
-                one.connect(port, patience=2.0)
+                one.connect(where, patience=2.0)
                 return one.publish("load/fence", payload, 1).wait() + 1
             except (OSError, Closed, Refused):
                 continue

@@ -15,7 +15,7 @@ def test_takeover_storm():
     with Stage(etcds=1) as stage:
         nodes = ("n1", "n2", "n3")
         first = Client("storm", clean=False, expiry=600)
-        first.connect(stage.port("n1"))
+        first.connect(stage.at("n1"))
         first.subscribe("storm/#", qos=2)
         feeder = stage.client("feeder", "n2")
         sent, answers, slowest = [], {}, 0.0
@@ -30,7 +30,7 @@ def test_takeover_storm():
 
             def connect(i):
                 try:
-                    results[i] = others[i].connect(stage.port(nodes[(i + round_) % 3]), patience=20)
+                    results[i] = others[i].connect(stage.at(nodes[(i + round_) % 3]), patience=20)
                 except (Refused, Closed, OSError) as failed:
                     results[i] = failed
 
@@ -58,11 +58,11 @@ def test_takeover_storm():
         say(f"{ROUNDS} rounds of three: {answers}; the slowest round took {slowest:.2f} s")
         if live[0] is None:
             live = [first.twin()]
-            assert live[0].connect(stage.port("n3")).present
+            assert live[0].connect(stage.at("n3")).present
         # Whoever has it gets all that came, once, and is the one whom all nodes mean.
         live[0].wait_for(*sent)
         for node in nodes:
-            feeder.connect(stage.port(node))
+            feeder.connect(stage.at(node))
             sent.append(f"after {node}")
             assert feeder.publish("storm/x", sent[-1], 2).wait() == 0
             live[0].wait_for(*sent)
@@ -80,7 +80,7 @@ def test_takeover_fight():
     """Three take one session from another without end, while their nodes are killed: QoS 2 once, in order."""
     with Stage(etcds=1) as stage:
         first = Client("fight", clean=False, expiry=600)
-        first.connect(stage.port("n1"))
+        first.connect(stage.at("n1"))
         first.subscribe("fight/#", qos=2)
         rivals = [Rival(stage, f"n{i + 1}", first) for i in range(3)]
         feeders = [stage.phone(f"feeder{i}", f"n{i + 1}") for i in range(3)]
@@ -133,9 +133,9 @@ class Rival(Phone):
 
     asking = threading.Lock()
 
-    def connect(self, port, clean=None, patience=10.0):
+    def connect(self, where, clean=None, patience=10.0):
         with Rival.asking:
-            return super().connect(port, clean, patience)
+            return super().connect(where, clean, patience)
 
     def __init__(self, stage, node, first):
         super().__init__(first.id, stage.doors(node), expiry=first.expiry)
