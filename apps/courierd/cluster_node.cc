@@ -1,7 +1,10 @@
 #include "cluster_node.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <future>
+#include <thread>
 #include <utility>
 
 #define XXH_INLINE_ALL
@@ -24,6 +27,10 @@ constexpr size_t kPasswordBytesMax = 4096;
 constexpr int64_t kStatePatienceMs = 1000;  // and the time of one call
 // How long clients are kept that nothing can be promised to, when nobody else could serve them either.
 constexpr MonoNs kDeafNsMax = 120 * kNsPerSecond;
+// How long a start waits for the time, after the leases of all who cannot tell it: for links, and answers.
+constexpr MonoNs kTimeNsMax = 3 * kNsPerSecond;
+constexpr MonoNs kTimeAnswerNs = kNsPerSecond;
+constexpr auto kTimePause = std::chrono::milliseconds(20);
 
 Result<cluster::etcd::Client::Options> client_options_of(const config::Cluster& from) {
   cluster::etcd::Client::Options to;
@@ -48,9 +55,10 @@ uint64_t key_of(const std::string& log_id) {
 
 }  // namespace
 
-Result<std::unique_ptr<ClusterNode>> ClusterNode::open(const config::Settings& settings, Registry& registry) {
+Result<std::unique_ptr<ClusterNode>> ClusterNode::open(const config::Settings& settings,
+                                                       cluster::ClusterClock& clock, Registry& registry) {
   const config::Cluster& from = settings.cluster;
-  std::unique_ptr<ClusterNode> self(new ClusterNode(registry));
+  std::unique_ptr<ClusterNode> self(new ClusterNode(clock, registry));
   self->name_ = from.name;
   self->node_name_ = from.node;
   auto keys = cluster::etcd::Keys::of(from.name);
@@ -133,7 +141,53 @@ Result<void> ClusterNode::join(const config::Settings& settings, size_t shards) 
     roster_ = std::move(roster);
   }
   tell_members();
+  agree_on_time();
+  registry_.gauge_callback("courier_cluster_clock_correction_seconds",
+                           "What is added to this machine's clock to have the time of the cluster.", {},
+                           [&clock = clock_] { return static_cast<double>(clock.correction_ms()) / 1000; });
   return {};
+}
+
+// Of nodes that come at once the first says what time it is, so that no two take over each other's.
+void ClusterNode::agree_on_time() {
+  const MonoNs until = system_clock().mono_ns() + membership_->lease_ms() * kNsPerMs + kTimeNsMax;
+  bool first = false, told = false;
+  while (!first && !told && !lost() && system_clock().mono_ns() < until) {
+    std::vector<cluster::Member> members;
+    {
+      const std::lock_guard lock(mutex_);
+      members = members_;
+    }
+    const NodeEpoch self = membership_->epoch();
+    first = !members.empty() && std::none_of(members.begin(), members.end(),
+                                             [&](const cluster::Member& one) { return one.epoch < self; });
+    for (const cluster::Member& member : members) {
+      if (first || told || member.epoch == self || !mesh_->reachable(member.epoch)) continue;
+      const std::optional<WallMs> time = ask_for_time(member.epoch);
+      if (!time) continue;
+      clock_.set(*time);
+      told = true;
+    }
+    if (!first && !told) std::this_thread::sleep_for(kTimePause);
+  }
+  if (!first && !told) log::warn("no other node said what time it is; this one goes by its machine's clock");
+  time_agreed_ = true;
+}
+
+std::optional<WallMs> ClusterNode::ask_for_time(NodeEpoch of) {
+  const auto said = std::make_shared<std::promise<std::optional<WallMs>>>();
+  std::future<std::optional<WallMs>> answer = said->get_future();
+  mesh_->request(
+      of, cluster::kTimeRequest, {}, kTimeAnswerNs, [said, over = false](mesh::Answer one) mutable {
+        if (std::exchange(over, true)) return;
+        WallMs time = 0;
+        const char* const end = one.piece.data() + one.piece.size();
+        const bool good =
+            one.kind == mesh::Answer::Kind::piece &&
+            std::from_chars(one.piece.data(), end, time) == std::from_chars_result{end, std::errc()};
+        said->set_value(good ? std::optional(time) : std::nullopt);
+      });
+  return answer.get();
 }
 
 Result<void> ClusterNode::open_log(const config::Settings& settings, const store::StateStore& state) {
@@ -143,6 +197,9 @@ Result<void> ClusterNode::open_log(const config::Settings& settings, const store
   log_options.position = state.position();
   log_options.cursor = state.cursor();
   log_options.last_clock = state.clock();
+  log_options.clock = &clock_;
+  // Of a log that is ahead of all clocks, deadlines are written by that.
+  if (state.clock() > clock_.wall_ms()) clock_.set(state.clock());
   log_options.quota_bytes = from.etcd_quota_bytes;
   log_options.patience_ms = from.patience.count();
   log_options.metrics = &registry_;
@@ -308,6 +365,11 @@ void ClusterNode::on_deliver(NodeEpoch, std::span<mesh::Deliver> messages) {
 }
 
 void ClusterNode::on_request(NodeEpoch from, uint16_t kind, std::string_view body, mesh::Reply reply) {
+  if (kind == cluster::kTimeRequest) {
+    if (!time_agreed_) return reply.fail("this node does not know the time of the cluster yet");
+    (void)reply.send(std::to_string(clock_.wall_ms()));  // the first piece has room
+    return reply.end();
+  }
   if (kind == cluster::kStateRequest) return giver_.on_request(name_of(from), body, std::move(reply));
   reply.fail("this node does not know requests of kind " + std::to_string(kind));
 }

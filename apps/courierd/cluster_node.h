@@ -1,7 +1,8 @@
 // What makes a node one of a cluster: the way to etcd, its place there, the log, and the mesh.
 //
 //   open():  etcd is asked whether it can be worked with, and what cluster this is; the store may be opened
-//   join():  the mesh listens, the node gets its lease and its epoch, the mesh begins
+//   join():  the mesh listens, the node gets its lease and its epoch, the mesh begins; others say what time
+//            it is
 //   open_log(): where the store stands. If the log does not reach back to there (errc::snapshot_needed):
 //   fetch_state(), the store is opened anew, and open_log() again
 //   start(): the broker is there for what others send; what came before it was dropped
@@ -25,6 +26,7 @@
 #include "base/result.h"
 #include "broker/node.h"
 #include "broker/peers.h"
+#include "cluster/cluster_clock.h"
 #include "cluster/etcd/client.h"
 #include "cluster/etcd/etcd_log.h"
 #include "cluster/etcd/keys.h"
@@ -41,7 +43,10 @@ namespace courier::courierd {
 class ClusterNode final : public cluster::MembershipListener, public mesh::Handler, public broker::Peers {
  public:
   // Errors: settings that cannot work (cluster::etcd::errc::bad_options), and what etcd answered.
-  static Result<std::unique_ptr<ClusterNode>> open(const config::Settings& settings, Registry& registry);
+  // `clock` is that by which the broker writes and reads deadlines. It outlives the node, and is right when
+  // join() returns.
+  static Result<std::unique_ptr<ClusterNode>> open(const config::Settings& settings,
+                                                   cluster::ClusterClock& clock, Registry& registry);
   ~ClusterNode() override;
 
   // Which log this is: whose state the store has to hold.
@@ -87,11 +92,15 @@ class ClusterNode final : public cluster::MembershipListener, public mesh::Handl
   void flush(uint32_t shard) override;
 
  private:
-  explicit ClusterNode(Registry& registry) : registry_(registry) {}
+  ClusterNode(cluster::ClusterClock& clock, Registry& registry) : clock_(clock), registry_(registry) {}
   void tell_members();
+  void agree_on_time();
+  std::optional<WallMs> ask_for_time(NodeEpoch of);
   std::string name_of(NodeEpoch epoch) const;
 
+  cluster::ClusterClock& clock_;
   Registry& registry_;
+  std::atomic<bool> time_agreed_{false};
   std::string name_, node_name_;
   std::optional<cluster::etcd::Keys> keys_;
   cluster::etcd::Meta meta_;

@@ -107,6 +107,10 @@ class Daemon {
   void abandon();
   void take_apart();
   store::OrderedLog& log() { return cluster_ ? cluster_->log() : store_->log(); }
+  const Clock& clock() const {
+    if (cluster_) return cluster_clock_;
+    return system_clock();
+  }
   ExitCode refuse(ExitCode code, const std::string& why) const;
   std::optional<ExitCode> find_cluster();
   std::optional<ExitCode> open_store();
@@ -144,6 +148,7 @@ class Daemon {
   Gauge* memory_ = nullptr;
   // In the order in which they are made; they go in the reverse order.
   std::unique_ptr<store::RocksStore> store_;
+  cluster::ClusterClock cluster_clock_{system_clock()};
   std::unique_ptr<ClusterNode> cluster_;  // null: a node alone
   Transports transports_;
   std::map<std::string, Gauge*> certificate_ends_;  // by listener and file
@@ -232,7 +237,7 @@ std::optional<ExitCode> Daemon::start() {
   rules_ = *std::move(rules);
   gateway::GatewayOptions gateway_options = gateway_options_of(settings_);
   gateway_options.bans = bans_.get();
-  auto gateway = gateway::Gateway::open(gateway_options, system_clock(), registry_);
+  auto gateway = gateway::Gateway::open(gateway_options, clock(), registry_);
   if (!gateway) return refuse(kFailed, gateway.error().message);
   gateway_ = *std::move(gateway);
   if (const auto code = recover()) return code;
@@ -288,7 +293,7 @@ std::optional<ExitCode> Daemon::start() {
 
 std::optional<ExitCode> Daemon::find_cluster() {
   if (settings_.cluster.name.empty()) return std::nullopt;
-  auto cluster = ClusterNode::open(settings_, registry_);
+  auto cluster = ClusterNode::open(settings_, cluster_clock_, registry_);
   if (!cluster) return refuse(exit_code_of_cluster(cluster.error()), cluster.error().message);
   cluster_ = *std::move(cluster);
   return std::nullopt;
@@ -357,7 +362,7 @@ std::optional<ExitCode> Daemon::recover() {
     options.cluster = &cluster_->roster();
     options.peers = cluster_.get();
   }
-  node_ = std::make_unique<broker::Node>(options, limits_, log(), store_->state(), system_clock(), *gateway_,
+  node_ = std::make_unique<broker::Node>(options, limits_, log(), store_->state(), clock(), *gateway_,
                                          *authenticator_, *rules_, registry_, hooks_.get());
   auto limits = limit_rules_of(settings_);
   if (!limits) return refuse(kUsage, limits.error().message);
@@ -395,7 +400,7 @@ std::optional<ExitCode> Daemon::start_admin() {
       .post = *gateway_,
       .log = log(),
       .state = store_->state(),
-      .clock = system_clock(),
+      .clock = clock(),
       .registry = registry_,
       .version = COURIER_VERSION,
       .bans = bans_.get(),
