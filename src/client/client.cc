@@ -26,7 +26,13 @@ Result<std::shared_ptr<const Endpoint>> Endpoint::resolve(const std::string& hos
 }
 
 std::shared_ptr<const Endpoint> Endpoint::of(net::SocketAddress address) {
-  return std::make_shared<const Endpoint>(Endpoint{address.to_string(), {address}});
+  return any_of({address});
+}
+
+std::shared_ptr<const Endpoint> Endpoint::any_of(std::vector<net::SocketAddress> addresses) {
+  std::string name;
+  for (const auto& address : addresses) name += (name.empty() ? "" : " or ") + address.to_string();
+  return std::make_shared<const Endpoint>(Endpoint{std::move(name), std::move(addresses)});
 }
 
 std::string proxy_preamble(int version, const net::SocketAddress& source,
@@ -73,8 +79,7 @@ Result<void> Client::open() {
       break;
   }
   // The loop connects, so that no hook is called from here.
-  state_ = State::opening;
-  address_ = 0;
+  begin_attempt();
   loop_.arm(timer_, 0);
   return {};
 }
@@ -180,9 +185,24 @@ std::optional<net::TlsSession> Client::tls() const {
 
 // ---- Connecting
 
+void Client::begin_attempt() {
+  state_ = State::opening;
+  address_ = first_address_;
+  addresses_left_ = static_cast<uint16_t>(server_->addresses.size());
+}
+
+uint16_t Client::address_behind() const {
+  return static_cast<uint16_t>((address_ + 1u) % server_->addresses.size());
+}
+
+// Leads to the next, if this attempt has not yet tried it.
+void Client::address_is_no_good() {
+  if (--addresses_left_ > 0) address_ = address_behind();
+}
+
 void Client::connect_next() {
   Ending ending{.code = make_error_code(errc::cannot_connect)};
-  for (; address_ < server_->addresses.size(); ++address_) {
+  while (addresses_left_ > 0) {
     net::ConnectOptions options;
     if (origin_) options.source = origin_->source;
     auto fd = net::connect_start(server_->addresses[address_], options);
@@ -201,6 +221,7 @@ void Client::connect_next() {
       ending.cause = fd.error().code;
       ending.message = fd.error().message;
     }
+    address_is_no_good();
   }
   if (ending.message.empty() && ending_) ending = *ending_;  // of the last address, which failed later
   // The last address' sentence names that address; the server's name is said where it is another one.
@@ -217,7 +238,7 @@ void Client::address_failed(std::error_code cause, std::string message) {
   loop_.timers_.cancel(timer_);
   ending_ = std::make_unique<Ending>(
       Ending{.code = make_error_code(errc::cannot_connect), .message = std::move(message), .cause = cause});
-  ++address_;
+  address_is_no_good();
   connect_next();
 }
 
@@ -358,8 +379,7 @@ void Client::on_timer() {
     case State::closed:
       return;
     case State::waiting:
-      state_ = State::opening;
-      address_ = 0;
+      begin_attempt();
       return connect_next();
     case State::opening:
       if (!fd_) return connect_next();
@@ -394,6 +414,7 @@ void Client::arm_for_engine() {
 void Client::on_connected(const mqtt::Connack& connack, bool session_present) {
   state_ = State::online;
   online_since_ = loop_.now();
+  first_address_ = 0;
   ghost_.reset();  // only now: the server is to see the take-over before the end
   handler_.on_connected(*this, connack, session_present);
 }
@@ -490,6 +511,7 @@ void Client::settle() {
 
 void Client::lost(Ending ending) {
   if (state_ == State::closing) return finish_closing();
+  if (state_ == State::handshaking || state_ == State::greeting) first_address_ = address_behind();
   const bool stable = state_ == State::online && loop_.now() - online_since_ >= backoff_.stable_ms * kNsPerMs;
   drop_transport();
   ending_.reset();

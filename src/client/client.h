@@ -19,7 +19,9 @@
 // and
 //    open(). abandon() gives it up.
 // 2. A connection attempt tries each address of the server's before it counts as failed. One where TCP stands
-//    and the handshake of the transport fails is the last: a certificate is as bad elsewhere.
+//    and the handshake of the transport fails is the last: a certificate is as bad elsewhere. The next attempt
+//    begins at the first address; after one that took the connection and gave no CONNACK, or a refusal, at the
+//    address behind it.
 // 3. What is published in one turn of the loop leaves in one system call.
 // 4. Without a transport it costs a pointer that is null, and a look at it for each read and each write.
 //
@@ -54,7 +56,8 @@
 
 namespace courier::client {
 
-// Where a server is. Shared by all clients that connect there.
+// Where a server is, or several that have the same sessions: the nodes of a cluster, the one to prefer first.
+// Shared by all clients that connect there.
 struct Endpoint {
   std::string name;  // for sentences: "localhost:1883"
   std::vector<net::SocketAddress> addresses;
@@ -62,6 +65,8 @@ struct Endpoint {
   // Asks the resolver and BLOCKS: before the loop runs, or on a thread of its own.
   static Result<std::shared_ptr<const Endpoint>> resolve(const std::string& host, uint16_t port);
   static std::shared_ptr<const Endpoint> of(net::SocketAddress address);
+  // Named "10.0.0.1:1883 or 10.0.0.2:1883".
+  static std::shared_ptr<const Endpoint> any_of(std::vector<net::SocketAddress> addresses);
 };
 
 // Makes the client's end of what stands between the socket and MQTT, anew for each connection; never null. On
@@ -159,6 +164,8 @@ class Client final : private EngineHandler, private net::Handler {
   ClientLoop& loop() { return loop_; }
   // The local address of the connection; Family::none without one.
   net::SocketAddress local_address() const;
+  // Of the endpoint's addresses the one that the client is connected to, or tried last.
+  const net::SocketAddress& server_address() const { return server_->addresses[address_]; }
   // What was agreed on with the server; nothing without TLS, and while handshaking.
   std::optional<net::TlsSession> tls() const;
   // A word of the application's own, for handlers that serve many clients.
@@ -183,7 +190,10 @@ class Client final : private EngineHandler, private net::Handler {
   // net::Handler
   void on_events(uint32_t ready) override;
 
+  void begin_attempt();
   void connect_next();
+  void address_is_no_good();
+  uint16_t address_behind() const;
   void address_failed(std::error_code cause, std::string message);
   void connected();
   void transport_up();
@@ -223,7 +233,9 @@ class Client final : private EngineHandler, private net::Handler {
   bool reading_ = true;
   uint8_t interest_ = 0;
   uint16_t attempts_ = 0;            // failures in a row
-  uint16_t address_ = 0;             // of the endpoint's, tried now
+  uint16_t address_ = 0;             // of the endpoint's: connected to, or tried last
+  uint16_t addresses_left_ = 0;      // to try in this attempt
+  uint16_t first_address_ = 0;       // of the next attempt
   uint32_t flush_place_ = kNoPlace;  // in the loop's list of those that have something to send
   MonoNs online_since_ = 0;
   std::unique_ptr<Ending> ending_;

@@ -101,6 +101,42 @@ TEST(Client, TriesTheNextAddressBeforeItFails) {
   EXPECT_THAT(script.said, ElementsAre("connected"));
 }
 
+TEST(Client, WhenOneOfSeveralServersDiesTheNextIsTried) {
+  Script script;
+  auto preferred = std::make_unique<ScriptedServer>();
+  const auto first = preferred->address(), second = script.server.address();
+  Client client(*script.loop, {.server = Endpoint::any_of({first, second}), .backoff = {1, 2}}, script.on);
+  ASSERT_TRUE(client.open());
+  ASSERT_TRUE(script.until([&] { return preferred->pending(); }));
+  net::Fd peer = preferred->accept();
+  script.write(peer, kConnackBytes);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  EXPECT_EQ(client.server_address(), first);
+  preferred->stop();
+  peer.reset();
+  peer = script.greet(kConnackBytes);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  EXPECT_EQ(client.server_address(), second);
+  EXPECT_THAT(script.said, ElementsAre("connected", "disconnected connection lost", "connected"));
+}
+
+TEST(Client, AServerThatTakesConnectionsAndGivesNoConnackIsNotTriedFirstAgain) {
+  Script script;
+  ScriptedServer hangs_up;
+  const auto endpoint = Endpoint::any_of({hangs_up.address(), script.server.address()});
+  Client client(*script.loop, {.server = endpoint, .backoff = {1, 2}}, script.on);
+  ASSERT_TRUE(client.open());
+  ASSERT_TRUE(script.until([&] { return hangs_up.pending(); }));
+  hangs_up.accept().reset();
+  net::Fd peer = script.greet(kConnackBytes);
+  ASSERT_TRUE(script.until([&] { return client.online(); }));
+  EXPECT_EQ(client.server_address(), script.server.address());
+  EXPECT_EQ(endpoint->name, hangs_up.address().to_string() + " or " + script.server.address().to_string());
+  // It was connected since: the preferred one has another chance.
+  peer.reset();
+  ASSERT_TRUE(script.until([&] { return hangs_up.pending(); }));
+}
+
 TEST(Client, PreambleAndSourceAddressComeFirst) {
   Script script;
   const auto source = *net::SocketAddress::from_ip("127.0.7.9", 0);
