@@ -19,9 +19,9 @@
 // and
 //    open(). abandon() gives it up.
 // 2. A connection attempt tries each address of the server's before it counts as failed. One where TCP stands
-//    and the handshake of the transport fails is the last: a certificate is as bad elsewhere. The next attempt
-//    begins at the first address; after one that took the connection and gave no CONNACK, or a refusal, at the
-//    address behind it.
+//    and the handshake of the transport fails is the last: a certificate is as bad elsewhere. The next
+//    attempt begins at the first address; after one that took the connection and gave no CONNACK, or a
+//    refusal, at the address behind it.
 // 3. What is published in one turn of the loop leaves in one system call.
 // 4. Without a transport it costs a pointer that is null, and a look at it for each read and each write.
 //

@@ -88,11 +88,12 @@ Result<BrokerProcess> BrokerProcess::prepare(const std::string& program) {
   std::string name = (place / "courier-demo-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) return system_failure("cannot make a temporary directory " + name);
   made.directory_ = name;
-  made.phones_port_ = free_port(0);
-  made.backend_port_ = free_port(made.phones_port_);
-  if (made.phones_port_ == 0 || made.backend_port_ == 0) {
+  const uint16_t phones = free_port(0), backend = free_port(phones);
+  if (phones == 0 || backend == 0) {
     return fail(Error(std::make_error_code(std::errc::address_in_use), "found no free port on 127.0.0.1"));
   }
+  const auto loopback = [](uint16_t port) { return net::SocketAddress::ipv4({127, 0, 0, 1}, port); };
+  made.nodes_ = {{"courierd", loopback(phones), loopback(backend), true}};
   if (auto written = made.write_configuration(); !written) return fail(written.error());
   return made;
 }
@@ -100,14 +101,13 @@ Result<BrokerProcess> BrokerProcess::prepare(const std::string& program) {
 BrokerProcess::BrokerProcess(BrokerProcess&& other) noexcept
     : program_(std::move(other.program_)),
       directory_(std::exchange(other.directory_, {})),
-      phones_port_(other.phones_port_),
-      backend_port_(other.backend_port_),
+      nodes_(std::move(other.nodes_)),
       pid_(std::exchange(other.pid_, -1)),
       status_(other.status_),
       keep_(other.keep_) {}
 
 BrokerProcess::~BrokerProcess() {
-  kill();
+  kill_and_wait();
   if (directory_.empty() || keep_) return;
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
@@ -119,13 +119,13 @@ Result<void> BrokerProcess::write_configuration() const {
   out << fmt::format(
       "# Written by `courier demo`.\n"
       "data_dir = \"{0}/data\"\n\n"
-      "[[listener]]\nname = \"phones\"\nbind = \"127.0.0.1:{1}\"\n"
+      "[[listener]]\nname = \"phones\"\nbind = \"{1}\"\n"
       "proxy_protocol = \"required\"\nproxy_trusted = [\"127.0.0.1/32\"]\n\n"
-      "[[listener]]\nname = \"backend\"\nbind = \"127.0.0.1:{2}\"\n\n"
+      "[[listener]]\nname = \"backend\"\nbind = \"{2}\"\n\n"
       "[auth]\nallow_anonymous = true\n\n"
       "[admin]\nbind = \"\"  # no HTTP here\n\n"
       "[limits]\nsubscriptions_per_client_max = 1000000\n",
-      directory_, phones_port_, backend_port_);
+      directory_, nodes_[0].phones.to_string(), nodes_[0].backend.to_string());
   out.close();
   if (!out) return system_failure("cannot write " + file);
   return {};
@@ -143,7 +143,14 @@ Result<void> BrokerProcess::start() {
   return {};
 }
 
-void BrokerProcess::kill() {
+Result<std::string> BrokerProcess::kill() {
+  const pid_t victim = pid_;
+  kill_and_wait();
+  if (auto started = start(); !started) return fail(started.error());
+  return fmt::format("kill -9 {}, started again as {}", victim, pid_);
+}
+
+void BrokerProcess::kill_and_wait() {
   if (pid_ <= 0) return;
   ::kill(pid_, SIGKILL);
   ::waitpid(pid_, &status_, 0);
@@ -154,20 +161,23 @@ bool BrokerProcess::stop() {
   if (pid_ <= 0) return false;
   ::kill(pid_, SIGTERM);
   for (int waited = 0; waited < kStopPatienceMs; waited += 10) {
-    if (end()) return WIFEXITED(status_) && WEXITSTATUS(status_) == 0;
+    if (ended()) return WIFEXITED(status_) && WEXITSTATUS(status_) == 0;
     ::poll(nullptr, 0, 10);
   }
-  kill();
+  kill_and_wait();
   return false;
 }
 
+bool BrokerProcess::ended() {
+  if (pid_ > 0 && ::waitpid(pid_, &status_, WNOHANG) == pid_) pid_ = -1;
+  return pid_ <= 0;
+}
+
 std::optional<std::string> BrokerProcess::end() {
-  if (pid_ > 0) {
-    if (::waitpid(pid_, &status_, WNOHANG) != pid_) return {};
-    pid_ = -1;
-  }
-  if (WIFSIGNALED(status_)) return fmt::format("was ended by signal {}", WTERMSIG(status_));
-  return fmt::format("ended with exit code {}", WEXITSTATUS(status_));
+  if (!ended()) return {};
+  const std::string how = WIFSIGNALED(status_) ? fmt::format("was ended by signal {}", WTERMSIG(status_))
+                                               : fmt::format("ended with exit code {}", WEXITSTATUS(status_));
+  return fmt::format("courierd {}; it was not meant to", how);
 }
 
 std::string BrokerProcess::last_words() const {

@@ -10,31 +10,27 @@
 #include <optional>
 #include <string>
 
-#include "base/clock.h"
-#include "base/result.h"
+#include "courier/demo/broker.h"
 
 namespace courier::cli::demo {
 
-class BrokerProcess {
+class BrokerProcess final : public Broker {
  public:
   // Makes the directory and the configuration; starts nothing. `program` is the path of courierd.
   static Result<BrokerProcess> prepare(const std::string& program);
   BrokerProcess(BrokerProcess&& other) noexcept;
   BrokerProcess& operator=(BrokerProcess&&) = delete;
-  ~BrokerProcess();
+  ~BrokerProcess() override;
 
-  Result<void> start();
-  // SIGKILL; returns when the process is gone.
-  void kill();
+  // One, behind a load balancer, as it were.
+  const std::vector<Node>& nodes() const override { return nodes_; }
+  size_t victim() const override { return 0; }
+  Result<void> start() override;
+  // Returns when the process is gone and another has begun to start.
+  Result<std::string> kill() override;
   // SIGTERM, and patience; false when it had to be killed or ended with another code than 0.
   bool stop();
-  // Empty while it runs; otherwise how it ended: "ended with exit code 3".
-  std::optional<std::string> end();
-
-  // Behind a load balancer, as it were: every connection starts with a PROXY header.
-  uint16_t phones_port() const { return phones_port_; }
-  uint16_t backend_port() const { return backend_port_; }
-  pid_t pid() const { return pid_; }
+  std::optional<std::string> end() override;
 
   void keep() { keep_ = true; }
   const std::string& directory() const { return directory_; }
@@ -45,9 +41,11 @@ class BrokerProcess {
  private:
   BrokerProcess() = default;
   Result<void> write_configuration() const;
+  void kill_and_wait();
+  bool ended();
 
   std::string program_, directory_;
-  uint16_t phones_port_ = 0, backend_port_ = 0;
+  std::vector<Node> nodes_;
   pid_t pid_ = -1;
   int status_ = 0;  // as waitpid() told, once the process has ended
   bool keep_ = false;

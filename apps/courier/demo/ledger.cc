@@ -70,10 +70,10 @@ bool Ledger::shown(size_t phone, const std::string& id, MonoNs now, uint32_t con
   }
   entry->shown = true;
   ++counts_.delivered;
-  if (!measuring_) return true;
   const MonoNs latency = now - fates_[order].scheduled;
-  latencies_.all.push_back(latency);
-  if (entry->connection == connection && connection != 0) latencies_.connected.push_back(latency);
+  Latencies& latencies = crashed_ ? after_crash_ : before_crash_;
+  latencies.all.push_back(latency);
+  if (entry->connection == connection && connection != 0) latencies.connected.push_back(latency);
   return true;
 }
 

@@ -61,9 +61,9 @@ class Ledger {
   uint64_t lost() const;
   std::vector<std::string> lost_ids(size_t most) const;
 
-  // Up to here, which the crash ends.
-  const Latencies& latencies() const { return latencies_; }
-  void end_of_measurement() { measuring_ = false; }
+  const Latencies& before_crash() const { return before_crash_; }
+  const Latencies& after_crash() const { return after_crash_; }
+  void crash() { crashed_ = true; }
 
  private:
   struct Entry {
@@ -84,8 +84,8 @@ class Ledger {
   std::vector<Entry> entries_;
   Counts counts_;
   uint64_t acked_of_sent_ = 0;
-  Latencies latencies_;
-  bool measuring_ = true;
+  Latencies before_crash_, after_crash_;  // by when they were shown
+  bool crashed_ = false;
 };
 
 // The value that `share` (0.5, 0.99) of them do not exceed; 0 of none.

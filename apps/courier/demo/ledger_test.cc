@@ -58,7 +58,7 @@ TEST(Ledger, RepetitionsAreDuplicatesAndNothingElse) {
   EXPECT_EQ(ledger.counts().shown_again, 2u);
   EXPECT_EQ(ledger.counts().acked, 1u);
   EXPECT_EQ(ledger.counts().acked_again, 1u);
-  EXPECT_EQ(ledger.latencies().all.size(), 1u);
+  EXPECT_EQ(ledger.before_crash().all.size(), 1u);
 }
 
 TEST(Ledger, AnOrderAtAnotherMerchantsPhoneIsAStray) {
@@ -97,10 +97,11 @@ TEST(Ledger, LatencyOfConnectedPhonesLeavesOutThoseThatCameBack) {
   ledger.published(2, 100, {4, 0});
   ledger.shown(0, "a", 130, 4);
   ledger.shown(1, "b", 900, 1);
-  ledger.end_of_measurement();
-  ledger.shown(0, "c", 9'000, 4);
-  EXPECT_THAT(ledger.latencies().connected, ElementsAre(30));
-  EXPECT_THAT(ledger.latencies().all, ElementsAre(30, 800));
+  ledger.crash();
+  ledger.shown(0, "c", 9'100, 4);
+  EXPECT_THAT(ledger.before_crash().connected, ElementsAre(30));
+  EXPECT_THAT(ledger.before_crash().all, ElementsAre(30, 800));
+  EXPECT_THAT(ledger.after_crash().connected, ElementsAre(9'000));
 }
 
 TEST(Percentile, IsTheSmallestThatCoversTheShare) {

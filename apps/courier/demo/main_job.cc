@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/check.h"
+
 namespace courier::cli::demo {
 
 using client::Client;
@@ -54,10 +56,6 @@ net::SocketAddress phone_address(size_t index) {
                                   port);
 }
 
-net::SocketAddress loopback(uint16_t port) {
-  return net::SocketAddress::ipv4({127, 0, 0, 1}, port);
-}
-
 std::shared_ptr<const client::ConnectOptions> persistent(client::Version version) {
   client::ConnectOptions options;
   options.version = version;
@@ -84,11 +82,12 @@ std::string words_of(const Completion& completion) {
 MainJob::Phone::Phone(MainJob& owner, size_t number) : job(owner), index(number), timer([this] { flap(); }) {}
 
 void MainJob::Phone::on_connected(Client&, const mqtt::Connack&, bool session_present) {
-  job.connections_[index] = ++job.connections_made_[index];
-  ++job.phones_connected_;
+  const size_t node = job.node_of(*client);
+  job.connections_.connected(index, node, system_clock().mono_ns());
   since_crash = job.crash_.has_value();
   if (subscribed && !session_present) {
-    return job.fail(fmt::format("courierd no longer knows the session of {}", phone_name(index)));
+    return job.fail(
+        fmt::format("{} does not know the session of {}", job.broker_.nodes()[node].name, phone_name(index)));
   }
   if (std::exchange(asked, true)) return;
   std::vector<client::Subscription> filters;
@@ -103,14 +102,14 @@ void MainJob::Phone::on_connected(Client&, const mqtt::Connack&, bool session_pr
 }
 
 void MainJob::Phone::on_disconnected(Client&, const Ending& ending, std::optional<int64_t>) {
-  if (std::exchange(job.connections_[index], 0) != 0) --job.phones_connected_;
-  job.connection_failed(phone_name(index), ending);
+  job.connections_.dropped(index);
+  job.connection_failed(phone_name(index), *client, ending);
 }
 
 void MainJob::Phone::on_message(Client&, const mqtt::Publish& publish) {
   const MonoNs now = system_clock().mono_ns();
   const std::string order = order_of(publish.payload);
-  job.ledger_.shown(index, order, now, job.connections_[index]);
+  job.ledger_.shown(index, order, now, job.connections_.numbers()[index]);
   if (since_crash && !job.crash_->first_delivery) job.crash_->first_delivery = now - job.killed_at_;
   // merchant/{id}/orders is answered on merchant/{id}/acks.
   client::OutgoingMessage answer;
@@ -122,7 +121,7 @@ void MainJob::Phone::on_message(Client&, const mqtt::Publish& publish) {
 
 void MainJob::Phone::on_published(Client&, const Completion& completion) {
   if (!completion.ok()) {
-    job.fail(fmt::format("courierd refused an answer of {}: {}", phone_name(index), words_of(completion)));
+    job.fail(fmt::format("an answer of {} was refused: {}", phone_name(index), words_of(completion)));
   }
 }
 
@@ -141,7 +140,7 @@ void MainJob::Phone::flap() {
     if (held) return;
     away = false;
     if (auto opened = client->open(); !opened) return job.fail(opened.error().message);
-  } else if (client->online()) {
+  } else if (client->online() && !job.connections_.awaited(index)) {
     ++job.flaps_;
     leave();
     job.loop_.arm(timer, job.between_ms(kAwayMsLeast, kAwayMsMost));
@@ -154,7 +153,7 @@ void MainJob::Phone::flap() {
 
 void MainJob::Phone::leave() {
   away = true;
-  if (std::exchange(job.connections_[index], 0) != 0) --job.phones_connected_;
+  job.connections_.left(index);
   switch (job.between_ms(0, 3)) {
     case 0:
       return client->close();  // with a DISCONNECT
@@ -169,14 +168,15 @@ void MainJob::Phone::leave() {
 
 void MainJob::Backend::on_connected(Client&, const mqtt::Connack&, bool session_present) {
   since_crash = job.crash_.has_value();
-  if (subscribed && !session_present) return job.fail("courierd no longer knows the session of the backend");
+  if (subscribed && !session_present) return job.fail("the session of the backend is not known any more");
   if (std::exchange(asked, true)) return;
   auto sent = client->subscribe({{"merchant/+/acks", {.qos = client::Qos::at_least_once}}});
   if (!sent) job.fail(sent.error().message);
 }
 
 void MainJob::Backend::on_disconnected(Client&, const Ending& ending, std::optional<int64_t>) {
-  job.connection_failed("the backend", ending);
+  if (asked && job.in_cluster()) return job.fail("the backend was disconnected: " + ending.message);
+  job.connection_failed("the backend", *client, ending);
 }
 
 void MainJob::Backend::on_message(Client&, const mqtt::Publish& publish) {
@@ -196,8 +196,7 @@ void MainJob::Backend::on_published(Client&, const Completion& completion) {
     }
   } else {
     job.ledger_.refused(order);
-    job.fail(
-        fmt::format("courierd refused order {}: {}", job.orders_.orders[order].id, words_of(completion)));
+    job.fail(fmt::format("order {} was refused: {}", job.orders_.orders[order].id, words_of(completion)));
   }
 }
 
@@ -209,8 +208,8 @@ void MainJob::Backend::on_subscribed(Client&, const Completion& completion) {
 
 // ---- The job
 
-MainJob::MainJob(client::ClientLoop& loop, const JobSettings& settings, const Orders& orders,
-                 BrokerProcess& broker, Narrator& narrator)
+MainJob::MainJob(client::ClientLoop& loop, const JobSettings& settings, const Orders& orders, Broker& broker,
+                 Narrator& narrator)
     : loop_(loop),
       settings_(settings),
       orders_(orders),
@@ -219,8 +218,7 @@ MainJob::MainJob(client::ClientLoop& loop, const JobSettings& settings, const Or
       ledger_(orders, settings.phones),
       random_(settings.seed),
       backend_(*this),
-      connections_(settings.phones),
-      connections_made_(settings.phones),
+      connections_(broker.nodes().size(), settings.phones),
       publisher_([this] { publish_due(); }),
       watcher_([this] { watch(); }),
       began_(system_clock().mono_ns()),
@@ -239,7 +237,8 @@ std::optional<std::string> MainJob::run() {
   });
   if (auto started = broker_.start(); !started) return started.error().message;
   client::ClientSetup setup;
-  setup.server = client::Endpoint::of(loopback(broker_.backend_port()));
+  const size_t survivor = in_cluster() && broker_.victim() == 0 ? 1 : 0;
+  setup.server = client::Endpoint::of(broker_.nodes()[survivor].backend);
   setup.connect = persistent(client::Version::v5);
   setup.client_id = "backend";
   setup.backoff = kBackoff;
@@ -256,26 +255,47 @@ Progress MainJob::progress() const {
           .seconds = static_cast<double>(system_clock().mono_ns() - began_) / 1e9,
           .orders = orders_.orders.size(),
           .phones = settings_.phones,
-          .phones_connected = phones_connected_,
+          .phones_connected = connections_.count(),
           .unanswered = ledger_.promised(),
-          .counts = ledger_.counts()};
+          .counts = ledger_.counts(),
+          .victim = victim()};
 }
 
-// courierd answers: now the phones.
+size_t MainJob::node_of(const Client& client) const {
+  const auto& nodes = broker_.nodes();
+  const auto found = std::find_if(nodes.begin(), nodes.end(), [&](const Node& node) {
+    return node.phones == client.server_address() || node.backend == client.server_address();
+  });
+  CHECK(found != nodes.end());
+  return static_cast<size_t>(found - nodes.begin());
+}
+
+// Its own first: as many phones have each of them. Then the others as they come, so that those of a dead node
+// do not all go to the same one.
+std::shared_ptr<const client::Endpoint> MainJob::nodes_for(size_t phone) {
+  std::vector<net::SocketAddress> addresses;
+  for (const Node& node : broker_.nodes()) addresses.push_back(node.phones);
+  std::swap(addresses.front(), addresses[phone % addresses.size()]);
+  std::shuffle(addresses.begin() + 1, addresses.end(), random_);
+  return client::Endpoint::any_of(std::move(addresses));
+}
+
+// A node answers: now the phones.
 void MainJob::gather() {
   if (phase_ != Phase::starting) return;
   phase_ = Phase::gathering;
-  const auto server = client::Endpoint::of(loopback(broker_.phones_port()));
   const auto v311 = persistent(client::Version::v3_1_1);
   const auto v5 = persistent(client::Version::v5);
   for (size_t i = 0; i < settings_.phones; ++i) {
     auto phone = std::make_unique<Phone>(*this, i);
     client::ClientSetup setup;
-    setup.server = server;
+    setup.server = nodes_for(i);
     setup.connect = i % 2 == 0 ? v5 : v311;
     setup.client_id = phone_name(i);
     setup.backoff = kBackoff;
-    setup.preamble = client::proxy_preamble(1, phone_address(i), loopback(broker_.phones_port()));
+    if (const Node& node = broker_.nodes().front(); node.proxied) {
+      setup.preamble = client::proxy_preamble(1, phone_address(i), node.phones);
+    }
     phone->client = std::make_unique<Client>(loop_, std::move(setup), *phone);
     if (auto opened = phone->client->open(); !opened) return fail(opened.error().message);
     phones_.push_back(std::move(phone));
@@ -312,15 +332,16 @@ void MainJob::publish_due() {
     const auto request = backend_.client->publish(message);
     if (!request) return fail("the backend cannot publish: " + request.error().message);
     unsettled_.emplace(request->value, next_order_);
-    ledger_.published(next_order_, scheduled, connections_);
+    ledger_.published(next_order_, scheduled, connections_.numbers());
     ++next_order_;
   }
 }
 
-// Every few milliseconds: is courierd alive, is it time for the next thing, does anything still move.
+// Every few milliseconds: are all alive, is it time for the next thing, does anything still move.
 void MainJob::watch() {
   const MonoNs now = system_clock().mono_ns();
-  if (const auto end = broker_.end()) fail(fmt::format("courierd {}; it was not meant to", *end));
+  if (auto end = broker_.end()) fail(std::move(*end));
+  if (in_cluster() && !crash_) look_for_dropped();
   advance();
   if (phase_ == Phase::over) return;
   look_for_stall(now);
@@ -347,21 +368,17 @@ void MainJob::advance() {
       // Shortly before the middle half of the phones vanish, so that enough is promised at the kill; when the
       // file or the rate is small, all of them.
       if (held_every_ == 0 && next_order_ * 100 >= orders * 45) hold(2);
-      if (held_every_ == 2 && next_order_ * 100 >= orders * 55) hold(1);
+      if (!in_cluster() && held_every_ == 2 && next_order_ * 100 >= orders * 55) hold(1);
       if (next_order_ == orders && unsettled_.empty()) return strike();
+      if (in_cluster() && next_order_ * 100 >= orders * 60) return strike();
       if (next_order_ * 2 >= orders && ledger_.promised() >= kUnansweredAtKill) strike();
       return;
     case Phase::recovering:
-      if (crash_->first_puback && crash_->first_delivery) {
-        narrator_.event(fmt::format("courierd serves again {} ms after the kill",
-                                    std::max(*crash_->first_puback, *crash_->first_delivery) / kNsPerMs));
-        phase_ = Phase::finishing;
-      } else if (ledger_.complete()) {
-        phase_ = Phase::finishing;
-      }
+      if (served_again()) narrator_.event(recovery());
+      if (served_again() || ledger_.complete()) phase_ = Phase::finishing;
       return;
     case Phase::finishing:
-      if (ledger_.complete()) phase_ = Phase::over;
+      if (ledger_.complete() && connections_.awaited() == 0) phase_ = Phase::over;
       return;
   }
 }
@@ -376,37 +393,63 @@ void MainJob::hold(size_t every) {
 }
 
 void MainJob::strike() {
-  ledger_.end_of_measurement();
-  crash_ = Crash{.unanswered = ledger_.promised(), .on_their_way = unsettled_.size()};
-  const pid_t victim = broker_.pid();
   killed_at_ = system_clock().mono_ns();
-  broker_.kill();
+  const auto killed = broker_.kill();
+  if (!killed) return fail(killed.error().message);
+  ledger_.crash();
+  connections_.killed(broker_.victim(), killed_at_);
+  crash_ = Crash{.unanswered = ledger_.promised(), .on_their_way = unsettled_.size()};
   phase_ = Phase::recovering;
-  if (auto started = broker_.start(); !started) return fail(started.error().message);
-  narrator_.event(fmt::format("kill -9 {}, with {} orders that no phone had answered; started again as {}",
-                              victim, crash_->unanswered, broker_.pid()));
+  narrator_.event(fmt::format("{}; {} phones were connected there, and {} sent orders had no answer yet",
+                              *killed, connections_.awaited(), crash_->unanswered));
   for (const auto& phone : phones_) {
     if (!std::exchange(phone->held, false)) continue;
     loop_.arm(phone->timer, between_ms(kAwayMsLeast, kAwayMsMost));
   }
 }
 
+bool MainJob::served_again() const {
+  if (in_cluster()) return connections_.awaited() == 0;
+  return crash_->first_puback && crash_->first_delivery;
+}
+
+std::string MainJob::recovery() const {
+  if (!in_cluster()) {
+    return fmt::format("courierd serves again {} ms after the kill",
+                       std::max(*crash_->first_puback, *crash_->first_delivery) / kNsPerMs);
+  }
+  return fmt::format("all phones of {} are back {} ms after the kill", victim(),
+                     connections_.last_came_back() / kNsPerMs);
+}
+
+// Before the kill, when no node has a reason.
+void MainJob::look_for_dropped() {
+  for (size_t i = 0; i < broker_.nodes().size(); ++i) {
+    if (connections_.nodes()[i].dropped == 0) continue;
+    return fail(fmt::format("{} lost connections of phones when nothing had been killed yet",
+                            broker_.nodes()[i].name));
+  }
+}
+
 void MainJob::look_for_stall(MonoNs now) {
   const Counts& counts = ledger_.counts();
-  const uint64_t sum = phones_subscribed_ + counts.published + counts.sent + counts.delivered + counts.acked;
+  const uint64_t sum = phones_subscribed_ + counts.published + counts.sent + counts.delivered + counts.acked +
+                       settings_.phones - connections_.awaited();
   if (std::exchange(last_sum_, sum) != sum) moved_at_ = now;
   if (now - moved_at_ < kPatience) return;
   const int64_t seconds = kPatience / 1'000'000'000;
   switch (phase_) {
     case Phase::starting:
-      return fail(fmt::format("courierd did not answer within {} s", seconds));
+      return fail(
+          fmt::format("{} did not answer within {} s", in_cluster() ? "the cluster" : "courierd", seconds));
     case Phase::gathering:
       return fail(fmt::format("{} of {} phones could not subscribe within {} s",
                               phones_.size() - phones_subscribed_, phones_.size(), seconds));
     case Phase::publishing:
       return fail(fmt::format("nothing has moved for {} s", seconds));
     case Phase::recovering:
-      return fail(fmt::format("courierd did not serve again within {} s after the kill", seconds));
+      return fail(
+          fmt::format("phones of {} were not served again within {} s after the kill", victim(), seconds));
     case Phase::finishing:
       return fail(fmt::format("the missing orders have not come for {} s", seconds));
     case Phase::over:
@@ -419,12 +462,11 @@ void MainJob::fail(std::string sentence) {
   phase_ = Phase::over;
 }
 
-// That a connection breaks is what this is about; that courierd refuses one is not.
-void MainJob::connection_failed(const std::string& who, const Ending& ending) {
-  if (ending.refused_at_connect) fail(fmt::format("courierd refused {}: {}", who, ending.message));
-  if (ending.reason && !ending.refused_at_connect) {
-    fail(fmt::format("courierd disconnected {}: {}", who, ending.message));
-  }
+// That a connection breaks is what this is about; that a node refuses one is not.
+void MainJob::connection_failed(const std::string& who, const Client& client, const Ending& ending) {
+  if (!ending.refused_at_connect && !ending.reason) return;
+  fail(fmt::format("{} {} {}: {}", broker_.nodes()[node_of(client)].name,
+                   ending.refused_at_connect ? "refused" : "disconnected", who, ending.message));
 }
 
 int64_t MainJob::between_ms(int64_t least, int64_t most) {

@@ -1,16 +1,20 @@
 // The main job, played with real processes and sockets: a backend publishes orders, phones that come and go
-// show them and answer, courierd is killed midway and starts again on the same data.
+// show them and answer, and midway a node is killed. It is alone, and starts again on the same data; or it is
+// one of a cluster, and its phones go to the others.
 //
 //   starting ──► gathering ──► publishing ──► recovering ──► finishing ──► over
-//   courierd     every phone    from here on    kill -9, until  until every
-//   answers      subscribed     phones flap     it serves again answer is there
+//   a node       every phone    from here on    kill -9, until  until every
+//   answers      subscribed     phones flap     all are served  answer is there
 //
 // One thread, one loop; blocks in run() until the job is over. It prints nothing but through its Narrator.
 //
-// 1. The backend publishes by the clock, whether courierd runs or not, and latency counts from the scheduled
+// 1. The backend publishes by the clock, whether a node runs or not, and latency counts from the scheduled
 //    time: a stall is seen, not hidden.
 // 2. Recovery is measured on connections made after the kill: what was still in a socket's buffer does not
 //    count.
+// 3. In a cluster a phone goes to its own node while that one answers, and otherwise to any. The backend is
+// at
+//    one that is not killed; that it is dropped is a failure.
 #pragma once
 
 #include <functional>
@@ -23,7 +27,8 @@
 
 #include "client/client.h"
 #include "client/client_loop.h"
-#include "courier/demo/broker_process.h"
+#include "courier/demo/broker.h"
+#include "courier/demo/connections.h"
 #include "courier/demo/ledger.h"
 #include "courier/demo/orders.h"
 #include "courier/interrupt.h"
@@ -45,10 +50,11 @@ struct Progress {
   size_t orders = 0, phones = 0, phones_connected = 0;
   uint64_t unanswered = 0;  // orders that the broker holds a promise for
   Counts counts;
+  std::string_view victim;  // the node that is killed
 };
 
-// The kill waits until the broker holds so many promises; with too few orders for that it comes after the
-// last.
+// The kill waits until the broker holds so many promises. With too few orders for that it comes after the
+// last or, in a cluster, before all have been published: there phones are to be connected then.
 inline constexpr uint64_t kUnansweredAtKill = 100;
 
 struct Crash {
@@ -68,8 +74,8 @@ class Narrator {
 
 class MainJob {
  public:
-  // All of these outlive the job; courierd has been prepared and not started.
-  MainJob(client::ClientLoop& loop, const JobSettings& settings, const Orders& orders, BrokerProcess& broker,
+  // All of these outlive the job; the broker has been prepared and not started.
+  MainJob(client::ClientLoop& loop, const JobSettings& settings, const Orders& orders, Broker& broker,
           Narrator& narrator);
   ~MainJob();
 
@@ -78,6 +84,7 @@ class MainJob {
   bool interrupted() const { return interrupted_; }
 
   const Ledger& ledger() const { return ledger_; }
+  const Connections& connections() const { return connections_; }
   const std::optional<Crash>& crash() const { return crash_; }
   uint64_t flaps() const { return flaps_; }
   Progress progress() const;
@@ -100,7 +107,7 @@ class MainJob {
     size_t subscriptions_awaited = 0;
     bool asked = false, subscribed = false;
     bool away = false;         // by its own will
-    bool held = false;         // away until courierd has been started again
+    bool held = false;         // away until the kill
     bool since_crash = false;  // connected after the kill
   };
 
@@ -118,30 +125,36 @@ class MainJob {
     bool since_crash = false;
   };
 
+  bool in_cluster() const { return broker_.nodes().size() > 1; }
+  const std::string& victim() const { return broker_.nodes()[broker_.victim()].name; }
+  size_t node_of(const client::Client& client) const;
+  std::shared_ptr<const client::Endpoint> nodes_for(size_t phone);
   void gather();
   void begin_publishing();
   void publish_due();
   void watch();
   void hold(size_t every);
   void strike();
+  bool served_again() const;
+  std::string recovery() const;
   void advance();
+  void look_for_dropped();
   void look_for_stall(MonoNs now);
   void fail(std::string sentence);
-  void connection_failed(const std::string& who, const client::Ending& ending);
+  void connection_failed(const std::string& who, const client::Client& client, const client::Ending& ending);
   int64_t between_ms(int64_t least, int64_t most);
 
   client::ClientLoop& loop_;
   const JobSettings settings_;
   const Orders& orders_;
-  BrokerProcess& broker_;
+  Broker& broker_;
   Narrator& narrator_;
   Ledger ledger_;
   std::mt19937_64 random_;
   Backend backend_;
   std::vector<std::unique_ptr<Phone>> phones_;
-  std::vector<uint32_t> connections_;  // of each phone: counted from 1, 0 while away
-  std::vector<uint32_t> connections_made_;
-  size_t phones_connected_ = 0, phones_subscribed_ = 0;
+  Connections connections_;
+  size_t phones_subscribed_ = 0;
   std::unordered_map<uint64_t, size_t>
       unsettled_;  // request ids of the backend's publishes, and their orders
   client::Timer publisher_, watcher_;

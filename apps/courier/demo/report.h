@@ -30,8 +30,11 @@ class LiveLine final : public Narrator {
 
 std::string live_line(const Progress& progress);
 
-// The table, several lines; `orders_file` and what was asked for stand in its heading.
+// The table, several lines. Of a node that is alone:
 std::string table(const Ledger& ledger, const std::optional<Crash>& crash, uint64_t flaps);
+// Of a cluster, with what became of each node's connections; the phones are those of `connections`.
+std::string cluster_table(const Ledger& ledger, const std::optional<Crash>& crash, uint64_t flaps,
+                          const Connections& connections, const std::vector<Node>& nodes, size_t victim);
 
 // 1234567 as "1,234,567".
 std::string grouped(uint64_t number);

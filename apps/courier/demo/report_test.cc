@@ -7,6 +7,7 @@
 namespace courier::cli::demo {
 namespace {
 
+using testing::ContainsRegex;
 using testing::HasSubstr;
 
 std::string after_crash(uint64_t unanswered, uint64_t on_their_way, uint64_t flaps) {
@@ -23,6 +24,23 @@ TEST(DemoTable, OneIsNotSpokenOfAsMany) {
   EXPECT_THAT(
       one, HasSubstr("At the kill 1 sent order was unacknowledged by its phone, and 1 was on its way to\n"));
   EXPECT_THAT(one, HasSubstr("Phones went away 1 time of"));
+}
+
+TEST(DemoTable, OfAClusterSaysForEachNodeWhatBecameOfItsPhones) {
+  Orders orders;
+  orders.merchants = {"m"};
+  Connections connections(3, 6);
+  for (size_t phone = 0; phone < 5; ++phone) connections.connected(phone, phone % 3, 0);
+  connections.killed(1, 0);
+  connections.connected(1, 0, 20'000'000);
+  connections.connected(4, 2, 40'000'000);
+  connections.dropped(2);
+  const std::vector<Node> nodes = {{"n1", {}, {}}, {"n2", {}, {}}, {"n3", {}, {}}};
+  const std::string text = cluster_table(Ledger(orders, 6), Crash{}, 0, connections, nodes, 1);
+  EXPECT_THAT(text, ContainsRegex("n1 +2 +0\n"));
+  EXPECT_THAT(text, ContainsRegex("n2, killed +2 +2 +1 at n1, 1 at n3 +20.0 ms +40.0 ms\n"));
+  EXPECT_THAT(text, ContainsRegex("n3 +1 +1\n"));
+  EXPECT_THAT(text, HasSubstr("1 was away then"));
 }
 
 }  // namespace
