@@ -222,24 +222,20 @@ Run set_up_demo(CLI::App& app) {
           ->needs(nodes);
   nodes->needs(kill);
   app.footer(
-      "A backend publishes orders with QoS 1, phones that come and go show them and answer, and midway "
-      "courierd is\n"
-      "killed with SIGKILL and started again on its data. It uses a courierd of its own, ports that are "
-      "free, and a\n"
-      "temporary directory. With --node it uses a cluster that runs: phones are spread over the nodes, one "
-      "node "
-      "is\n"
-      "killed, and its phones go to the others; a connection that another node drops is a failure. "
-      "`tools/demo\n"
-      "--cluster` starts such a cluster, plays this, and takes it away.\n\n"
+      "A backend publishes orders with QoS 1, phones that come and go show them and answer, and midway\n"
+      "courierd is killed with SIGKILL and started again on its data. It uses a courierd of its own, ports\n"
+      "that are free, and a temporary directory.\n\n"
+      "With --node it uses a cluster that runs: phones are spread over the nodes, one node is killed, and\n"
+      "its phones go to the others. `tools/demo --cluster` starts such a cluster, plays this on it, and\n"
+      "takes it away.\n\n"
       "The live line counts orders that courierd acknowledged to the backend (sent), that phones showed\n"
       "(delivered), and whose answers reached the backend (acked). The table at the end goes to stdout.\n\n"
       "Examples:\n"
       "  courier demo\n"
       "  courier demo --orders mine.jsonl --phones 500 --rate 1000\n"
       "  courier demo --node n1=127.0.0.1:18811 --node n2=127.0.0.1:18821 --kill n2=4711\n\n"
-      "Exit codes: 0 nothing was lost, 1 something was, or the demo could not run, 2 usage or a bad orders "
-      "file.");
+      "Exit codes: 0 nothing was lost, and no node dropped connections but the one that was killed;\n"
+      "1 it was not so, or the demo could not run; 2 usage or a bad orders file.");
   return [flags] { return demonstrate(*flags); };
 }
 

@@ -97,6 +97,13 @@ class DemoOverACluster(unittest.TestCase):
             self.assertIn("Nothing was lost", demo.said)
             self.assert_nothing_is_left(demo)
 
+    def test_keep_keeps_the_files_and_ends_the_processes(self):
+        with Demo("--keep", "--phones", 60, "--rate", 400, "--orders", ORDERS) as demo:
+            self.assertEqual(demo.end(), 0, demo.said)
+            self.assertIn(f"logs are in {demo.folder()}", demo.said)
+            self.assertTrue((demo.folder() / "n2/log").exists())
+            self.assert_nothing_is_left(demo, files=True)
+
     def test_a_node_that_dies_by_itself_is_named_and_its_files_are_kept(self):
         with Demo("--phones", 60, "--rate", 40, "--orders", ORDERS) as demo:
             demo.wait_for("the backend publishes")
