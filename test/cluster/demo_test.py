@@ -94,6 +94,8 @@ class DemoOverACluster(unittest.TestCase):
             phones, dropped, where = row.groups()
             self.assertEqual(phones, dropped)
             self.assertEqual(int(phones), sum(map(int, re.findall(r"(\d+) at", where))))
+            self.assertIn("n1", where)
+            self.assertIn("n3", where)
             self.assertIn("Nothing was lost", demo.said)
             self.assert_nothing_is_left(demo)
 
@@ -110,7 +112,7 @@ class DemoOverACluster(unittest.TestCase):
             os.kill(int((demo.folder() / "n3/pid").read_text()), signal.SIGKILL)
             self.assertEqual(demo.end(), 1, demo.said)
             self.assertIn("n3 lost", demo.said)
-            self.assertIn("n3 has ended", demo.said)
+            self.assertIn("n3 ended by SIGKILL", demo.said)
             self.assertNotIn("Nothing was lost", demo.said)
             self.assertIn(str(demo.folder()), demo.said)
             self.assert_nothing_is_left(demo, files=True)
@@ -122,6 +124,7 @@ class DemoOverACluster(unittest.TestCase):
             self.assertEqual(demo.end(), 1, demo.said)
             self.assertRegex(demo.said, r"n3 lost \d+ connections of phones, though it was n2 that was killed")
             self.assertRegex(demo.said, r"lost +0 ")
+            self.assertIn("n3 ended by SIGKILL", demo.said)
             self.assert_nothing_is_left(demo, files=True)
 
     def test_ctrl_c_takes_all_of_it_away(self):

@@ -270,13 +270,15 @@ size_t MainJob::node_of(const Client& client) const {
   return static_cast<size_t>(found - nodes.begin());
 }
 
-// Its own first: as many phones have each of them. Then the others as they come, so that those of a dead node
-// do not all go to the same one.
-std::shared_ptr<const client::Endpoint> MainJob::nodes_for(size_t phone) {
-  std::vector<net::SocketAddress> addresses;
-  for (const Node& node : broker_.nodes()) addresses.push_back(node.phones);
-  std::swap(addresses.front(), addresses[phone % addresses.size()]);
-  std::shuffle(addresses.begin() + 1, addresses.end(), random_);
+// Its own first: as many phones have each of them. Then the others by turns, so that those of a dead node do
+// not all go to the same one; by twos, since every second phone is away at the kill.
+std::shared_ptr<const client::Endpoint> MainJob::nodes_for(size_t phone) const {
+  const size_t count = broker_.nodes().size(), own = phone % count;
+  std::vector<net::SocketAddress> addresses{broker_.nodes()[own].phones};
+  for (size_t i = 0; i + 1 < count; ++i) {
+    const size_t turn = (i + phone / (2 * count)) % (count - 1);
+    addresses.push_back(broker_.nodes()[(own + 1 + turn) % count].phones);
+  }
   return client::Endpoint::any_of(std::move(addresses));
 }
 

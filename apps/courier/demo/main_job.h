@@ -128,7 +128,7 @@ class MainJob {
   bool in_cluster() const { return broker_.nodes().size() > 1; }
   const std::string& victim() const { return broker_.nodes()[broker_.victim()].name; }
   size_t node_of(const client::Client& client) const;
-  std::shared_ptr<const client::Endpoint> nodes_for(size_t phone);
+  std::shared_ptr<const client::Endpoint> nodes_for(size_t phone) const;
   void gather();
   void begin_publishing();
   void publish_due();
