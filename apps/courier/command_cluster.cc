@@ -1,5 +1,11 @@
-// courier cluster status|partitions|health: several nodes, as one of them sees them.
+// courier cluster status|partitions|health: several nodes, as one of them sees them; and import, by which a
+// node alone becomes a cluster.
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -18,6 +24,11 @@ struct ClusterFlags {
   AdminFlags admin;
   std::string output = "table";
   What what = What::status;
+};
+
+struct ImportFlags {
+  std::string data_dir, config, courierd;
+  std::vector<std::string> overrides;
 };
 
 // A full etcd takes nothing at all; the nodes stop taking messages before.
@@ -96,6 +107,23 @@ int run(const ClusterFlags& flags) {
   return flags.what == What::health && !wrong.empty() ? kUnhealthy : kOk;
 }
 
+// courierd does it, which has all that it takes: this process becomes that one.
+int import(const ImportFlags& flags) {
+  std::string courierd = flags.courierd;
+  std::error_code error;
+  if (courierd.empty())
+    courierd = (std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "courierd").string();
+  std::vector<std::string> arguments = {courierd, "--import", flags.data_dir, "--config", flags.config};
+  for (const std::string& one : flags.overrides) arguments.insert(arguments.end(), {"--set", one});
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  ::execv(courierd.c_str(), pointers.data());
+  note("cluster import", fmt::format("{} cannot be started: {}. Say where courierd is with --courierd",
+                                     courierd, std::strerror(errno)));
+  return kFailure;
+}
+
 }  // namespace
 
 Run set_up_cluster(CLI::App& app) {
@@ -119,7 +147,35 @@ Run set_up_cluster(CLI::App& app) {
       "time.\n\n");
   add(What::health, "health", "Say what is not as it should be",
       "Exit code 10 if there is anything to say.\n\n");
-  return [flags] { return run(*flags); };
+
+  auto imports = std::make_shared<ImportFlags>();
+  CLI::App* importing = app.add_subcommand("import", "Begin a cluster with a stopped node's data");
+  importing->set_help_flag("--help,-h", "Show this help and exit");
+  importing->add_option("DATA_DIR", imports->data_dir, "The stopped node's data_dir; it is read, not changed")
+      ->required();
+  importing
+      ->add_option("-c,--config", imports->config,
+                   "The settings of the cluster's first node, with [cluster] and a data_dir of its own, empty")
+      ->type_name("FILE")
+      ->required();
+  importing->add_option("--set", imports->overrides, "KEY=VALUE on top, as courierd takes it; repeatable")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  importing
+      ->add_option("--courierd", imports->courierd,
+                   "The broker's program (default: the one beside this program)")
+      ->type_name("FILE");
+  importing->footer(
+      "On the machine of the cluster's first node, as courierd's user, with no courierd running on either\n"
+      "folder. Sessions, queues, subscriptions and retained messages come along, with what was under way;\n"
+      "settings, passwords, rules and bans are files of their own. COURIER__… of the environment count, as for\n"
+      "courierd. At the end all is counted, and compared row by row. When it is killed, run it again: it goes\n"
+      "on, and twice is once.\n\n"
+      "Start the first node afterwards, then the others with an empty data_dir each: they get it from the\n"
+      "first. Until the cluster serves, starting the old node again is going back.\n\n"
+      "Example:\n"
+      "  courier cluster import /var/lib/courier.alone --config /etc/courier/courierd.toml");
+  return [flags, imports, importing] { return importing->parsed() ? import(*imports) : run(*flags); };
 }
 
 }  // namespace courier::cli

@@ -22,7 +22,7 @@ constexpr Command kCommands[] = {
     {"client", "Server", "List, show, disconnect and trace clients", set_up_client},
     {"ban", "Server", "Say who may not come in, and for how long", set_up_ban},
     {"node", "Server", "Say how a running node is, send its clients elsewhere", set_up_node},
-    {"cluster", "Server", "Say who is in a cluster, who does what, and whether it is well", set_up_cluster},
+    {"cluster", "Server", "Say who is in a cluster and whether it is well; begin one with a node's data", set_up_cluster},
     {"listener", "Server", "List where clients come in", set_up_listener},
     {"backup", "Server", "Copy a running node's data", set_up_backup},
     {"restore", "Server", "Put a backup back", set_up_restore},

@@ -11,6 +11,7 @@
 #include "auth/chain.h"
 #include "auth/webhook/webhook_authenticator.h"
 #include "base/check.h"
+#include "base/file.h"
 #include "config/machine.h"
 #include "jose/algorithm.h"
 #include "net/proxy_policy.h"
@@ -19,6 +20,8 @@
 namespace courier::courierd {
 
 namespace {
+
+constexpr size_t kPasswordBytesMax = 4096;
 
 // "0: what the client asks for" in the settings.
 uint32_t seconds_or(config::Milliseconds value, uint32_t when_zero) {
@@ -249,6 +252,23 @@ Result<std::vector<quota::Rule>> limit_rules_of(const config::Settings& settings
   }
   if (auto checked = quota::Rules::check(rules); !checked) return fail(std::move(checked).error());
   return rules;
+}
+
+Result<cluster::etcd::Client::Options> etcd_options_of(const config::Settings& settings) {
+  const config::Cluster& from = settings.cluster;
+  cluster::etcd::Client::Options to;
+  to.endpoints = from.etcd;
+  to.user = from.etcd_username;
+  if (!from.etcd_password_file.empty()) {
+    auto password = read_file(from.etcd_password_file, kPasswordBytesMax);
+    if (!password) return fail(std::move(password).error());
+    to.password = *std::move(password);
+    while (!to.password.empty() && (to.password.back() == '\n' || to.password.back() == '\r'))
+      to.password.pop_back();
+  }
+  if (!from.etcd_ca_file.empty())
+    to.tls = {from.etcd_ca_file, from.etcd_certificate_file, from.etcd_key_file, {}};
+  return to;
 }
 
 admin::ServerOptions admin_options_of(const config::Settings& settings) {

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "broker/limits.h"
 #include "broker/node.h"
+#include "cluster/etcd/client.h"
 #include "config/settings.h"
 #include "gateway/gateway.h"
 #include "quota/rule.h"
@@ -31,6 +32,8 @@ admission::FlappingOptions flapping_of(const config::Settings& settings);
 Result<std::vector<gateway::ListenerOptions>> listeners_of(const config::Settings& settings);
 // Errors: a limit that cannot be, with its name.
 Result<std::vector<quota::Rule>> limit_rules_of(const config::Settings& settings);
+// Errors: a password file that cannot be read.
+Result<cluster::etcd::Client::Options> etcd_options_of(const config::Settings& settings);
 admin::ServerOptions admin_options_of(const config::Settings& settings);
 log::Options log_options_of(const config::Settings& settings);
 

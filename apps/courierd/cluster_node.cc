@@ -10,20 +10,20 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "base/file.h"
+#include "assembly.h"
 #include "base/log.h"
 #include "cluster/etcd/hold_log.h"
 #include "cluster/etcd/open_cluster.h"
 #include "cluster/state_stream.h"
 #include "net/socket_address.h"
 #include "state_fetch.h"
+#include "store/rocksdb/data_directory.h"
 #include "store/rocksdb/schema.h"
 
 namespace courier::courierd {
 
 namespace {
 
-constexpr size_t kPasswordBytesMax = 4096;
 constexpr int64_t kStatePatienceMs = 1000;  // and the time of one call
 // How long clients are kept that nothing can be promised to, when nobody else could serve them either.
 constexpr MonoNs kDeafNsMax = 120 * kNsPerSecond;
@@ -31,22 +31,6 @@ constexpr MonoNs kDeafNsMax = 120 * kNsPerSecond;
 constexpr MonoNs kTimeNsMax = 3 * kNsPerSecond;
 constexpr MonoNs kTimeAnswerNs = kNsPerSecond;
 constexpr auto kTimePause = std::chrono::milliseconds(20);
-
-Result<cluster::etcd::Client::Options> client_options_of(const config::Cluster& from) {
-  cluster::etcd::Client::Options to;
-  to.endpoints = from.etcd;
-  to.user = from.etcd_username;
-  if (!from.etcd_password_file.empty()) {
-    auto password = read_file(from.etcd_password_file, kPasswordBytesMax);
-    if (!password) return fail(std::move(password).error());
-    to.password = *std::move(password);
-    while (!to.password.empty() && (to.password.back() == '\n' || to.password.back() == '\r'))
-      to.password.pop_back();
-  }
-  if (!from.etcd_ca_file.empty())
-    to.tls = {from.etcd_ca_file, from.etcd_certificate_file, from.etcd_key_file, {}};
-  return to;
-}
 
 // Of random bits that nobody outside the cluster knows; the same for every node of it.
 uint64_t key_of(const std::string& log_id) {
@@ -64,7 +48,7 @@ Result<std::unique_ptr<ClusterNode>> ClusterNode::open(const config::Settings& s
   auto keys = cluster::etcd::Keys::of(from.name);
   if (!keys) return fail(std::move(keys).error());
   self->keys_ = *std::move(keys);
-  auto options = client_options_of(from);
+  auto options = etcd_options_of(settings);
   if (!options) return fail(std::move(options).error());
   auto client = cluster::etcd::Client::open(*std::move(options));
   if (!client) return fail(std::move(client).error());
@@ -72,13 +56,18 @@ Result<std::unique_ptr<ClusterNode>> ClusterNode::open(const config::Settings& s
   const int64_t patience_ms = from.patience.count();
   auto engine = cluster::etcd::check_engine(*self->client_, patience_ms);
   if (!engine) return fail(std::move(engine).error());
-  // What this node has stored is of some log: a new one must not be made beside it by a mistake in a name.
-  std::error_code ignored;
-  if (std::filesystem::exists(std::filesystem::path(settings.data_dir) / store::schema::kFormatFile,
-                              ignored)) {
-    auto exists = cluster::etcd::cluster_exists(*self->client_, *self->keys_, patience_ms);
-    if (!exists) return fail(std::move(exists).error());
-    if (!*exists) {
+  // What this node has stored is of some log, or is to be: a new one must not be made beside it by a mistake
+  // in a name.
+  const auto there = [&](const char* name) {
+    std::error_code ignored;
+    return std::filesystem::exists(std::filesystem::path(settings.data_dir) / name, ignored);
+  };
+  if (there(store::schema::kImportFolder))
+    return fail(cluster::etcd::errc::other_cluster, store::unfinished_import(settings.data_dir));
+  if (there(store::schema::kFormatFile)) {
+    auto found = cluster::etcd::find_cluster(*self->client_, *self->keys_, patience_ms);
+    if (!found) return fail(std::move(found).error());
+    if (!found->meta) {
       return fail(
           cluster::etcd::errc::other_cluster,
           "there is no cluster \"" + from.name + "\" in etcd, and " + settings.data_dir +
@@ -87,7 +76,7 @@ Result<std::unique_ptr<ClusterNode>> ClusterNode::open(const config::Settings& s
     }
   }
   auto meta = cluster::etcd::open_cluster(
-      *self->client_, *self->keys_, {cluster::etcd::random_id(), from.partitions, system_clock().wall_ms()},
+      *self->client_, *self->keys_, {cluster::etcd::random_id(), from.partitions, system_clock().wall_ms(), {}},
       patience_ms);
   if (!meta) return fail(std::move(meta).error());
   self->meta_ = *std::move(meta);

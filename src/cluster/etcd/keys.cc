@@ -116,9 +116,11 @@ std::string end_of(std::string prefix) {
 }
 
 std::string encode(const Meta& meta) {
-  return lines_of({{"id", meta.id},
-                   {"partitions", std::to_string(meta.partitions)},
-                   {"created", std::to_string(meta.created)}});
+  Lines lines = {{"id", meta.id},
+                 {"partitions", std::to_string(meta.partitions)},
+                 {"created", std::to_string(meta.created)}};
+  if (meta.imported) lines["imported"] = std::to_string(meta.imported.value);
+  return lines_of(lines);
 }
 
 Result<Meta> decode_meta(std::string_view value) {
@@ -129,7 +131,10 @@ Result<Meta> decode_meta(std::string_view value) {
   if (!partitions || *partitions == 0 || *partitions > kPartitionsMax || !created || (*lines)["id"].empty()) {
     return fail(errc::damaged, "etcd's key \"meta\" lacks an id, a number of partitions or a time");
   }
-  return Meta{(*lines)["id"], static_cast<uint32_t>(*partitions), static_cast<WallMs>(*created)};
+  const auto imported = lines->contains("imported") ? number_of((*lines)["imported"], 10) : 0;
+  if (!imported) return fail(errc::damaged, "etcd's key \"meta\" says no position where the log begins");
+  return Meta{(*lines)["id"], static_cast<uint32_t>(*partitions), static_cast<WallMs>(*created),
+              Position(*imported)};
 }
 
 std::string encode(const NodeValue& node) {

@@ -1,6 +1,7 @@
 // The keys of one cluster in etcd, and the small values among them. Pure.
 //
-//   /courier/<cluster>/meta                  once: random id of the log, partitions, format
+//   /courier/<cluster>/meta                  once: random id of the log, partitions, format; the position at
+//                                            which the log begins, if that is not the first
 //   /courier/<cluster>/node/<id>             [lease] a node that lives: its addresses. The revision that
 //   created
 //                                            it is the node's epoch
@@ -74,6 +75,7 @@ struct Meta {
   std::string id;           // random: tells this log from any other
   uint32_t partitions = 0;  // never changes
   WallMs created = 0;
+  Position imported = {};  // of the state that the cluster began with, and its log goes on from; 0: empty
   bool operator==(const Meta&) const = default;
 };
 std::string encode(const Meta& meta);

@@ -66,13 +66,52 @@ Result<EngineReport> check_engine(Client& client, int64_t patience_ms) {
   return report;
 }
 
-Result<bool> cluster_exists(Client& client, const Keys& keys, int64_t patience_ms) {
+Result<FoundCluster> find_cluster(Client& client, const Keys& keys, int64_t patience_ms) {
   api::RangeRequest request;
   request.set_key(keys.meta());
   const auto answer = client.insist<api::RangeResponse>(
       patience_ms, [&](auto then) { client.range(request, std::move(then)); });
   if (!answer) return fail(plainer(answer.error(), client));
-  return answer->kvs_size() > 0;
+  FoundCluster found{{}, static_cast<uint64_t>(answer->header().revision())};
+  if (answer->kvs_size() == 0) return found;
+  Result<Meta> meta = decode_meta(answer->kvs(0).value());
+  if (!meta) return fail(meta.error().within("the cluster \"" + keys.cluster() + "\""));
+  found.meta = *std::move(meta);
+  return found;
+}
+
+Result<void> begin_with_state(Client& client, const Keys& keys, const Meta& meta, uint64_t revision,
+                              int64_t patience_ms) {
+  api::TxnRequest request;
+  api::Compare& absent = *request.add_compare();
+  absent.set_key(keys.prefix());
+  absent.set_range_end(end_of(keys.prefix()));
+  absent.set_target(api::Compare::CREATE);
+  absent.set_create_revision(0);
+  const auto put = [&](const std::string& key, std::string value) {
+    api::PutRequest& put = *request.add_success()->mutable_request_put();
+    put.set_key(key);
+    put.set_value(std::move(value));
+  };
+  put(keys.meta(), encode(meta));
+  put(keys.trimmed(), encode_revision(revision));
+  request.add_failure()->mutable_request_range()->set_key(keys.meta());
+
+  const auto answer =
+      client.insist<api::TxnResponse>(patience_ms, [&](auto then) { client.txn(request, std::move(then)); });
+  if (!answer) return fail(plainer(answer.error(), client));
+  if (answer->succeeded()) return {};
+  const bool any = answer->responses_size() == 1 && answer->responses(0).response_range().kvs_size() == 1;
+  // An answer that got lost, and the next attempt finds what the first one has done.
+  if (any) {
+    const Result<Meta> found = decode_meta(answer->responses(0).response_range().kvs(0).value());
+    if (found && found->id == meta.id) return {};
+  }
+  return fail(errc::other_cluster,
+              any ? "there is a cluster \"" + keys.cluster() + "\" in etcd by now: somebody else began it"
+                  : "etcd has no cluster \"" + keys.cluster() + "\", but keys that begin with " +
+                        keys.prefix() + ", of one that is gone. Delete them (etcdctl del --prefix " +
+                        keys.prefix() + ") or take another name");
 }
 
 Result<Meta> open_cluster(Client& client, const Keys& keys, const Meta& wanted, int64_t patience_ms) {

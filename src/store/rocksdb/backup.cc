@@ -114,6 +114,28 @@ Result<BackupFacts> verify_backup(const std::string& path) {
   return verify(without_slash(path));
 }
 
+Result<void> copy_store(rocksdb::FileSystem& files, const std::string& from, const std::string& to) {
+  Result<void> done = DataDirectory::write_format(files, to, DataDirectory::Stage::restoring);
+  if (!done) return done;
+  const std::string source = from + "/" + schema::kDatabaseFolder + "/";
+  const std::string target = to + "/" + schema::kDatabaseFolder;
+  if (done = make_folder(files, target); !done) return done;
+  const Result<std::vector<std::string>> names = list(files, source);
+  if (!names) return fail(names.error());
+  for (const std::string& name : *names) {
+    // Table files never change, so a second name does; the others do.
+    const bool linked = name.ends_with(".sst") &&
+                        files.LinkFile(source + name, target + "/" + name, IOOptions(), nullptr).ok();
+    if (linked || name == "LOCK") continue;
+    if (done = copy_file(files, source + name, target + "/" + name); !done) return done;
+  }
+  if (done = sync_folder(files, target); !done) return done;
+  if (done = copy_file(files, from + "/" + schema::kNewestFile, to + "/" + schema::kNewestFile); !done)
+    return done;
+  if (done = sync_folder(files, to); !done) return done;
+  return DataDirectory::write_format(files, to, DataDirectory::Stage::ready);
+}
+
 Result<BackupFacts> restore_backup(const std::string& from, const std::string& to) {
   const std::string path = without_slash(from);
   const std::string data_dir = without_slash(to);
@@ -135,30 +157,8 @@ Result<BackupFacts> restore_backup(const std::string& from, const std::string& t
   } else if (Result<void> made = make_folder(files, data_dir); !made) {
     return fail(made.error());
   }
-  const auto steps = [&]() -> Result<void> {
-    Result<void> done = DataDirectory::write_format(files, data_dir, DataDirectory::Stage::restoring);
-    if (!done) return done;
-    const std::string source = path + "/" + schema::kDatabaseFolder + "/";
-    const std::string target = data_dir + "/" + schema::kDatabaseFolder;
-    if (done = make_folder(files, target); !done) return done;
-    const Result<std::vector<std::string>> names = list(files, source);
-    if (!names) return fail(names.error());
-    for (const std::string& name : *names) {
-      // Table files never change, so a second name does; the others do.
-      const bool linked = name.ends_with(".sst") &&
-                          files.LinkFile(source + name, target + "/" + name, IOOptions(), nullptr).ok();
-      if (linked || name == "LOCK") continue;
-      if (done = copy_file(files, source + name, target + "/" + name); !done) return done;
-    }
-    if (done = sync_folder(files, target); !done) return done;
-    if (done = copy_file(files, path + "/" + schema::kNewestFile, data_dir + "/" + schema::kNewestFile);
-        !done) {
-      return done;
-    }
-    if (done = sync_folder(files, data_dir); !done) return done;
-    return DataDirectory::write_format(files, data_dir, DataDirectory::Stage::ready);
-  };
-  if (const Result<void> done = steps(); !done) return fail(done.error().within("the restore is unfinished"));
+  if (const Result<void> done = copy_store(files, path, data_dir); !done)
+    return fail(done.error().within("the restore is unfinished"));
   return verify(data_dir);
 }
 

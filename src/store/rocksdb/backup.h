@@ -30,6 +30,10 @@ struct BackupFacts {
 // Opens the copy and reads every block and every record of the log in it.
 Result<BackupFacts> verify_backup(const std::string& path);
 
+// Copies a store that nobody has open, and nobody opens meanwhile, into the empty folder `to`. Until it is
+// done the folder says that it is unfinished, and no node starts on it.
+Result<void> copy_store(rocksdb::FileSystem& file_system, const std::string& from, const std::string& to);
+
 // Puts a backup into the absent or empty folder `data_dir`, after verifying it, and verifies the result.
 // Until it is done the folder says that it is unfinished, and no node starts on it.
 Result<BackupFacts> restore_backup(const std::string& path, const std::string& data_dir);

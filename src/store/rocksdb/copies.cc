@@ -20,7 +20,6 @@ using rocksdb::IOStatus;
 
 constexpr const char* kOutgoing = "outgoing";
 constexpr const char* kIncoming = "incoming";
-constexpr const char* kReplacement = "replacement";
 // Files that are read whole.
 constexpr uint64_t kSmallFileBytesMax = 1 << 20;
 // What the node needs beside, to start with what came.

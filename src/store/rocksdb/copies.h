@@ -94,8 +94,9 @@ class IncomingCopy {
   bool finished_ = false;
 };
 
-// --- For DataDirectory::open(), with the lock ---
+// --- For DataDirectory::open() and ImportFolder, with the lock ---
 
+inline constexpr const char* kReplacement = "replacement";
 bool exchange_begun(rocksdb::FileSystem& file_system, const std::string& data_dir);
 // Moves a replacement to its place, if there is one.
 Result<void> finish_exchange(rocksdb::FileSystem& file_system, const std::string& data_dir);

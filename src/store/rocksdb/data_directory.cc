@@ -102,6 +102,11 @@ Result<Newest> parse_newest(const std::string& path, std::string_view content) {
 
 }  // namespace
 
+std::string unfinished_import(const std::string& path) {
+  return path + " holds an import that was cut off. Run courier cluster import again, which goes on with it; "
+                "or empty the folder to do without";
+}
+
 DataDirectory::DataDirectory(std::shared_ptr<rocksdb::FileSystem> file_system, std::string path)
     : file_system_(std::move(file_system)), path_(std::move(path)) {}
 
@@ -118,7 +123,7 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(std::shared_ptr<rocks
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   std::unique_ptr<DataDirectory> directory(new DataDirectory(std::move(file_system), std::move(path)));
   if (Result<void> locked = directory->lock(access); !locked) return fail(locked.error());
-  if (access == Access::create) {
+  if (access != Access::existing_only) {
     if (Result<void> done = finish_exchange(*directory->file_system_, directory->path_); !done)
       return fail(done.error());
   } else if (exchange_begun(*directory->file_system_, directory->path_)) {
@@ -189,13 +194,18 @@ Result<void> DataDirectory::read_format(Access access) {
                       schema::kLockFile + " to begin an empty store here");
     }
     for (const std::string& name : *names) {
+      if (name == schema::kImportFolder) {
+        if (access == Access::if_any) continue;
+        return fail(errc::not_a_store, unfinished_import(path_));
+      }
       if (!ours(name) && name != "lost+found") {
         return fail(errc::not_a_store, path_ + " is no data directory of Courier and not empty (there is \"" +
                                            name + "\"); give an empty or new folder as data_dir");
       }
     }
-    if (Result<void> made = write_format(*file_system_, path_, Stage::creating); !made) return made;
     is_new_ = true;
+    if (access == Access::if_any) return {};
+    if (Result<void> made = write_format(*file_system_, path_, Stage::creating); !made) return made;
     return clear_database();
   }
 
@@ -222,7 +232,7 @@ Result<void> DataDirectory::read_format(Access access) {
     if (access == Access::existing_only)
       return fail(errc::not_a_store, path_ + " holds no complete store yet");
     is_new_ = true;
-    return clear_database();
+    return access == Access::if_any ? Result<void>() : clear_database();
   }
   if (lines[2] != "ready") return fail(errc::damaged, file + " is damaged: \"" + lines[2] + "\"");
   const Result<bool> current = exists(*file_system_, database_path() + "/CURRENT");

@@ -22,11 +22,15 @@ class FileSystem;
 
 namespace courier::store {
 
+// What to say of a folder that is no store yet because an import into it was cut off (import_folder.h).
+std::string unfinished_import(const std::string& data_dir);
+
 class DataDirectory {
  public:
   enum class Access {
     create,         // a node's: an empty or absent folder becomes a new store
     existing_only,  // a tool's: the folder is a store already
+    if_any,         // a tool's that may put one there: a folder without a store stays as it is, and is_new()
   };
   // Takes the lock, reads FORMAT. A store whose creation was cut off is cleared and is new again: nothing can
   // have been acknowledged from it.

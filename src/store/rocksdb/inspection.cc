@@ -26,9 +26,15 @@ Result<std::unique_ptr<Inspection>> Inspection::open(const std::string& data_dir
   if (!position) return fail(position.error());
   const Result<LogEnd> end = find_log_end(*inspection->open_);
   if (!end) return fail(end.error());
+  Result<std::optional<std::string>> log_id = inspection->open_->meta(schema::kLogKey);
+  if (!log_id) return fail(log_id.error());
+  const Result<uint64_t> cursor = inspection->open_->meta_number(schema::kCursorKey, 0);
+  if (!cursor) return fail(cursor.error());
   inspection->position_ = Position(*position);
   inspection->log_end_ = Position(end->next.value - 1);
   inspection->clock_ = end->clock;
+  inspection->log_id_ = std::move(*log_id).value_or("");
+  inspection->cursor_ = *cursor;
   return inspection;
 }
 

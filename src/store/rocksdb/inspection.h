@@ -26,6 +26,9 @@ class Inspection {
   // Of the last record in the log; equal to position() when nothing is left to replay.
   Position log_end() const { return log_end_; }
   WallMs clock() const { return clock_; }
+  // Of the cluster's log whose state it is, and where in it; empty and 0: of the log in it.
+  const std::string& log_id() const { return log_id_; }
+  uint64_t cursor() const { return cursor_; }
   // Where the last process left an unfinished write, a sentence each.
   const std::vector<std::string>& notices() const { return notices_; }
 
@@ -58,6 +61,8 @@ class Inspection {
   std::vector<std::string> notices_;
   Position position_, log_end_;
   WallMs clock_ = 0;
+  std::string log_id_;
+  uint64_t cursor_ = 0;
 };
 
 }  // namespace courier::store

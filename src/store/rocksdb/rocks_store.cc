@@ -3,6 +3,7 @@
 #include <rocksdb/file_system.h>
 #include <rocksdb/write_batch.h>
 
+#include "base/check.h"
 #include "store/errc.h"
 #include "store/rocksdb/database.h"
 #include "store/rocksdb/files.h"
@@ -67,6 +68,21 @@ Result<void> RocksStore::belong_to(const std::string& log_id, const std::string&
                                      whose(log_id) +
                                      "; nothing was changed. Use another data directory, or configure the "
                                      "node as what it was");
+}
+
+Result<void> RocksStore::hand_over(const std::string& log_id, uint64_t cursor) {
+  const std::shared_ptr<OpenDatabase> open = database_->use();
+  const Result<LogEnd> end = find_log_end(*open);
+  if (!end) return fail(end.error());
+  CHECK(end->next.value == state_->position().value + 1);
+  rocksdb::WriteBatch batch;
+  rocksdb::ColumnFamilyHandle* meta = open->column(schema::Column::meta);
+  batch.Put(meta, schema::kLogKey, log_id);
+  batch.Put(meta, schema::kCursorKey, schema::big_endian(cursor));
+  batch.DeleteRange(open->column(schema::Column::log), schema::big_endian(0), schema::big_endian(UINT64_MAX));
+  const rocksdb::Status status = database_->write(batch);
+  if (!status.ok()) return fail(error_of(status, "the store in " + directory_->path() + " cannot be written"));
+  return {};
 }
 
 RocksStore::~RocksStore() {

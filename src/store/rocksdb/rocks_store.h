@@ -46,6 +46,10 @@ class RocksStore {
   OrderedLog& log();
   StateStore& state();
 
+  // From here on the tables are the state of that cluster's log, as of its `cursor`; what this store's own
+  // log held is gone. For a store whose log was never started here, and has nothing behind the tables.
+  Result<void> hand_over(const std::string& log_id, uint64_t cursor);
+
   // What the operator should know about the opening, a sentence each; mostly nothing.
   const std::vector<std::string>& notices() const;
 

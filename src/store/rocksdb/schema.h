@@ -43,6 +43,7 @@ inline constexpr const char* kFormatFile = "FORMAT";
 inline constexpr const char* kNewestFile = "NEWEST";
 inline constexpr const char* kLockFile = "LOCK";
 inline constexpr const char* kDatabaseFolder = "db";
+inline constexpr const char* kImportFolder = "import";  // import_folder.h
 
 // Indexes into kColumns. The tables stand in the order of store::Table.
 enum class Column : uint8_t {
