@@ -22,6 +22,7 @@ import faults_of_etcd  # noqa: E402
 import faults_of_network  # noqa: E402
 import faults_of_nodes  # noqa: E402
 import front  # noqa: E402
+import importing  # noqa: E402
 import network  # noqa: E402
 import repairs  # noqa: E402
 import stage  # noqa: E402
@@ -31,7 +32,7 @@ SKIPPED = 77
 ROUNDS_LONG = 5
 TESTS = {}
 for module in (anywhere, faults_of_nodes, faults_of_etcd, faults_of_network, faults_of_clocks, repairs, takeovers,
-               bad_start, drains, front):
+               bad_start, drains, front, importing):
     TESTS.update({name[5:]: each for name, each in vars(module).items() if name.startswith("test_")})
 
 

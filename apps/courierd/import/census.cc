@@ -269,8 +269,8 @@ std::string side_by_side(const Census& source, const Census& result) {
   line("  bytes", &Census::queued_bytes);
   line("shared groups", &Census::groups);
   line("  members", &Census::group_members);
-  line("queued in shared groups, QoS 1", &Census::group_queued_qos1);
-  line("queued in shared groups, QoS 2", &Census::group_queued_qos2);
+  line("messages of shared groups, QoS 1", &Census::group_queued_qos1);
+  line("messages of shared groups, QoS 2", &Census::group_queued_qos2);
   line("  bytes", &Census::group_queued_bytes);
   line("retained messages", &Census::retained);
   line("  bytes", &Census::retained_bytes);
