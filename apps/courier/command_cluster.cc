@@ -108,7 +108,7 @@ int run(const ClusterFlags& flags) {
 }
 
 // courierd does it, which has all that it takes: this process becomes that one.
-int import(const ImportFlags& flags) {
+int run_import(const ImportFlags& flags) {
   std::string courierd = flags.courierd;
   std::error_code error;
   if (courierd.empty())
@@ -154,8 +154,9 @@ Run set_up_cluster(CLI::App& app) {
   importing->add_option("DATA_DIR", imports->data_dir, "The stopped node's data_dir; it is read, not changed")
       ->required();
   importing
-      ->add_option("-c,--config", imports->config,
-                   "The settings of the cluster's first node, with [cluster] and a data_dir of its own, empty")
+      ->add_option(
+          "-c,--config", imports->config,
+          "The settings of the cluster's first node, with [cluster] and a data_dir of its own, empty")
       ->type_name("FILE")
       ->required();
   importing->add_option("--set", imports->overrides, "KEY=VALUE on top, as courierd takes it; repeatable")
@@ -168,14 +169,16 @@ Run set_up_cluster(CLI::App& app) {
   importing->footer(
       "On the machine of the cluster's first node, as courierd's user, with no courierd running on either\n"
       "folder. Sessions, queues, subscriptions and retained messages come along, with what was under way;\n"
-      "settings, passwords, rules and bans are files of their own. COURIER__… of the environment count, as for\n"
-      "courierd. At the end all is counted, and compared row by row. When it is killed, run it again: it goes\n"
+      "settings, passwords, rules and bans are files of their own. COURIER__… of the environment count, as "
+      "for\n"
+      "courierd. At the end all is counted, and compared row by row. When it is killed, run it again: it "
+      "goes\n"
       "on, and twice is once.\n\n"
       "Start the first node afterwards, then the others with an empty data_dir each: they get it from the\n"
       "first. Until the cluster serves, starting the old node again is going back.\n\n"
       "Example:\n"
       "  courier cluster import /var/lib/courier.alone --config /etc/courier/courierd.toml");
-  return [flags, imports, importing] { return importing->parsed() ? import(*imports) : run(*flags); };
+  return [flags, imports, importing] { return importing->parsed() ? run_import(*imports) : run(*flags); };
 }
 
 }  // namespace courier::cli

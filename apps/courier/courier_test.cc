@@ -119,6 +119,15 @@ TEST(Usage, ContradictionsAreRefusedBeforeAnyConnection) {
   }
 }
 
+TEST(Usage, ImportNeedsTheSettingsAndCourierd) {
+  EXPECT_EQ(courier({"cluster", "import", "/x"}).code, kUsage);
+  EXPECT_EQ(courier({"cluster", "import", "--config", "/x"}).code, kUsage);
+  const auto result = courier({"cluster", "import", "/x", "--config", "/y", "--courierd", "/no/courierd"});
+  EXPECT_EQ(result.code, kFailure);
+  EXPECT_THAT(result.err, HasSubstr("/no/courierd cannot be started: No such file"));
+  EXPECT_THAT(courier({"cluster", "import", "--help"}).out, HasSubstr("run it again"));
+}
+
 TEST(Connection, RefusedSaysWhereAndAsksForCourierd) {
   const auto result = courier({"pub", "-h", "127.0.0.1", "-p", "1", "-t", "a", "-m", "x"});
   EXPECT_EQ(result.code, kNoConnection);

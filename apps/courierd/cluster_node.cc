@@ -76,8 +76,8 @@ Result<std::unique_ptr<ClusterNode>> ClusterNode::open(const config::Settings& s
     }
   }
   auto meta = cluster::etcd::open_cluster(
-      *self->client_, *self->keys_, {cluster::etcd::random_id(), from.partitions, system_clock().wall_ms(), {}},
-      patience_ms);
+      *self->client_, *self->keys_,
+      {cluster::etcd::random_id(), from.partitions, system_clock().wall_ms(), {}}, patience_ms);
   if (!meta) return fail(std::move(meta).error());
   self->meta_ = *std::move(meta);
   log::info("the cluster is there", {{"cluster", from.name},

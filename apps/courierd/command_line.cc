@@ -22,9 +22,10 @@ Parsed parse_command_line(int argc, const char* const* argv) {
       ->take_all();
   app.add_flag("--check-config", line.check_config,
                "Says whether it would start with these settings, and does not.");
-  app.add_option("--import", line.import_from,
-                 "Begins the settings' cluster with what is in DATA_DIR, of a stopped node alone, and ends. For "
-                 "`courier cluster import`, which tells more and whose exit codes these are then.")
+  app.add_option(
+         "--import", line.import_from,
+         "Begins the settings' cluster with what is in DATA_DIR, of a stopped node alone, and ends. For "
+         "`courier cluster import`, which tells more and whose exit codes these are then.")
       ->type_name("DATA_DIR");
   app.set_version_flag("--version", "courierd " COURIER_VERSION);
   app.footer(

@@ -354,44 +354,56 @@ def killed_again_and_again(stage, alone):
     """At every step, and at any moment: what it leaves is no store of anybody's, and no other cluster begins."""
     settings = stage.settings_file("n1")
     data = stage.dir / "n1" / "data"
-    seed = random.randrange(1 << 32)
-    say(f"kills at random: seed {seed}")
-    chance = random.Random(seed)
-    took = 1.0
     ends = collections.Counter()
-    for round_ in range(len(STEPS) - 2 + RANDOM_KILLS):
-        step = STEPS[round_] if round_ < len(STEPS) - 2 else None
-        began = time.monotonic()
+
+    def kill_one(until):
         running = stage.begin_import(alone.data, settings)
-        if step:
-            while step not in running.stderr.readline():
-                assert running.poll() is None, f"it ended before {step!r}"
-        else:
-            time.sleep(chance.uniform(0, took))
-        running.kill()
-        out, _ = running.communicate()
-        took = min(took, max(0.05, time.monotonic() - began)) if running.returncode == 0 else took
-        begun = "/courier/loopback/meta" in stage.etcdctl("get", "--prefix", "--keys-only", "/courier/loopback/")
-        what = ("done" if running.returncode == 0 else
-                "a store" if (data / "FORMAT").exists() else
-                "half a copy" if (data / "import").exists() else "nothing")
-        ends[what, "begun" if begun else "not begun"] += 1
-        if what == "half a copy":
-            started = subprocess.run([stage.bin / "courierd", "--config", settings], capture_output=True, text=True, timeout=60)
-            assert started.returncode == USAGE and "holds an import that was cut off" in started.stderr, started.stderr
-        assert begun == ("/courier/loopback/meta" in stage.etcdctl("get", "--prefix", "--keys-only", "/courier/loopback/"))
-        assert begun or what not in ("a store", "done"), "there is a store, and no cluster"
-        if begun and round_ >= len(STEPS):
-            # The last steps were survived; from the beginning again.
-            stage.etcdctl("del", "--prefix", "/courier/loopback/")
-            shutil.rmtree(data)
-    say("after a kill: " + ", ".join(f"{count} × {what} and the cluster {begun}" for (what, begun), count in ends.items()))
-    for step in STEPS[-2:]:
-        running = stage.begin_import(alone.data, settings)
-        while (line := running.stderr.readline()) and step not in line:
-            pass
+        until(running)
         running.kill()
         running.communicate()
+        what = ("done" if running.returncode == 0 else
+                "a store" if (data / "FORMAT").exists() or (data / "replacement").exists() else
+                "a copy" if (data / "import").exists() else "nothing")
+        begun = is_begun(stage)
+        if what == "a copy":
+            started = subprocess.run([stage.bin / "courierd", "--config", settings], capture_output=True, text=True, timeout=60)
+            assert started.returncode == USAGE and "holds an import that was cut off" in started.stderr, started.stderr
+            assert is_begun(stage) == begun, "a node has begun a cluster beside the import"
+        assert begun or what not in ("a store", "done"), "there is a store, and no cluster"
+        ends[what, begun] += 1
+        return what, begun
+
+    def forget():
+        stage.etcdctl("del", "--prefix", "/courier/loopback/")
+        shutil.rmtree(data, ignore_errors=True)
+
+    def at(step):
+        def until(running):
+            while (line := running.stderr.readline()) and step not in line:
+                pass
+        return until
+
+    for step in STEPS[:-1]:
+        kill_one(at(step))
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    forget()
+    for _ in range(RANDOM_KILLS):
+        if kill_one(lambda _: time.sleep(chance.uniform(0, 0.3)))[1]:
+            forget()
+    # And where it is narrowest: the cluster has begun, and its first node is not in place.
+    for _ in range(30):
+        if kill_one(at(STEPS[-1])) == ("a copy", True):
+            break
+        forget()
+    else:
+        raise AssertionError(f"never killed between the last two steps: {ends}")
+    say(f"after a kill (at random with seed {seed}): " + ", ".join(
+        f"{count} × {what}, the cluster {'begun' if begun else 'not begun'}" for (what, begun), count in ends.items()))
+
+
+def is_begun(stage):
+    return "/courier/loopback/meta" in stage.etcdctl("get", "--prefix", "--keys-only", "/courier/loopback/")
 
 
 def table(text):
@@ -405,11 +417,13 @@ def table(text):
 
 def finish(stage, alone):
     counts = []
-    for _ in range(2):  # the second finds it done
+    for again in (False, True):
         done = stage.courier("cluster", "import", alone.data, "--config", stage.settings_file("n1"))
         assert done.returncode == OK, done.stderr
         counts.append(table(done.stdout))
         assert "every row is the same" in done.stdout, done.stdout
+        assert again or "an earlier import has copied it already" in done.stderr, done.stderr
+        assert ("was begun before" in done.stdout) == again, done.stdout
     print(done.stdout, flush=True)
     assert counts[0] == counts[1], counts
     assert all(source == cluster for source, cluster in counts[0].values()), counts

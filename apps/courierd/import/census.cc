@@ -21,9 +21,12 @@ using store::Table;
 
 constexpr Table kTables[] = {Table::session,  Table::subscription, Table::inbox,
                              Table::retained, Table::group,        Table::group_inbox};
-constexpr const char* kTableNames[] = {"sessions",      "subscriptions",
-                                       "inboxes",       "retained messages",
-                                       "shared groups", "messages of shared groups",
+constexpr const char* kTableNames[] = {"sessions",
+                                       "subscriptions",
+                                       "inboxes",
+                                       "retained messages",
+                                       "shared groups",
+                                       "messages of shared groups",
                                        "messages that several inboxes share"};
 static_assert(std::size(kTables) == store::kTableCount && std::size(kTableNames) == store::kTableCount + 1);
 

@@ -72,11 +72,12 @@ class Import {
 };
 
 Failure Import::exists_already() const {
-  return fail(etcd::errc::other_cluster,
-              fmt::format("there is a cluster \"{}\" in etcd already, begun {}; an import begins a new one, so "
-                          "nothing was changed. Take another cluster.name; or, if nobody needs that cluster, "
-                          "stop its nodes, delete its keys (etcdctl del --prefix {}) and its data directories",
-                          keys_->cluster(), log::iso8601(found_.meta->created), keys_->prefix()));
+  return fail(
+      etcd::errc::other_cluster,
+      fmt::format("there is a cluster \"{}\" in etcd already, begun {}; an import begins a new one, so "
+                  "nothing was changed. Take another cluster.name; or, if nobody needs that cluster, "
+                  "stop its nodes, delete its keys (etcdctl del --prefix {}) and its data directories",
+                  keys_->cluster(), log::iso8601(found_.meta->created), keys_->prefix()));
 }
 
 Result<Imported> Import::run() {
@@ -100,18 +101,20 @@ Result<void> Import::open_source() {
   std::error_code ignored;
   if (std::filesystem::equivalent(source_dir_, settings_.data_dir, ignored)) {
     return fail(store::errc::already_there,
-                source_dir_ + " is the data_dir of the new node's own settings. The node alone keeps its "
-                              "folder, to go back to; give the new node another, empty data_dir");
+                source_dir_ +
+                    " is the data_dir of the new node's own settings. The node alone keeps its "
+                    "folder, to go back to; give the new node another, empty data_dir");
   }
   auto source = Inspection::open(source_dir_);
   if (!source) return fail(source.error());
   source_ = *std::move(source);
   for (const std::string& notice : source_->notices()) say(notice);
   if (source_->log_id().empty()) return {};
-  return fail(store::errc::another_log,
-              source_dir_ + " holds the state of a cluster's node (log " + source_->log_id() +
-                  "), not of a node alone. A new node of that cluster needs no import: it gets the state from "
-                  "another one by itself");
+  return fail(
+      store::errc::another_log,
+      source_dir_ + " holds the state of a cluster's node (log " + source_->log_id() +
+          "), not of a node alone. A new node of that cluster needs no import: it gets the state from "
+          "another one by itself");
 }
 
 Result<void> Import::find_cluster() {
@@ -191,8 +194,8 @@ Result<Imported> Import::make_copy(std::optional<StateFacts> there, bool begun) 
       say(fmt::format("copying it to {}", folder_->path()));
       Result<void> copied = folder_->copy(source_dir_);
       if (copied) {
-        copied = folder_->finish(recovered_.changes, recovered_.position, now, etcd::random_id(),
-                                 found_.revision);
+        copied =
+            folder_->finish(recovered_.changes, recovered_.position, now, etcd::random_id(), found_.revision);
       }
       if (!copied) {
         folder_->remove();
@@ -216,18 +219,20 @@ Result<Imported> Import::make_copy(std::optional<StateFacts> there, bool begun) 
       return Imported{source_census_, *std::move(result), facts.position};
     }
     if (begun) {
-      return fail(store::errc::already_there,
-                  fmt::format("the cluster \"{}\" was begun with another state than {} holds now. If the node "
-                              "alone has run since, delete the cluster's keys (etcdctl del --prefix {}) and "
-                              "{}, and import again",
-                              keys_->cluster(), source_dir_, keys_->prefix(), folder_->path()));
+      return fail(
+          store::errc::already_there,
+          fmt::format("the cluster \"{}\" was begun with another state than {} holds now. If the node "
+                      "alone has run since, delete the cluster's keys (etcdctl del --prefix {}) and "
+                      "{}, and import again",
+                      keys_->cluster(), source_dir_, keys_->prefix(), folder_->path()));
     }
     folder_->remove();
     if (!there) {
-      return fail(store::errc::damaged,
-                  fmt::format("the copy of {} is not what it holds, there is a difference in {}; no cluster was "
-                              "begun. Is the disk sound?",
-                              source_dir_, different.empty() ? "its position" : different));
+      return fail(
+          store::errc::damaged,
+          fmt::format("the copy of {} is not what it holds, there is a difference in {}; no cluster was "
+                      "begun. Is the disk sound?",
+                      source_dir_, different.empty() ? "its position" : different));
     }
     there.reset();
   }
@@ -251,7 +256,8 @@ Result<Imported> import_node(const std::string& source_dir, const config::Settin
 int run_import(const std::string& source_dir, const config::Settings& settings) {
   enum { kOk = 0, kFailure = 1, kUsage = 2, kNoConnection = 3, kRefused = 4 };
   if (settings.cluster.name.empty()) {
-    say("these settings are of a node alone: give the configuration of the cluster's first node, with [cluster]");
+    say("these settings are of a node alone: give the configuration of the cluster's first node, with "
+        "[cluster]");
     return kUsage;
   }
   const auto done = import_node(source_dir, settings);
@@ -264,16 +270,18 @@ int run_import(const std::string& source_dir, const config::Settings& settings) 
     return kFailure;
   }
   if (done->has_gone_on) {
-    fmt::print("the cluster \"{}\" was begun with an import before (state as of position {}), and has gone on "
-               "since; nothing was left to do\n",
-               settings.cluster.name, done->position.value);
+    fmt::print(
+        "the cluster \"{}\" was begun with an import before (state as of position {}), and has gone on "
+        "since; nothing was left to do\n",
+        settings.cluster.name, done->position.value);
     return kOk;
   }
   fmt::print("{}", side_by_side(done->source, done->result));
   fmt::print("every row is the same; the cluster \"{}\" {}with this, as of position {}\n",
              settings.cluster.name, done->was_done ? "was begun before " : "begins ", done->position.value);
-  fmt::print("next: start this node, then the others with an empty data_dir each; keep {} until you are sure\n",
-             source_dir);
+  fmt::print(
+      "next: start this node, then the others with an empty data_dir each; keep {} until you are sure\n",
+      source_dir);
   std::error_code ignored;
   const std::filesystem::path bans = std::filesystem::path(source_dir) / "bans";
   if (std::filesystem::exists(bans, ignored)) {

@@ -19,7 +19,8 @@ struct Recovered {
   Position position;                       // of what says that the run is over, behind all that is in the log
 };
 
-// `now`: since when nobody is connected, if the log does not say. The same store and time give the same bytes.
+// `now`: since when nobody is connected, if the log does not say. The same store and time give the same
+// bytes.
 Result<Recovered> recover(const store::Inspection& source, WallMs now);
 
 }  // namespace courier::courierd

@@ -254,6 +254,38 @@ TEST(OpenCluster, TheFirstOneWritesItAndTheOthersTakeWhatIsThere) {
   EXPECT_EQ(opened.error().code, make_error_code(errc::damaged));
 }
 
+TEST(BeginWithState, IsDoneOnceAndOverwritesNothing) {
+  TestEtcd etcd;
+  const auto client = etcd.ready_client();
+  const Keys keys = test_keys();
+  Result<FoundCluster> found = find_cluster(*client, keys, 1000);
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_FALSE(found->meta);
+  const uint64_t revision = found->revision;
+  EXPECT_GT(revision, 0u) << "an empty store is behind it";
+  const Meta meta{random_id(), 16, 1'700'000'000'000, Position(4711)};
+
+  ASSERT_TRUE(put(*client, keys.node("left behind"), "x"));
+  Result<void> begun = begin_with_state(*client, keys, meta, revision, 1000);
+  ASSERT_FALSE(begun);
+  EXPECT_EQ(begun.error().code, make_error_code(errc::other_cluster));
+  EXPECT_NE(begun.error().message.find("del --prefix " + keys.prefix()), std::string::npos)
+      << begun.error().message;
+  EXPECT_EQ(get(*client, keys.meta()), "");
+
+  const Keys other = *Keys::of(keys.cluster() + "-2");
+  begun = begin_with_state(*client, other, meta, revision, 1000);
+  ASSERT_TRUE(begun) << begun.error().message;
+  EXPECT_TRUE(begin_with_state(*client, other, meta, revision, 1000)) << "an answer that got lost";
+  begun = begin_with_state(*client, other, {random_id(), 16, 1, Position(1)}, revision, 1000);
+  ASSERT_FALSE(begun);
+  EXPECT_NE(begun.error().message.find("somebody else began it"), std::string::npos) << begun.error().message;
+  found = find_cluster(*client, other, 1000);
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(found->meta, meta);
+  EXPECT_EQ(get(*client, other.trimmed()), encode_revision(revision));
+}
+
 TEST(Keys, NamesThatCannotBeAreRefused) {
   for (const std::string& bad :
        {std::string(), std::string("a/b"), std::string("a b"), std::string(65, 'x')}) {

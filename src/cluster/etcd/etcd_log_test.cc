@@ -244,6 +244,28 @@ TEST_F(EtcdLogTest, StateOfAnotherClusterOrOfAnotherEtcdIsRefused) {
   EXPECT_EQ(beyond.error().code, make_error_code(errc::behind)) << beyond.error().message;
 }
 
+TEST_F(EtcdLogTest, OfAClusterThatBeganWithAStateGoesOnBehindIt) {
+  const auto client = etcd->client();
+  const uint64_t revision = find_cluster(*client, keys, 10'000)->revision;
+  ASSERT_TRUE(begin_with_state(*client, keys, {random_id(), 16, 1, Position(4711)}, revision, 10'000));
+  const TestNode empty(*etcd, keys, {.id = "empty"});
+  ASSERT_TRUE(empty.refusal().has_value());
+  EXPECT_EQ(empty.refusal()->code, make_error_code(errc::snapshot_needed)) << empty.refusal()->message;
+
+  const TestNode::Options state{.position = Position(4711), .cursor = revision};
+  TestNode first(*etcd, keys, state);
+  first.start();
+  for (uint64_t ticket = 0; ticket < 3; ++ticket) {
+    first.log().append(numbered_batch(0, ticket));
+    first.reader().wait_for_batches(ticket + 1);
+  }
+  EXPECT_EQ(placed(first.reader().batches()),
+            (std::vector<std::pair<uint64_t, uint64_t>>{{4712, 0}, {4713, 1}, {4714, 2}}));
+  TestNode second(*etcd, keys, {.id = "second", .position = state.position, .cursor = state.cursor});
+  second.start();
+  EXPECT_EQ(placed(second.reader().batches()), placed(first.reader().batches()));
+}
+
 TEST_F(EtcdLogTest, DamagedBatchIsNamedAndNothingBehindItIsRead) {
   TestNode one(*etcd, keys, {.id = "one"});
   one.start();

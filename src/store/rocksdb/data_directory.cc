@@ -103,8 +103,9 @@ Result<Newest> parse_newest(const std::string& path, std::string_view content) {
 }  // namespace
 
 std::string unfinished_import(const std::string& path) {
-  return path + " holds an import that was cut off. Run courier cluster import again, which goes on with it; "
-                "or empty the folder to do without";
+  return path +
+         " holds an import that was cut off. Run courier cluster import again, which goes on with it; "
+         "or empty the folder to do without";
 }
 
 DataDirectory::DataDirectory(std::shared_ptr<rocksdb::FileSystem> file_system, std::string path)

@@ -23,7 +23,8 @@ using rocksdb::IOStatus;
 constexpr uint64_t kSpareBytes = 128 << 20;
 
 bool on_one_disk(const std::string& a, const std::string& b) {
-  struct stat of_a {}, of_b {};
+  struct stat of_a {
+  }, of_b{};
   return ::stat(a.c_str(), &of_a) == 0 && ::stat(b.c_str(), &of_b) == 0 && of_a.st_dev == of_b.st_dev;
 }
 
@@ -51,7 +52,8 @@ ImportFolder::ImportFolder(std::unique_ptr<DataDirectory> directory)
     : directory_(std::move(directory)), path_(directory_->path() + "/" + schema::kImportFolder) {}
 
 Result<std::unique_ptr<ImportFolder>> ImportFolder::open(const std::string& data_dir) {
-  auto directory = DataDirectory::open(rocksdb::FileSystem::Default(), data_dir, DataDirectory::Access::if_any);
+  auto directory =
+      DataDirectory::open(rocksdb::FileSystem::Default(), data_dir, DataDirectory::Access::if_any);
   if (!directory) return fail(directory.error());
   return std::unique_ptr<ImportFolder>(new ImportFolder(*std::move(directory)));
 }

@@ -81,7 +81,8 @@ Result<void> RocksStore::hand_over(const std::string& log_id, uint64_t cursor) {
   batch.Put(meta, schema::kCursorKey, schema::big_endian(cursor));
   batch.DeleteRange(open->column(schema::Column::log), schema::big_endian(0), schema::big_endian(UINT64_MAX));
   const rocksdb::Status status = database_->write(batch);
-  if (!status.ok()) return fail(error_of(status, "the store in " + directory_->path() + " cannot be written"));
+  if (!status.ok())
+    return fail(error_of(status, "the store in " + directory_->path() + " cannot be written"));
   return {};
 }
 
