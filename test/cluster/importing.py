@@ -264,6 +264,7 @@ def test_import():
         log = json.loads(stage.courier("inspect", alone.data, "-o", "json").stdout)
         assert log["log_end"] > log["position"], "nothing is left to be folded"
 
+        etcd_goes_away(stage, alone)
         killed_again_and_again(stage, alone)
         finish(stage, alone)
         changed = {name for name, file in before.items() if alone.files().get(name) != file} - {"LOCK"}
@@ -348,6 +349,20 @@ def copy_of(folder, to):
     shutil.copytree(folder, to)
     (to / "LOCK").unlink()
     return to
+
+
+def etcd_goes_away(stage, alone):
+    """Before the cluster is begun: what was copied stays for the next attempt."""
+    settings = stage.settings_file("n1", patience=('name = "loopback"', 'name = "loopback"\npatience = "1s"'))
+    running = stage.begin_import(alone.data, settings)
+    while "copying it to" not in running.stderr.readline():
+        assert running.poll() is None, "it ended before it copied anything"
+    stage.pause("e1")
+    _, said = running.communicate(timeout=60)
+    stage.resume("e1")
+    assert running.returncode == NO_CONNECTION and "no etcd with a quorum answers" in said, said
+    say(f"etcd goes away: exit {running.returncode}: {said.splitlines()[-1][:200]}")
+    assert (stage.dir / "n1" / "data" / "import").exists()
 
 
 def killed_again_and_again(stage, alone):

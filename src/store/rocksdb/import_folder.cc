@@ -43,7 +43,8 @@ Result<void> check_room(const std::string& from, const std::string& data_dir) {
   if (error || space.available >= bytes) return {};
   return fail(errc::disk_full, "the copy of " + from + " needs " + std::to_string(bytes >> 20) +
                                    " MiB, and the disk of " + data_dir + " has " +
-                                   std::to_string(space.available >> 20) + " MiB left");
+                                   std::to_string(space.available >> 20) +
+                                   " MiB left; free some space, or take a data_dir on another disk");
 }
 
 }  // namespace
