@@ -33,6 +33,10 @@ Error plainer(const Error& error, const Client& client) {
           "no etcd with a quorum answers at " + client.endpoints_text() + ": " + error.message};
 }
 
+Error unusable(const Error& error, const Keys& keys) {
+  return error.within("the cluster \"" + keys.cluster() + "\" cannot be joined");
+}
+
 }  // namespace
 
 Result<EngineReport> check_engine(Client& client, int64_t patience_ms) {
@@ -75,7 +79,7 @@ Result<FoundCluster> find_cluster(Client& client, const Keys& keys, int64_t pati
   FoundCluster found{{}, static_cast<uint64_t>(answer->header().revision())};
   if (answer->kvs_size() == 0) return found;
   Result<Meta> meta = decode_meta(answer->kvs(0).value());
-  if (!meta) return fail(meta.error().within("the cluster \"" + keys.cluster() + "\""));
+  if (!meta) return fail(unusable(meta.error(), keys));
   found.meta = *std::move(meta);
   return found;
 }
@@ -134,7 +138,7 @@ Result<Meta> open_cluster(Client& client, const Keys& keys, const Meta& wanted, 
                 "etcd at " + client.endpoints_text() + " does not show the key " + keys.meta());
   }
   Result<Meta> found = decode_meta(answer->responses(0).response_range().kvs(0).value());
-  if (!found) return fail(found.error().within("the cluster \"" + keys.cluster() + "\" cannot be joined"));
+  if (!found) return fail(unusable(found.error(), keys));
   if (found->partitions != wanted.partitions) {
     return fail(errc::other_cluster,
                 "the cluster \"" + keys.cluster() + "\" was created with " +

@@ -21,7 +21,7 @@ class Importing : public ::testing::Test {
     const auto store = must_open(source_);
     RecordingReader reader;
     store->log().start(reader);
-    store->log().append(numbered_batch(0, 3));
+    store->log().append(numbered_batch(0, 1, 3));
     reader.wait_for_batches(1);
     store->log().stop();
     EXPECT_TRUE(write_state(store->state(), put("a", "old"), 1));
@@ -33,7 +33,7 @@ class Importing : public ::testing::Test {
     return std::move(*folder);
   }
   Result<void> finish(ImportFolder& folder) {
-    return folder.finish({put("b", "new")}, Position(4), 1'700'000'000'123, "log-1", 77);
+    return folder.finish({put("b", "new")}, Position(4), 4'000'000'000'123, "log-1", 77);
   }
   std::string refused() {
     const auto folder = ImportFolder::open(data_);
@@ -57,7 +57,7 @@ TEST_F(Importing, PutInPlaceItIsTheStateOfTheClustersLog) {
     ASSERT_TRUE(copy) << copy.error().message;
     EXPECT_EQ((*copy)->log_id(), "log-1");
     EXPECT_EQ((*copy)->cursor(), 77u);
-    EXPECT_EQ((*copy)->clock(), 1'700'000'000'123);
+    EXPECT_EQ((*copy)->clock(), 4'000'000'000'123);
     EXPECT_EQ((*copy)->log_end(), Position(4)) << "the log that it had is folded into it";
   }
   const Result<void> moved = ImportFolder::put_in_place(std::move(folder));
@@ -81,7 +81,7 @@ TEST_F(Importing, CutOffItIsNoStoreAndTheNextOneGoesOn) {
     ASSERT_TRUE(folder->copy(source_));
     EXPECT_SAYS(refused(), "in this process");
   }
-  EXPECT_SAYS(refusal(data_), "run courier cluster import again");
+  EXPECT_SAYS(refusal(data_), "Run courier cluster import again");
   EXPECT_FALSE(std::filesystem::exists(data_ + "/FORMAT"));
   auto folder = open();
   EXPECT_FALSE(folder->holds_store());
