@@ -152,8 +152,8 @@ void Ledger::delivered(ReceiverIndex receiver, std::string_view topic, std::stri
   if (!book.receiver.ordered || !topic_book->topic.ordered) return;
   if (book.newest.size() < topics_.size()) book.newest.resize(topics_.size());
   MessageId& newest = book.newest[message->topic];
-  // A publisher whose session is gone sends again what was not answered: who subscribed only then gets for the
-  // first time what others had before the newest.
+  // A publisher whose session is gone sends again what was not answered: who subscribed only then gets for
+  // the first time what others had before the newest.
   if (id < newest && message->entitled & bit) {
     ++book.late;
     wrong(fmt::format("{} got message {} on {} after {}, which was published later", book.receiver.name, id,
