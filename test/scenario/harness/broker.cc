@@ -50,7 +50,8 @@ bool Broker::is_courier() {
 }
 
 Broker::Broker(BrokerOptions options) : options_(std::move(options)) {
-  std::string pattern = (std::filesystem::temp_directory_path() / "courier-scenario-XXXXXX").string();
+  const auto parent = node_count() == 1 ? std::filesystem::temp_directory_path() : folder_in_memory();
+  std::string pattern = (parent / "courier-scenario-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw Broken("no temporary directory");
   directory_ = pattern;
   port_ = net::test_port();

@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <string>
 
 #include "harness/wire.h"
@@ -15,21 +14,13 @@
 namespace courier::scenario {
 namespace {
 
-// No disk is tested here, and etcd is as fast as its disk: its files are in memory where there is room.
-std::filesystem::path folder_for_files() {
-  std::error_code error;
-  const std::filesystem::path memory = "/dev/shm";
-  const auto room = std::filesystem::space(memory, error);
-  return !error && room.available > (uint64_t{1} << 30) ? memory : std::filesystem::temp_directory_path();
-}
-
 struct Etcd {
   std::filesystem::path directory;
   uint16_t port = net::test_port();
   pid_t pid = 0;
 
   Etcd() {
-    std::string pattern = (folder_for_files() / "courier-scenario-etcd-XXXXXX").string();
+    std::string pattern = (folder_in_memory() / "courier-scenario-etcd-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) throw Broken("no temporary directory");
     directory = pattern;
     const std::string data = directory / "data", log = directory / "log";
@@ -59,6 +50,13 @@ struct Etcd {
 };
 
 }  // namespace
+
+std::filesystem::path folder_in_memory() {
+  std::error_code error;
+  const std::filesystem::path memory = "/dev/shm";
+  const auto room = std::filesystem::space(memory, error);
+  return !error && room.available > (uint64_t{1} << 30) ? memory : std::filesystem::temp_directory_path();
+}
 
 uint16_t etcd_port() {
   static const Etcd etcd;

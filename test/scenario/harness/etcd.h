@@ -2,10 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 
 namespace courier::scenario {
 
 // Started when first asked for; ends with the program.
 uint16_t etcd_port();
+
+// For files whose disk is not tested, as in a cluster: in memory where there is room.
+std::filesystem::path folder_in_memory();
 
 }  // namespace courier::scenario

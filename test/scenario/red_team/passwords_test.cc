@@ -31,10 +31,13 @@ Connect as(Version version, std::optional<std::string> name, std::optional<std::
 // Processor time that the broker has used so far, in nanoseconds.
 uint64_t work_of(const Broker& broker) {
   uint64_t sum = 0;
-  for (const auto& task : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", broker.pid()))) {
-    uint64_t ran = 0;
-    std::ifstream(task.path() / "schedstat") >> ran;
-    sum += ran;
+  for (uint32_t node = 0; node < node_count(); ++node) {
+    const std::string tasks = fmt::format("/proc/{}/task", broker.pid(node));
+    for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+      uint64_t ran = 0;
+      std::ifstream(task.path() / "schedstat") >> ran;
+      sum += ran;
+    }
   }
   return sum;
 }
