@@ -728,7 +728,8 @@ void Daemon::take_apart() {
   authenticators_ = {};
   authenticator_.reset();
   gateway_.reset();
-  if (cluster_) cluster_->leave();
+  // What is lost cannot be given back: to try only keeps the next run waiting.
+  if (cluster_ && !cluster_->lost()) cluster_->leave();
   cluster_.reset();
   store_.reset();
 }

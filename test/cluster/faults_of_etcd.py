@@ -143,9 +143,9 @@ def test_etcd_slow_leader():
     with Stage(launchers={"e3": slow_disk()}) as stage:
         lead(stage, "e2")
         load = Load(stage).start()
-        before = waits(load, 200)
+        before = waits(load, 100)
         lead(stage, "e3")
-        slow = waits(load, 200)
+        slow = waits(load, 150)
         say(f"acknowledgements took {before[0]:.3f} s, the longest pause was {before[1]:.2f} s; with {SYNC_SECONDS} s "
             f"for a sync of the leader's disk {slow[0]:.3f} and {slow[1]:.2f} s")
         assert slow[0] > before[0] + SYNC_SECONDS / 2, "nothing was slow"
@@ -156,7 +156,7 @@ def test_etcd_slow():
     """The disks of all etcd are slow."""
     with Stage(launchers={f"e{i}": slow_disk() for i in (1, 2, 3)}) as stage:
         load = Load(stage).start(acks_min=20)
-        slow = waits(load, 200)
+        slow = waits(load, 100)
         say(f"with {SYNC_SECONDS} s for a sync of every disk acknowledgements took {slow[0]:.3f} s, the longest pause "
             f"was {slow[1]:.2f} s")
         assert slow[0] > SYNC_SECONDS, "nothing was slow"

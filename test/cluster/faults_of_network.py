@@ -6,10 +6,10 @@ import time
 from client import wait_until
 from faults_of_etcd import ends, lead
 from faults_of_nodes import EXIT_LEFT_CLUSTER, go_home, wait_for_wills
-from stage import LEASE, Load, Stage, say
+from stage import LEASE, LONG, Load, Stage, say
 
 # What is acknowledged later than that after a cut was not under way.
-UNDER_WAY_SECONDS_MAX = 0.5
+UNDER_WAY_SECONDS_MAX = 1.0
 # An etcd that was cut off keeps leases alive until it knows, and a new leader gives all of them their full time once
 # more; a node waits for one lease more before it gives up.
 SENT_AWAY_SECONDS_MAX = 2 * LEASE + 5
@@ -33,6 +33,7 @@ def lose_node(stage, load, node, cut, mend):
     wait_for_wills(load, node, since, SENT_AWAY_SECONDS_MAX)
     code = ends(stage, node, since + SENT_AWAY_SECONDS_MAX)
     ended = time.monotonic() - since
+    assert code == EXIT_LEFT_CLUSTER, f"exit code {code} after {ended:.1f} s"
     took = load.served_again(hit, since)
     dropped = {one.id: one.drops(since) for one in others if one.drops(since)}
     stall = max(load.ledger.stall(one.id, since) for one in load.publishers if one in others)
@@ -44,7 +45,6 @@ def lose_node(stage, load, node, cut, mend):
     say(f"{node}: its {len(hit)} clients were served again elsewhere after {max(took.values()):.2f} s, it ended with "
         f"{code} after {ended:.2f} s, and is ready {time.monotonic() - began:.1f} s after the end of the fault; "
         f"publishers elsewhere waited {stall:.2f} s at most")
-    assert code == EXIT_LEFT_CLUSTER, f"exit code {code}"
     assert not dropped, f"connections of other nodes were dropped: {dropped}"
     for one in hit:
         down = one.drops(since)[0][0]
@@ -82,10 +82,11 @@ def test_cut_minority():
 
 
 def test_cut_one_way():
-    """What a host sends to the others is lost, it hears them; then the other way round."""
+    """What a host sends to the others is lost, it hears them; in long runs then the other way round."""
     with Stage(network=True) as stage:
         load = load_beside(stage, "n2")
-        for some, others in ((host(2), other_hosts(2)), (other_hosts(2), host(2))):
+        ways = [(host(2), other_hosts(2)), (other_hosts(2), host(2))]
+        for some, others in ways if LONG else ways[:1]:
             say(f"what {' and '.join(some)} send to {' and '.join(others)} is lost")
             lose_node(stage, load, "n2", lambda: stage.network.between(some, others, loss=1),
                       lambda: stage.network.between(some, others))
@@ -110,7 +111,7 @@ def test_cut_between_nodes():
         stage.network.both_ways(["n1"], ["n2"], loss=1)
         wait_until("both notice", lambda: linked("n1") == linked("n2") == 1)
         noticed = time.monotonic()
-        stall = load.hold(400)
+        stall = load.hold(200)
         stage.network.both_ways(["n1"], ["n2"])
         wait_until("they have a link again", lambda: linked("n1") == linked("n2") == 2)
         mended = time.monotonic()
@@ -132,10 +133,10 @@ def test_delay():
     """200 ms each way between hosts."""
     with Stage(network=True) as stage:
         load = Load(stage).start()
-        near = load.hold(200)
+        near = load.hold(100)
         for k in (1, 2, 3):
             stage.network.between(host(k), other_hosts(k), delay=0.2)
-        far = load.hold(300)
+        far = load.hold(200)
         say(f"publishers waited {near:.2f} s at most, and {far:.2f} s with 200 ms between hosts")
         assert far > 0.2, "nothing was delayed"
         for k in (1, 2, 3):
