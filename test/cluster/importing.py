@@ -142,7 +142,7 @@ class Clients:
         # Wills: at once, later, and not at all if its client comes back.
         mourned = self.stage.client("mourned", will=("will/now", "mourned now", 1, False, {}))
         mourned.connect(self.alone.port)
-        later = self.one("mourned-later", will=("will/later", "mourned later", 1, False, {wire.WILL_DELAY: 4}))
+        later = self.one("mourned-later", will=("will/later", "mourned later", 1, False, {wire.WILL_DELAY: 10}))
         later.cut()
         self.missed = self.one("missed", will=("will/never", "never", 1, False, {wire.WILL_DELAY: 3600}))
         self.missed.cut()
