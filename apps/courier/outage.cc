@@ -11,9 +11,8 @@ namespace {
 bool is_final(client::ReasonCode reason) {
   using client::ReasonCode;
   return mqtt::is_error(reason) && reason != ReasonCode::use_another_server &&
-         reason != ReasonCode::server_shutting_down &&
-         reason != ReasonCode::server_unavailable && reason != ReasonCode::server_busy &&
-         reason != ReasonCode::keep_alive_timeout;
+         reason != ReasonCode::server_shutting_down && reason != ReasonCode::server_unavailable &&
+         reason != ReasonCode::server_busy && reason != ReasonCode::keep_alive_timeout;
 }
 
 }  // namespace

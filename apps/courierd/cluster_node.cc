@@ -24,7 +24,6 @@ namespace courier::courierd {
 
 namespace {
 
-constexpr int64_t kStatePatienceMs = 1000;  // and the time of one call
 // How long clients are kept that nothing can be promised to, when nobody else could serve them either.
 constexpr MonoNs kDeafNsMax = 120 * kNsPerSecond;
 // How long a start waits for the time, after the leases of all who cannot tell it: for links, and answers.
@@ -231,9 +230,8 @@ void ClusterNode::stop_mesh() {
   giver_.stop();
 }
 
-Result<void> ClusterNode::set_draining(bool draining) {
-  return membership_->set_state(draining ? cluster::MemberState::draining : cluster::MemberState::active,
-                                kStatePatienceMs);
+void ClusterNode::set_draining(bool draining) {
+  membership_->set_state(draining ? cluster::MemberState::draining : cluster::MemberState::active);
 }
 
 std::vector<std::string> ClusterNode::others_for_clients() const {

@@ -61,8 +61,8 @@ class ClusterNode final : public cluster::MembershipListener, public mesh::Handl
   store::OrderedLog& log() { return *log_; }
   const cluster::Roster& roster() const { return *roster_; }
 
-  // Whether others are to have this node's partitions. Waits for etcd, two seconds at most; after join().
-  Result<void> set_draining(bool draining);
+  // Whether others are to have this node's partitions; they hear of it when etcd does. After join().
+  void set_draining(bool draining);
   // Where the other active nodes say that clients reach them. Any thread, after join().
   std::vector<std::string> others_for_clients() const;
 

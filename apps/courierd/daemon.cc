@@ -123,7 +123,8 @@ class Daemon {
   void hang_up();
   void ask(std::function<void()> task);  // any thread; it runs on the main thread
   void do_what_was_asked();
-  Result<admin::DrainFacts> drain(const std::optional<admin::DrainOrder>& order);
+  admin::DrainFacts drain(const std::optional<admin::DrainOrder>& order);
+  std::vector<std::string> other_servers() const;
   void let_clients_go(Steady::time_point now);
   std::vector<admin::ListenerFacts> listeners() const;  // any thread
   void describe_listeners(const config::Settings& settings, const std::vector<Transports::Door>& doors);
@@ -167,6 +168,7 @@ class Daemon {
   std::vector<std::function<void()>> asked_;          // guarded by asked_mutex_
   std::vector<admin::ListenerFacts> listener_facts_;  // guarded by asked_mutex_
   struct Drain {
+    std::vector<std::string> servers;  // that the operator named
     double per_second = 0;
     double due = 0;  // connections that may be closed by now
     Steady::time_point at;
@@ -492,22 +494,19 @@ void Daemon::do_what_was_asked() {
   for (const auto& task : asked) task();
 }
 
-// The other nodes hear of it first: they are to act for what this one lets go.
-Result<admin::DrainFacts> Daemon::drain(const std::optional<admin::DrainOrder>& order) {
-  if (cluster_) {
-    if (auto told = cluster_->set_draining(order.has_value()); !told)
-      return fail(admin::errc::unavailable, told.error().message);
-  }
-  admin::DrainFacts facts{order.has_value(), gateway_->connections(), {}};
+admin::DrainFacts Daemon::drain(const std::optional<admin::DrainOrder>& order) {
+  if (cluster_) cluster_->set_draining(order.has_value());
   if (!order) {
     drain_.reset();
     node_->undrain();
     log::info("the node takes clients again", {});
-    return facts;
+    return {false, gateway_->connections(), {}};
   }
-  facts.servers = !order->servers.empty() || !cluster_ ? order->servers : cluster_->others_for_clients();
+  drain_ = {.servers = order->servers,
+            .per_second = static_cast<double>(order->connections_per_second),
+            .at = Steady::now()};
+  const admin::DrainFacts facts{true, gateway_->connections(), other_servers()};
   node_->drain(facts.servers);
-  drain_ = {.per_second = static_cast<double>(order->connections_per_second), .at = Steady::now()};
   log::info("the node takes no clients and lets go of those it has",
             {{"connections", facts.connections},
              {"connections_per_second", order->connections_per_second},
@@ -515,14 +514,24 @@ Result<admin::DrainFacts> Daemon::drain(const std::optional<admin::DrainOrder>& 
   return facts;
 }
 
+// Where clients may go: as the operator said, or to the nodes that are there now.
+std::vector<std::string> Daemon::other_servers() const {
+  if (drain_ && !drain_->servers.empty()) return drain_->servers;
+  return cluster_ ? cluster_->others_for_clients() : std::vector<std::string>();
+}
+
 void Daemon::let_clients_go(Steady::time_point now) {
   if (!drain_) return;
+  node_->drain(other_servers());
   drain_->due += drain_->per_second * std::chrono::duration<double>(now - drain_->at).count();
   drain_->at = now;
-  const size_t each = static_cast<size_t>(drain_->due) / gateway_->threads();
-  if (each == 0) return;
-  drain_->due -= static_cast<double>(each * gateway_->threads());
-  gateway_->drain(each);
+  const auto count = static_cast<int64_t>(drain_->due);
+  if (count == 0) return;
+  drain_->due -= static_cast<double>(count);
+  std::atomic<int64_t> budget{count};
+  gateway_->on_every_thread([&](broker::Shard& shard) {
+    while (shard.drain(0) > 0 && budget.fetch_sub(1) > 0) shard.drain(1);
+  });
 }
 
 std::vector<admin::ListenerFacts> Daemon::listeners() const {
@@ -675,11 +684,8 @@ void Daemon::stop() {
   const Steady::time_point began = Steady::now();
   const size_t connections = gateway_->connections();
   log::info("courierd stops", {{"connections", connections}});
-  if (cluster_) {
-    if (const auto told = cluster_->set_draining(true); !told)
-      log::warn("the other nodes could not be told of the stop before", {{"error", told.error().message}});
-  }
-  node_->drain(cluster_ ? cluster_->others_for_clients() : std::vector<std::string>());
+  if (cluster_) cluster_->set_draining(true);
+  node_->drain(other_servers());
   gateway_->stop_listening();
   drain_connections();
   // What is on its way through the log comes back, then all of it becomes state: the next start has less to

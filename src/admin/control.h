@@ -250,8 +250,8 @@ class Control {
   // Takes over changed settings, all or nothing. errc::settings: nothing was.
   virtual void reload_config(std::function<void(Result<ReloadFacts>)> done) = 0;
   // Takes no new clients and lets go of those that are there; in a cluster others act for its offline
-  // sessions. Null: takes clients again. errc::unavailable: etcd does not answer, and nothing was changed.
-  virtual void drain(std::optional<DrainOrder> order, std::function<void(Result<DrainFacts>)> done) = 0;
+  // sessions. Nothing: takes clients again.
+  virtual void drain(std::optional<DrainOrder> order, std::function<void(DrainFacts)> done) = 0;
   // A consistent copy in the new folder `path`; minutes, perhaps. One at a time. errc::conflict,
   // errc::bad_request, errc::storage_full, errc::storage.
   virtual void backup(std::string path, std::function<void(Result<BackupFacts>)> done) = 0;

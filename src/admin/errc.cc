@@ -20,8 +20,6 @@ class Category final : public std::error_category {
         return "no space left";
       case errc::storage:
         return "the store or the disk failed";
-      case errc::unavailable:
-        return "not possible now";
       case errc::settings:
         return "the settings are no good";
       case errc::listen:

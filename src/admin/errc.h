@@ -12,7 +12,6 @@ enum class errc {
   conflict,         // not in this state: not connected, a backup is running, the folder is there already
   storage_full,     // a backup found no room
   storage,          // a backup failed
-  unavailable,      // what it takes does not answer now
   settings,         // a reload: what stands in the settings, or in a file that they name, is no good
   listen,           // the server: its address cannot be used
   tokens,           // the server: the token file cannot be used

@@ -20,8 +20,6 @@ unsigned http_status(const std::error_code& code) {
       return 507;
     case errc::storage:
       return 500;
-    case errc::unavailable:
-      return 503;
     case errc::settings:
       return 422;
     case errc::listen:

@@ -36,10 +36,9 @@ Response to_response(const NodeFacts& facts) {
   return json_response(body);
 }
 
-Response to_response(const Result<DrainFacts>& facts) {
-  if (!facts) return error_response(facts.error(), "nothing was changed; try again");
+Response to_response(const DrainFacts& facts) {
   return json_response(nlohmann::ordered_json{
-      {"draining", facts->draining}, {"connections", facts->connections}, {"servers", facts->servers}});
+      {"draining", facts.draining}, {"connections", facts.connections}, {"servers", facts.servers}});
 }
 
 // What a Server Reference says is the client's and the server's own affair: section 4.11.
@@ -67,13 +66,11 @@ void drain_node(const Surroundings& around, const Request& request, const Reply&
           error_response(400, "the field " + key + " is not known, or has no such value", kDrainShape));
     }
   }
-  around.control.drain(std::move(order),
-                       [reply](const Result<DrainFacts>& done) { reply.send(to_response(done)); });
+  around.control.drain(std::move(order), [reply](const DrainFacts& done) { reply.send(to_response(done)); });
 }
 
 void undrain_node(const Surroundings& around, const Request&, const Reply& reply) {
-  around.control.drain(std::nullopt,
-                       [reply](const Result<DrainFacts>& done) { reply.send(to_response(done)); });
+  around.control.drain(std::nullopt, [reply](const DrainFacts& done) { reply.send(to_response(done)); });
 }
 
 void show_node(const Surroundings& around, const Request&, const Reply& reply) {

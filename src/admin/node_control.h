@@ -36,7 +36,7 @@ class NodeControl final : public Control {
     // All but who owns what; that is the log's. None: a node alone.
     std::function<ClusterFacts()> cluster;
     std::function<void(std::function<void(Result<ReloadFacts>)>)> reload;
-    std::function<void(std::optional<DrainOrder>, std::function<void(Result<DrainFacts>)>)> drain;
+    std::function<void(std::optional<DrainOrder>, std::function<void(DrainFacts)>)> drain;
   };
   explicit NodeControl(Parts parts);
   // Waits for a backup that runs.
@@ -60,7 +60,7 @@ class NodeControl final : public Control {
   void reload_config(std::function<void(Result<ReloadFacts>)> done) override {
     parts_.reload(std::move(done));
   }
-  void drain(std::optional<DrainOrder> order, std::function<void(Result<DrainFacts>)> done) override {
+  void drain(std::optional<DrainOrder> order, std::function<void(DrainFacts)> done) override {
     parts_.drain(std::move(order), std::move(done));
   }
   void backup(std::string path, std::function<void(Result<BackupFacts>)> done) override;

@@ -177,9 +177,8 @@ class FakeControl final : public Control {
     const std::lock_guard lock(mutex_);
     done(reload_result_);
   }
-  void drain(std::optional<DrainOrder> order, std::function<void(Result<DrainFacts>)> done) override {
+  void drain(std::optional<DrainOrder> order, std::function<void(DrainFacts)> done) override {
     const std::lock_guard lock(mutex_);
-    if (drain_error_) return done(fail(*drain_error_));
     drain_order_ = std::move(order);
     done(drain_order_ ? DrainFacts{true, 7, drain_order_->servers} : DrainFacts{false, 7, {}});
   }
@@ -233,7 +232,6 @@ class FakeControl final : public Control {
   std::function<void(NodeFacts)> late_;
   Result<ReloadFacts> reload_result_ = ReloadFacts{};
   std::optional<DrainOrder> drain_order_;
-  std::optional<Error> drain_error_;
   std::string backup_path_;
   bool hold_backup_ = false;
   std::function<void(Result<BackupFacts>)> held_backup_;

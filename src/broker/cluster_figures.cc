@@ -16,9 +16,13 @@ void ClusterFigures::look(const Cluster& cluster, const record::Attachments& att
   nodes_.set(static_cast<int64_t>(cluster.size()));
   owned_.set(std::ranges::count(owners, cluster.epoch()));
   uint64_t moved = 0;
-  for (size_t i = 0; i < owners_.size(); ++i) moved += owners[i] != owners_[i];
+  owners_.resize(owners.size());
+  for (size_t i = 0; i < owners.size(); ++i) {
+    if (!owners[i]) continue;  // until its heir is there
+    moved += owners_[i] && owners[i] != owners_[i];
+    owners_[i] = owners[i];
+  }
   if (moved > 0) moves_.add(moved);
-  if (moved > 0 || owners_.empty()) owners_ = owners;
 }
 
 }  // namespace courier::broker

@@ -22,7 +22,7 @@ class ClusterFigures {
   Gauge& nodes_;
   Gauge& owned_;
   Counter& moves_;
-  std::vector<NodeEpoch> owners_;  // when last looked at; by partition
+  std::vector<NodeEpoch> owners_;  // the last there was, by partition
 };
 
 }  // namespace courier::broker

@@ -12,10 +12,12 @@ Roster::Roster(std::string id, NodeEpoch epoch, record::Partitioning partitionin
     : id_(std::move(id)), epoch_(epoch), partitioning_(partitioning), mine_(partitioning.partitions) {}
 
 std::string Roster::owner_of(uint16_t partition, const std::vector<Member>& members) {
+  const bool all_drain =
+      std::ranges::none_of(members, [](const Member& member) { return member.state == MemberState::active; });
   const Member* best = nullptr;
   uint64_t most = 0;
   for (const Member& member : members) {
-    if (member.state != MemberState::active) continue;
+    if (member.state != MemberState::active && !all_drain) continue;
     const uint64_t weight = XXH3_64bits_withSeed(member.id.data(), member.id.size(), partition + 1u);
     if (best && weight <= most) continue;
     best = &member;

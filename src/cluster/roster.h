@@ -2,7 +2,7 @@
 //
 // Who is to own a partition follows from the ids of the nodes that are there (rendezvous hashing), not from
 // their epochs: a node that restarts gets its own back, and one that comes or goes moves its share only.
-// A node that drains is to own nothing.
+// A node that drains is to own nothing, as long as another does not.
 //
 // Threads: set_members() on the driver's; everything else on any.
 #pragma once

@@ -137,21 +137,13 @@ std::vector<Member> Membership::members() const {
   return members_;
 }
 
-Result<void> Membership::set_state(MemberState state, int64_t patience_ms) {
-  api::TxnRequest request;
-  api::Compare& mine = *request.add_compare();
-  mine.set_key(keys_.node(self_.id));
-  mine.set_target(api::Compare::CREATE);
-  mine.set_create_revision(static_cast<int64_t>(epoch_.value));
-  api::PutRequest& put = *request.add_success()->mutable_request_put();
-  put.set_key(keys_.node(self_.id));
-  put.set_value(encode(value_of(self_, state)));
-  put.set_lease(lease_);
-  const auto answer = client_.insist<api::TxnResponse>(
-      patience_ms, [&](auto then) { client_.txn(request, std::move(then)); });
-  if (!answer) return fail(answer.error());
-  if (answer->succeeded()) return {};
-  return fail(errc::lease_gone, "this node's key is not in etcd any more");
+void Membership::set_state(MemberState state) {
+  const std::weak_ptr<void> alive = alive_;
+  client_.engine().post([this, alive, state] {
+    if (alive.expired()) return;
+    wanted_ = state;
+    assert_state();
+  });
 }
 
 void Membership::leave() {
@@ -199,6 +191,27 @@ void Membership::tick() {
     reopen_stream();
   }
   keep_alive();
+  assert_state();
+}
+
+// What was sent before may come late, or never: the key has the last word, so it is put until it says so.
+void Membership::assert_state() {
+  const auto mine = by_id_.find(self_.id);
+  if (!running_ || putting_ || mine == by_id_.end() || mine->second.state == wanted_) return;
+  api::TxnRequest request;
+  api::Compare& ours = *request.add_compare();
+  ours.set_key(keys_.node(self_.id));
+  ours.set_target(api::Compare::CREATE);
+  ours.set_create_revision(static_cast<int64_t>(epoch_.value));
+  api::PutRequest& put = *request.add_success()->mutable_request_put();
+  put.set_key(keys_.node(self_.id));
+  put.set_value(encode(value_of(self_, wanted_)));
+  put.set_lease(lease_);
+  putting_ = true;
+  const std::weak_ptr<void> alive = alive_;
+  client_.txn(request, [this, alive](const Result<api::TxnResponse>&) {
+    if (!alive.expired()) putting_ = false;  // the watch tells what came of it
+  });
 }
 
 void Membership::keep_alive() {
@@ -301,6 +314,7 @@ void Membership::tell_members(uint64_t revision) {
     members_ = members;
   }
   listener_.on_members(members, revision);
+  assert_state();
 }
 
 void Membership::lost(const std::string& reason) {

@@ -5,7 +5,7 @@
 //                         ▼
 //                       lost: on_lost(), once; never a member again in this run
 //
-// Owned by main(). join(), set_state() and leave() wait for etcd and may be called on any thread but the
+// Owned by main(). join() and leave() wait for etcd and may be called on any thread but the
 // engine's; holds(), epoch() and members() on any thread. The listener is called on the engine thread, from
 // within join() on; it outlives leave().
 //
@@ -59,8 +59,8 @@ class Membership {
   // As last told to the listener.
   std::vector<Member> members() const;
 
-  // Errors: errc::lease_gone, unavailable.
-  Result<void> set_state(MemberState state, int64_t patience_ms);
+  // Told to the others as soon as etcd takes it. Does not wait.
+  void set_state(MemberState state);
   // Gives the lease back, so that others see it at once. The listener hears nothing any more.
   void leave();
 
@@ -76,6 +76,7 @@ class Membership {
 
   // --- Engine thread ---
   void tick();
+  void assert_state();
   void keep_alive();
   void on_kept(const api::LeaseKeepAliveResponse& response);
   void reopen_stream();
@@ -98,6 +99,8 @@ class Membership {
   // Engine thread.
   bool running_ = false;
   bool losing_ = false;
+  MemberState wanted_ = MemberState::active;
+  bool putting_ = false;  // our state
   std::shared_ptr<KeepAliveStream> stream_;
   std::deque<MonoNs> sent_;  // when each keep-alive of this stream was, that has no answer yet
   Engine::TimerId tick_timer_ = 0, read_timer_ = 0;

@@ -11,9 +11,10 @@ constexpr int64_t kLease = 2000;
 
 class Listener : public MembershipListener {
  public:
-  void on_members(const std::vector<Member>& members, uint64_t) override {
+  void on_members(const std::vector<Member>& members, uint64_t revision) override {
     const std::lock_guard lock(mutex_);
     members_ = members;
+    revision_ = revision;
   }
   void on_lost(const std::string& reason) override {
     const std::lock_guard lock(mutex_);
@@ -29,6 +30,10 @@ class Listener : public MembershipListener {
     const std::lock_guard lock(mutex_);
     return members_;
   }
+  uint64_t revision() const {
+    const std::lock_guard lock(mutex_);
+    return revision_;
+  }
   std::vector<std::string> lost() const {
     const std::lock_guard lock(mutex_);
     return lost_;
@@ -37,6 +42,7 @@ class Listener : public MembershipListener {
  private:
   mutable std::mutex mutex_;
   std::vector<Member> members_;
+  uint64_t revision_ = 0;
   std::vector<std::string> lost_;
 };
 
@@ -70,7 +76,7 @@ TEST_F(MembershipTest, EverybodySeesEverybodyComeChangeAndLeave) {
   ASSERT_TRUE(eventually([&] { return one.ids() == Ids{"a", "b"} && two.ids() == Ids{"a", "b"}; }));
   EXPECT_LT(first->epoch(), second->epoch());
   EXPECT_EQ(one.members()[0], (Member{"a", second->epoch(), "a:1", "a:2", "a:3", MemberState::active}));
-  ASSERT_TRUE(second->set_state(MemberState::draining, 10'000));
+  second->set_state(MemberState::draining);
   ASSERT_TRUE(eventually([&] { return one.members()[0].state == MemberState::draining; }));
   EXPECT_EQ(one.members()[0].epoch, second->epoch()) << "a state is no new run";
   EXPECT_EQ(first->members(), one.members());
@@ -79,7 +85,37 @@ TEST_F(MembershipTest, EverybodySeesEverybodyComeChangeAndLeave) {
   EXPECT_FALSE(second->holds());
   EXPECT_TRUE(first->holds());
   EXPECT_TRUE(two.lost().empty()) << "who leaves is not lost";
-  EXPECT_FALSE(second->set_state(MemberState::active, 10'000));
+  second->set_state(MemberState::active);  // of no use any more
+  first->leave();
+}
+
+TEST_F(MembershipTest, AStateIsPutAgainWhenAnEarlierOneComesLate) {
+  Listener one;
+  const auto first = join(*client, "a", one);
+  const auto is = [&](MemberState state) {
+    return eventually([&] { return one.ids() == Ids{"a"} && one.members()[0].state == state; });
+  };
+  ASSERT_TRUE(is(MemberState::active));
+  const auto read = other->insist<api::RangeResponse>(10'000, [&](auto then) {
+    api::RangeRequest request;
+    request.set_key(keys.node("a"));
+    other->range(request, std::move(then));
+  });
+  ASSERT_TRUE(read);
+  first->set_state(MemberState::draining);
+  ASSERT_TRUE(is(MemberState::draining));
+  const auto late = other->insist<api::TxnResponse>(10'000, [&](auto then) {
+    api::TxnRequest request;
+    api::PutRequest& put = *request.add_success()->mutable_request_put();
+    put.set_key(keys.node("a"));
+    put.set_value(read->kvs(0).value());
+    put.set_lease(read->kvs(0).lease());
+    other->txn(request, std::move(then));
+  });
+  ASSERT_TRUE(late);
+  const auto written = static_cast<uint64_t>(late->header().revision());
+  ASSERT_TRUE(eventually([&] { return one.revision() > written; })) << "it was put once more";
+  ASSERT_TRUE(is(MemberState::draining));
   first->leave();
 }
 
@@ -124,7 +160,6 @@ TEST_F(MembershipTest, LeaseThatIsNotKeptAliveIsLostOnce) {
   ASSERT_TRUE(eventually([&] { return two.ids() == Ids{"b"}; }));
   first->lose_keep_alives(false);
   EXPECT_FALSE(first->holds());
-  EXPECT_EQ(first->set_state(MemberState::active, 10'000).error().code, make_error_code(errc::lease_gone));
   EXPECT_EQ(one.lost().size(), 1u);
   second->leave();
 }

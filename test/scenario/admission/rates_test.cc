@@ -177,7 +177,8 @@ void storm(const std::string& protocol, int rate, int seconds) {
   Neighbour neighbour(doors.broker->proxy_optional_port());
   const Storm::Result result = Storm(doors).run(10.0 * rate, std::chrono::seconds(seconds));
   const double busy = neighbour.p99_ms();
-  const double accepted = doors.broker->metric("courier_connects_total{reason=\"success\",result=\"accepted\"}");
+  const double accepted =
+      doors.broker->metric("courier_connects_total{reason=\"success\",result=\"accepted\"}");
   std::cout << "[ measured ] " << protocol << ": offered " << result.offered / result.seconds
             << "/s, admitted " << static_cast<double>(result.in_time) / result.seconds << "/s of " << rate
             << "/s, told " << result.told << ", closed " << result.closed

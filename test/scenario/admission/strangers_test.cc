@@ -307,7 +307,8 @@ TEST(Strangers, OfOneSourceAreBounded) {
   std::vector<RawSocket> silent;
   for (int i = 0; i < 40; ++i) silent.emplace_back(doors.port());
   EXPECT_TRUE(soon([&] {
-    return doors.broker->metric("courier_accepts_refused_total{listener=\"door\",reason=\"source_strangers\"}") >= 20;
+    return doors.broker->metric(
+               "courier_accepts_refused_total{listener=\"door\",reason=\"source_strangers\"}") >= 20;
   }));
   EXPECT_EQ(open_connections(doors, "door"), 20);
   doors.broker->expect_in_log("see=admission.source_strangers_max");
