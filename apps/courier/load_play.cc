@@ -156,10 +156,10 @@ Result<client::TransportMaker> load_transport(const load::Broker& broker, const 
   options.key = tls.key;
   options.resume = false;
   if (broker.scheme == Scheme::wss) options.alpn = {"http/1.1"};
-  const bool ipv6 = broker.host.find(':') != std::string::npos;
-  const std::string where =
-      fmt::format("{}{}{}:{}", ipv6 ? "[" : "", broker.host, ipv6 ? "]" : "", broker.port);
-  return transport_maker(broker.scheme, std::move(options), broker.host, where, broker.path);
+  const auto& [host, port] = broker.addresses.front();
+  const bool ipv6 = host.find(':') != std::string::npos;
+  const std::string where = fmt::format("{}{}{}:{}", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
+  return transport_maker(broker.scheme, std::move(options), host, where, broker.path);
 }
 
 void add_play_flags(CLI::App& command, Play& play) {

@@ -53,7 +53,7 @@ TEST(Quick, FlagsAreInForce) {
   ASSERT_TRUE(scenario);
   EXPECT_EQ(scenario->seed, 9u);
   EXPECT_EQ(scenario->lag_ms_max, 700);
-  EXPECT_EQ(scenario->target.brokers.at(0).port, 2883);
+  EXPECT_EQ(scenario->target.brokers.at(0).addresses[0].port, 2883);
   EXPECT_EQ(scenario->target.proxy_protocol, ProxyProtocol::v2);
   const Group& receivers = scenario->groups.at(0);
   EXPECT_EQ(receivers.count, 1000u);

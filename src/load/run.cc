@@ -140,7 +140,8 @@ std::string why_connects_failed(const Tally& tally) {
 std::string ask_again(const Scenario& scenario) {
   const Broker& broker = scenario.target.brokers.front();
   if (broker.scheme != client::Scheme::mqtt) return {};
-  const auto endpoint = client::Endpoint::resolve(broker.host, broker.port);
+  const Broker::Address& first = broker.addresses.front();
+  const auto endpoint = client::Endpoint::resolve(first.host, first.port);
   if (!endpoint || (*endpoint)->addresses.empty()) return {};
   std::string preamble;
   if (scenario.target.proxy_protocol != ProxyProtocol::none) {

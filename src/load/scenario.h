@@ -25,11 +25,14 @@ struct Place {
 };
 
 struct Broker {
+  struct Address {
+    std::string host;
+    uint16_t port = 1883;
+  };
   client::Scheme scheme = client::Scheme::mqtt;
-  std::string host;
-  uint16_t port = 1883;
-  std::string path;  // of ws and wss; "/mqtt" if none was written
-  std::string text;  // as it was written
+  std::vector<Address> addresses;  // one at least: each attempt to connect tries them in this order
+  std::string path;                // of ws and wss; "/mqtt" if none was written
+  std::string text;                // as it was written
 };
 
 // For brokers with mqtts and wss. Files are those of the machine that plays, PEM.

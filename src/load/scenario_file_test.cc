@@ -50,16 +50,30 @@ TEST(AScenario, MayNameBrokersBehindTlsAndWebSocket) {
   const Target& target = scenario->target;
   ASSERT_EQ(target.brokers.size(), 3u);
   EXPECT_EQ(target.brokers[0].scheme, client::Scheme::mqtts);
-  EXPECT_EQ(target.brokers[0].port, 8883);
-  EXPECT_EQ(target.brokers[1].host, "b");
-  EXPECT_EQ(target.brokers[1].port, 81);
+  EXPECT_EQ(target.brokers[0].addresses[0].port, 8883);
+  EXPECT_EQ(target.brokers[1].addresses[0].host, "b");
+  EXPECT_EQ(target.brokers[1].addresses[0].port, 81);
   EXPECT_EQ(target.brokers[1].path, "/x?y=1");
-  EXPECT_EQ(target.brokers[2].host, "::1");
-  EXPECT_EQ(target.brokers[2].port, 443);
+  EXPECT_EQ(target.brokers[2].addresses[0].host, "::1");
+  EXPECT_EQ(target.brokers[2].addresses[0].port, 443);
   EXPECT_EQ(target.brokers[2].path, "/mqtt");
   EXPECT_EQ(target.tls.ca_file, "ca.pem");
   EXPECT_EQ(target.tls.key, "me.key");
   EXPECT_FALSE(target.tls.insecure);
+}
+
+TEST(AScenario, MaySayWhereClientsGoInsteadOfABrokerThatIsAway) {
+  const std::string text = changed("[ \"mqtt://127.0.0.1:1883\" ]", "[ \"mqtt://a,[::1]:1884,b:1885\" ]");
+  Findings findings("storm.yaml", text);
+  const auto scenario = read_scenario(text, {}, findings);
+  ASSERT_TRUE(scenario) << findings.describe();
+  const auto& addresses = scenario->target.brokers.at(0).addresses;
+  ASSERT_EQ(addresses.size(), 3u);
+  EXPECT_EQ(addresses[0].host, "a");
+  EXPECT_EQ(addresses[0].port, 1883);
+  EXPECT_EQ(addresses[1].host, "::1");
+  EXPECT_EQ(addresses[2].port, 1885);
+  EXPECT_NE(findings_of(changed("[ \"mqtt://127.0.0.1:1883\" ]", "[ \"mqtt://a,\" ]")), "");
 }
 
 TEST(AScenario, IsReadWhole) {
@@ -70,7 +84,7 @@ TEST(AScenario, IsReadWhole) {
   EXPECT_EQ(findings.describe(), "");
   EXPECT_EQ(scenario->seed, 42u);
   EXPECT_EQ(scenario->target.proxy_protocol, ProxyProtocol::v1);
-  EXPECT_EQ(scenario->target.brokers[0].port, 1883);
+  EXPECT_EQ(scenario->target.brokers[0].addresses[0].port, 1883);
   ASSERT_EQ(scenario->groups.size(), 2u);
   const Group& drivers = scenario->groups[0];
   EXPECT_EQ(drivers.count, 2000u);

@@ -44,6 +44,33 @@ void read_payload(YamlReader& reader, const Node& node, PayloadSpec& into) {
 
 // --- target ---
 
+// HOST, HOST:PORT, or [HOST]:PORT where the host has colons of its own.
+std::optional<Broker::Address> address_of(std::string_view text, uint16_t default_port) {
+  Broker::Address address{.host = {}, .port = default_port};
+  std::string_view port;
+  if (text.starts_with('[')) {
+    const size_t end = text.find(']');
+    if (end == std::string_view::npos) return std::nullopt;
+    address.host = text.substr(1, end - 1);
+    port = text.substr(end + 1);
+    if (!port.empty() && port[0] != ':') return std::nullopt;
+  } else {
+    address.host = text.substr(0, text.find(':'));
+    port = text.substr(address.host.size());
+  }
+  if (!port.empty()) {
+    port.remove_prefix(1);
+    unsigned number = 0;
+    const auto [end, bad] = std::from_chars(port.data(), port.data() + port.size(), number);
+    if (bad != std::errc() || end != port.data() + port.size() || number == 0 || number > 65'535) {
+      return std::nullopt;
+    }
+    address.port = static_cast<uint16_t>(number);
+  }
+  if (address.host.empty()) return std::nullopt;
+  return address;
+}
+
 std::optional<Broker> broker_of(YamlReader& reader, const Node& node) {
   const auto text = reader.name(node, type::brokers);
   if (!text) return std::nullopt;
@@ -59,7 +86,6 @@ std::optional<Broker> broker_of(YamlReader& reader, const Node& node) {
     broker.scheme = *scheme;
     rest.remove_prefix(mark + kMark.size());
   }
-  broker.port = client::default_port(broker.scheme);
   if (client::over_websocket(broker.scheme)) {
     const size_t slash = std::min(rest.find('/'), rest.size());
     broker.path = slash < rest.size() ? rest.substr(slash) : "/mqtt";
@@ -67,27 +93,14 @@ std::optional<Broker> broker_of(YamlReader& reader, const Node& node) {
     const auto odd = [](char c) { return c <= ' ' || c > '~' || c == '#'; };
     if (std::ranges::any_of(broker.path, odd)) return reader.wrong(node, type::brokers), std::nullopt;
   }
-  std::string_view port;
-  if (rest.starts_with('[')) {
-    const size_t end = rest.find(']');
-    if (end == std::string_view::npos) return reader.wrong(node, type::brokers), std::nullopt;
-    broker.host = rest.substr(1, end - 1);
-    port = rest.substr(end + 1);
-    if (!port.empty() && port[0] != ':') return reader.wrong(node, type::brokers), std::nullopt;
-  } else {
-    broker.host = rest.substr(0, rest.find(':'));
-    port = rest.substr(broker.host.size());
+  for (bool last = false; !last;) {
+    const size_t comma = std::min(rest.find(','), rest.size());
+    auto address = address_of(rest.substr(0, comma), client::default_port(broker.scheme));
+    if (!address) return reader.wrong(node, type::brokers), std::nullopt;
+    broker.addresses.push_back(std::move(*address));
+    last = comma == rest.size();
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
   }
-  if (!port.empty()) {
-    port.remove_prefix(1);
-    unsigned number = 0;
-    const auto [end, bad] = std::from_chars(port.data(), port.data() + port.size(), number);
-    if (bad != std::errc() || end != port.data() + port.size() || number == 0 || number > 65'535) {
-      return reader.wrong(node, type::brokers), std::nullopt;
-    }
-    broker.port = static_cast<uint16_t>(number);
-  }
-  if (broker.host.empty()) return reader.wrong(node, type::brokers), std::nullopt;
   return broker;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <iterator>
 #include <limits>
 
 #include <fmt/format.h>
@@ -20,6 +21,17 @@ namespace courier::load {
 namespace {
 
 constexpr double kNeverUs = std::numeric_limits<double>::infinity();
+
+// All its addresses as one server's: a client tries them in turn.
+Result<std::shared_ptr<const client::Endpoint>> endpoint_of(const Broker& broker) {
+  client::Endpoint all{.name = broker.text, .addresses = {}};
+  for (const Broker::Address& each : broker.addresses) {
+    auto endpoint = client::Endpoint::resolve(each.host, each.port);
+    if (!endpoint || broker.addresses.size() == 1) return endpoint;
+    std::ranges::copy((*endpoint)->addresses, std::back_inserter(all.addresses));
+  }
+  return std::make_shared<const client::Endpoint>(std::move(all));
+}
 
 // Whether somebody listens there: before thousands of clients find out.
 Result<void> knock(const client::Endpoint& endpoint) {
@@ -109,7 +121,7 @@ Result<std::unique_ptr<Worker>> Worker::make(const Scenario& scenario, Part part
                                              const TransportSource& transports) {
   std::unique_ptr<Worker> worker(new Worker(scenario, part, loop));
   for (const Broker& broker : scenario.target.brokers) {
-    auto endpoint = client::Endpoint::resolve(broker.host, broker.port);
+    auto endpoint = endpoint_of(broker);
     if (!endpoint) return fail(errc::unreachable, std::move(endpoint.error().message));
     if (part.index == 0) {
       if (auto there = knock(**endpoint); !there) return fail(std::move(there.error()));
