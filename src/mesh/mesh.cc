@@ -1,5 +1,7 @@
 #include "mesh/mesh.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -115,6 +117,7 @@ void Mesh::start(NodeEpoch self, Handler& handler) {
                                           tls_server_, tls_client_, self, handler},
                                system_clock().mono_ns());
   thread_ = std::thread([this] { hub_->run(); });
+  pthread_setname_np(thread_.native_handle(), "mesh");
 }
 
 void Mesh::stop() {

@@ -1,5 +1,6 @@
 #include "cluster/etcd/engine.h"
 
+#include <pthread.h>
 #include <time.h>
 
 #include <algorithm>
@@ -33,6 +34,7 @@ void Engine::start() {
     id_.store(std::this_thread::get_id(), std::memory_order_relaxed);
     loop();
   });
+  pthread_setname_np(thread_.native_handle(), "etcd");
 }
 
 void Engine::stop(std::function<void()> cancel_all, std::function<bool()> all_over) {

@@ -1,5 +1,7 @@
 #include "cluster/etcd/etcd_log.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -143,6 +145,7 @@ void EtcdLog::start(store::LogReader& reader) {
     if (replayed_) tell_done();
   });
   thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "feed");
 }
 
 void EtcdLog::stop() {
