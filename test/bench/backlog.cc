@@ -33,7 +33,7 @@ std::string Backlog::payload(uint64_t number) const {
 }
 
 Result<void> Backlog::make(const std::string& data_dir, const std::function<void(uint64_t)>& progress) const {
-  auto opened = store::RocksStore::open({.data_dir = data_dir, .file_system = nullptr});
+  auto opened = store::RocksStore::open({.data_dir = data_dir, .log_id = log_id, .file_system = nullptr});
   if (!opened) return fail(std::move(opened).error());
   store::StateStore& state = (*opened)->state();
   const WallMs now = system_clock().wall_ms();
@@ -48,7 +48,7 @@ Result<void> Backlog::make(const std::string& data_dir, const std::function<void
     std::vector<store::StateBatch> parts;
     parts.push_back(std::exchange(rows, {}));
     bytes = 0;
-    return state.write(parts, position);
+    return state.write(parts, position, cursor, cursor == 0 ? 0 : now);
   };
 
   for (uint64_t i = 0; i < sessions; ++i) {

@@ -19,6 +19,9 @@ struct Backlog {
   uint64_t messages = 10'000'000;  // spread evenly
   size_t payload_bytes = 200;
   std::string filter;  // everybody's, if there is one
+  // Of a node of a cluster: the id of the cluster's log, and the revision of etcd that it has got to.
+  std::string log_id;
+  uint64_t cursor = 0;
 
   uint64_t messages_of_each() const { return messages / sessions; }
   static std::string client_id(uint64_t session);

@@ -1,4 +1,5 @@
-// make_backlog DATA_DIR [--sessions=N] [--messages=N] [--payload=BYTES] [--filter=EVERYBODYS]
+// make_backlog DATA_DIR [--sessions=N] [--messages=N] [--payload=BYTES] [--filter=EVERYBODYS] [--log=ID
+// --cursor=REVISION]
 // Makes a data directory of sleeping sessions and waiting messages; see backlog.h.
 #include <cstdio>
 #include <cstdlib>
@@ -20,6 +21,10 @@ int main(int argc, char** argv) {
       backlog.payload_bytes = std::strtoull(argv[i] + 10, nullptr, 10);
     } else if (arg.starts_with("--filter=")) {
       backlog.filter = arg.substr(9);
+    } else if (arg.starts_with("--log=")) {
+      backlog.log_id = arg.substr(6);
+    } else if (arg.starts_with("--cursor=")) {
+      backlog.cursor = std::strtoull(argv[i] + 9, nullptr, 10);
     } else if (!arg.starts_with("-") && data_dir.empty()) {
       data_dir = arg;
     } else {
@@ -28,8 +33,10 @@ int main(int argc, char** argv) {
     }
   }
   if (data_dir.empty() || backlog.sessions == 0) {
-    std::fputs("usage: make_backlog DATA_DIR [--sessions=N] [--messages=N] [--payload=BYTES] [--filter=F]\n",
-               stderr);
+    std::fputs(
+        "usage: make_backlog DATA_DIR [--sessions=N] [--messages=N] [--payload=BYTES] [--filter=F]\n"
+        "       [--log=ID --cursor=REVISION]\n",
+        stderr);
     return 2;
   }
   const courier::MonoNs began = courier::system_clock().mono_ns();
