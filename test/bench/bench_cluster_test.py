@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""tools/bench-cluster judges rightly, and a small cluster gives it all the figures that its rows show.
+
+Usage: bench_cluster_test.py BIN
+"""
+import importlib.machinery
+import importlib.util
+import pathlib
+import shutil
+import sys
+import tempfile
+import unittest
+
+TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "bench-cluster"
+LOADER = importlib.machinery.SourceFileLoader("bench_cluster", str(TOOL))
+tool = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench_cluster", LOADER))
+sys.modules["bench_cluster"] = tool  # dataclasses look their module up
+LOADER.exec_module(tool)
+BIN = None
+
+
+class Judging(unittest.TestCase):
+    def test_a_figure_is_met_or_missed_by_a_factor(self):
+        self.assertEqual(tool.Figure("ms", "ms", 20).judge(20), "met")
+        self.assertIn("missed 2.00", tool.Figure("ms", "ms", 20).judge(40))
+        self.assertIn("missed 2.00", tool.Figure("rate", "rate", 1000, True).judge(500))
+        self.assertEqual(tool.Figure("lost", "lost", 0).judge(0), "met")
+        self.assertIn("missed", tool.Figure("lost", "lost", 0).judge(3))
+        self.assertEqual(tool.Figure("ms", "ms").judge(3), "")
+
+    def test_a_row_that_went_wrong_shows_no_figure_and_others_stand(self):
+        def wrong(_):
+            raise tool.runs.Invalid("a message came twice")
+        rows = [tool.Row("a", "row a", wrong, [tool.Figure("ms", "ms", 1)]),
+                tool.Row("b", "row b", lambda _: {"ms": 7}, [tool.Figure("ms", "wait", 1)])]
+        said = tool.table(rows, tool.measure(None, rows, 2)).splitlines()
+        self.assertIn("invalid: a message came twice", said[-2])
+        self.assertIn("| row b | wait | ≤ 1 | 7 | **missed 7.00 ×** |", said[-1])
+
+    def test_of_several_runs_the_median_counts_or_the_worst(self):
+        runs = iter(({"s": 1}, {"s": 9}, {"s": 2}))
+        row = tool.Row("a", "row a", lambda _: next(runs), [])
+        self.assertEqual(tool.measure(None, [row], 3)["a"]["figures"], {"s": 2})
+        runs, row.worst = iter(({"s": 1}, {"s": 9}, {"s": 2})), True
+        self.assertEqual(tool.measure(None, [row], 3)["a"]["figures"], {"s": 9})
+
+    def test_what_a_further_node_adds_is_a_slope(self):
+        figures = {name: 0 for name in ("node_us", "etcd_us", *tool.runs.ROLES)}
+        results = {f"cost-{n}": {"figures": {**figures, "node_us": 20 + 5 * n}} for n in (1, 2, 3)}
+        self.assertIn("| all courierd | 25 | 30 | 35 | +5 |", tool.growth(results))
+
+
+class Running(unittest.TestCase):
+    def test_messages_through_two_nodes_give_all_figures(self):
+        with tempfile.TemporaryDirectory() as folder:
+            bench = tool.Bench(BIN, pathlib.Path(folder), pathlib.Path(folder), 1)
+            for qos, like in ((1, "puback-1000"), (0, "qos0")):
+                with tool.runs.Site(bench, nodes=2, etcds=1) as site:
+                    said = tool.runs.measured(site, site.pairs(10, 100, qos, (("warm", 1), ("measure", 2))), 1)
+                row = next(one for one in tool.ROWS if one.name == like)
+                self.assertIn("CPU µs a message", tool.table([row], {like: {"figures": said}}))
+                self.assertGreater(said["rate"], 0)
+                self.assertGreater(said["node_us"], 0)
+
+
+if __name__ == "__main__":
+    BIN = pathlib.Path(sys.argv.pop(1)).resolve()
+    if shutil.which("etcd") is None or shutil.which("etcdctl") is None:
+        sys.exit(77)
+    unittest.main()
