@@ -50,6 +50,20 @@ class Judging(unittest.TestCase):
         self.assertIn("| all courierd | 25 | 30 | 35 | +5 |", tool.growth(results))
 
 
+class Scaling(unittest.TestCase):
+    def test_what_a_transaction_costs_is_told_from_what_a_message_costs(self):
+        points = [{"revisions": x, "rate": m} for x, m in ((350, 1000), (280, 5000), (220, 20_000))]
+        a, b = tool.cluster_scaling.fit(points, lambda p: 2000 * p["revisions"] + 3 * p["rate"])
+        self.assertAlmostEqual(a, 2000)
+        self.assertAlmostEqual(b, 3)
+        self.assertEqual(tool.cluster_scaling.fit(points, lambda p: 7 * p["rate"] - 100 * p["revisions"])[0], 0)
+
+    def test_a_cluster_that_is_too_small_says_what_of(self):
+        unit = {symbol: 1.0 for symbol, *_ in tool.cluster_scaling.UNITS} | {"t": 1000}
+        said = tool.cluster_scaling.sizes(unit, 600_000, 4, 2, 7.5, 1)
+        self.assertIn("messages/s × 10.0", said[-1][2])
+
+
 class Running(unittest.TestCase):
     def test_messages_through_two_nodes_give_all_figures(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -250,12 +250,20 @@ def memory(bench):
     with Site(bench) as site:
         time.sleep(3)
         empty = {name: site.resident(name) for name in site.names()}
+
+        def cpu_us():
+            return {name: sum(site.cpu_us(name).values()) for name in (*site.names(), *site.etcd_names())}
+
+        before = cpu_us()
         with site.play(crowd(site, [site.address("n1")], CONNECTED, "10s", 75)) as phones:
             phones.wait_for_end_of("connect")
+            connects = between(before, cpu_us())
             time.sleep(30)  # what the connects borrowed is given back
-            before = {name: sum(site.cpu_us(name).values()) for name in (*site.names(), *site.etcd_names())}
+            before = cpu_us()
             time.sleep(30)
-            percent = {name: (sum(site.cpu_us(name).values()) - used) / 30e4 for name, used in before.items()}
+            percent = {name: used / 30e4 for name, used in between(before, cpu_us()).items()}
             grown = {name: (site.resident(name) - empty[name]) / CONNECTED for name in site.names()}
         return {"connected": grown["n1"], "elsewhere": grown["n2"], "busy": percent["n1"], "idle": percent["n2"],
-                "etcd": sum(percent[name] for name in site.etcd_names())}
+                "etcd": sum(percent[name] for name in site.etcd_names()),
+                "connect_us": sum(connects[name] for name in site.names()) / CONNECTED,
+                "connect_etcd_us": sum(connects[name] for name in site.etcd_names()) / CONNECTED}
