@@ -5,7 +5,7 @@ What a cluster's processes spend is a x + b m: so much for each transaction of t
 The rows puback-* have as many transactions whatever their rate, and so tell a from b (least squares).
 """
 
-BEGIN, END = "<!-- tools/bench-cluster --scaling: begin -->", "<!-- tools/bench-cluster --scaling: end -->"
+BEGIN, END = "<!-- tools/bench-cluster --docs: begin -->", "<!-- tools/bench-cluster --docs: end -->"
 
 NODES = 3                    # of the rows that unit costs are taken from
 SECONDS_A_MESSAGE = 60       # each client gets a message a minute
@@ -129,7 +129,7 @@ def tables(results, head):
     return "\n".join(lines)
 
 
-def rewrite(path, results, head):
-    before, _, rest = path.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n\n{tables(results, head)}\n\n{END}{after}")
+def rewrite(path, text):
+    before, begin, rest = path.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
