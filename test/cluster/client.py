@@ -292,8 +292,8 @@ class Client:
 class Phone(Client):
     """Comes back when its connection breaks. `doors` is a function: (node, where) in the order to try.
 
-    `history` has (when, what, node, detail): "up" with session present, "down" with the DISCONNECT's reason, "no" with
-    what a failed attempt said.
+    `history` has (when, what, node, detail): "up" with session present, "down" with the DISCONNECT's reason or "silence",
+    "no" with what a failed attempt said.
     """
 
     PING_EVERY = 1.0
@@ -341,13 +341,13 @@ class Phone(Client):
                     self.lost_sessions += 1
                 self._ever = True
                 self.arrived(connack)
-                self._stay()
+                silence = self._stay()
                 if not self._end.is_set():
-                    self.note("down", node, self.reason)
+                    self.note("down", node, "silence" if silence else self.reason)
                 break
 
     def _stay(self):
-        """Until the connection is gone, or silent: a phone that hears no PINGRESP goes elsewhere."""
+        """Until the connection is gone, or silent (True): a phone that hears no PINGRESP goes elsewhere."""
         pinged = time.monotonic()
         while not self.closed.wait(0.05) and not self._end.is_set():
             now = time.monotonic()
@@ -358,8 +358,9 @@ class Phone(Client):
             except Closed:
                 continue
             if now - self.heard_at > self.SILENCE_MAX:
-                self.note("silent", self.node, None)
                 self.cut()
+                return True
+        return False
 
     def arrived(self, connack):
         """After each CONNACK; for subscriptions that are made once."""
