@@ -109,11 +109,12 @@ Result<void> check_gap(const Listing& listing, uint64_t cursor, const Keys& keys
                                   "belongs to another etcd");
   }
   const auto gap = [&](uint64_t from) {
+    const std::string has = cursor == 0
+                                ? "this node has nothing yet: it needs another node's copy"
+                                : "this node has everything up to revision " + std::to_string(cursor) +
+                                      " only: it was away for too long, and needs another node's copy";
     return fail(errc::snapshot_needed, "the log of the cluster \"" + keys.cluster() +
-                                           "\" begins at revision " + std::to_string(from) +
-                                           ", and this node has everything up to revision " +
-                                           std::to_string(cursor) +
-                                           " only: it was away for too long, and needs another node's copy");
+                                           "\" begins at revision " + std::to_string(from) + ", and " + has);
   };
   if (listing.trimmed > cursor) return gap(listing.trimmed);
   for (const auto& [epoch, places] : listing.epochs) {
