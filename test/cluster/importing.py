@@ -398,21 +398,27 @@ def killed_again_and_again(stage, alone):
                 pass
         return until
 
-    for step in STEPS[:-1]:
+    for step in STEPS:
         kill_one(at(step))
+    forget()
+    began = time.monotonic()
+    assert stage.begin_import(alone.data, settings).wait(timeout=60) == OK
+    took = time.monotonic() - began
+    forget()
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
-    forget()
     for _ in range(RANDOM_KILLS):
-        if kill_one(lambda _: time.sleep(chance.uniform(0, 0.3)))[1]:
+        if kill_one(lambda _: time.sleep(chance.uniform(0, took)))[1]:
             forget()
-    # And where it is narrowest: the cluster has begun, and its first node is not in place.
-    for _ in range(30):
-        if kill_one(at(STEPS[-1])) == ("a copy", True):
-            break
-        forget()
-    else:
-        raise AssertionError(f"never killed between the last two steps: {ends}")
+    forget()
+    # Where it is narrowest: the cluster has begun, and its first node cannot be put in place.
+    running = stage.begin_import(alone.data, settings)
+    at("copying it to")(running)
+    (data / "replacement").mkdir()
+    (data / "replacement" / "in the way").touch()
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == FAILURE and "cannot move" in said, said
+    assert is_begun(stage) and (data / "import").exists() and not (data / "FORMAT").exists()
     say(f"after a kill (at random with seed {seed}): " + ", ".join(
         f"{count} × {what}, the cluster {'begun' if begun else 'not begun'}" for (what, begun), count in ends.items()))
 
