@@ -273,6 +273,7 @@ Packet Client::unsubscribe(const std::vector<std::string>& filters, const Proper
 void Client::ping() {
   send(pingreq_packet());
   await(kPingresp);
+  settle(port_);
 }
 
 void Client::acknowledge(const Packet& publish) {
