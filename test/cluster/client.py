@@ -292,8 +292,8 @@ class Client:
 class Phone(Client):
     """Comes back when its connection breaks. `doors` is a function: (node, where) in the order to try.
 
-    `history` has (when, what, node, detail): "up" with session present, "down" with the DISCONNECT's reason or "silence",
-    "no" with what a failed attempt said.
+    `history` has (when, what, node, detail): "up" with session present, "down" with the DISCONNECT's reason or
+    "silence", "no" with what a failed attempt said.
     """
 
     PING_EVERY = 1.0
