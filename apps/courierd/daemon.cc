@@ -363,6 +363,7 @@ std::optional<ExitCode> Daemon::recover() {
   if (cluster_) {
     options.cluster = &cluster_->roster();
     options.peers = cluster_.get();
+    options.machine_clock = &system_clock();
   }
   node_ = std::make_unique<broker::Node>(options, limits_, log(), store_->state(), clock(), *gateway_,
                                          *authenticator_, *rules_, registry_, hooks_.get());

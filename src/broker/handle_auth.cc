@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "broker/shard.h"
+#include "broker/shared.h"
 
 namespace courier::broker {
 
@@ -21,6 +22,7 @@ log::Limit refused_reauthentications{{.per_second = 5}};
 
 // As a keep-alive: half as much again is waited.
 constexpr uint32_t kAnswerSeconds = 5;
+constexpr WallMs kLastSecond = UINT32_MAX;
 
 }  // namespace
 
@@ -114,10 +116,13 @@ Result<void> Shard::take(Connection& connection, const auth::Decision& decision)
   if (!grants) return fail(std::move(grants).error());
   if (*grants || connection.extra) connection.extra.make().grants = *std::move(grants);
   set_hurdles(connection, decision.terms);
-  connection.authorized_until =
-      decision.expires_at
-          ? static_cast<uint32_t>(std::clamp<WallMs>(*decision.expires_at / 1000, 1, UINT32_MAX))
-          : 0;
+  connection.authorized_until = 0;
+  if (decision.expires_at) {
+    // It was judged by the clock of this machine. What was left then is what counts, whatever that says.
+    const WallMs ahead = out_.clock.wall_ms() - out_.shared.machine_clock->wall_ms();
+    const WallMs ends = std::clamp<WallMs>(*decision.expires_at, 0, kLastSecond * 1000) + ahead;
+    connection.authorized_until = static_cast<uint32_t>(std::clamp<WallMs>(ends / 1000, 1, kLastSecond));
+  }
   if (connection.extra || decision.terms != auth::SessionTerms()) {
     Connection::Extra& extra = connection.extra.make();
     extra.terms = decision.terms;

@@ -102,6 +102,7 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
   shared_.checkpoint_parts = this;
   shared_.bans = options_.bans;
   shared_.flapping = options_.flapping;
+  shared_.machine_clock = options_.machine_clock ? options_.machine_clock : &clock_;
   const Surroundings surroundings{
       limits_, clock_, log_,    store_, directory_,     post_,  authenticator,
       rules,   quota_, shared_, hooks,  options_.peers, epoch_, partitioning_of(options_).partitions};

@@ -50,6 +50,8 @@ struct NodeOptions {
   // Null: a node alone. Else it outlives the node, and the log and the state are the cluster's.
   const Cluster* cluster = nullptr;
   Peers* peers = nullptr;  // likewise
+  // What is held against it comes from outside: the ends of tokens, bans. Outlives the node; null: the node's.
+  const Clock* machine_clock = nullptr;
 };
 
 // A QoS 0 message that another node sent for sessions that are connected here.

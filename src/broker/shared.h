@@ -12,6 +12,7 @@
 
 #include "admission/bans.h"
 #include "admission/flapping.h"
+#include "base/clock.h"
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "broker/backlog.h"
@@ -100,6 +101,7 @@ class Shared {
   CheckpointParts* checkpoint_parts = nullptr;  // set before the shards run
   admission::Bans* bans = nullptr;              // as well; null: nobody is banned
   admission::Flapping* flapping = nullptr;      // as well; null: nobody is counted
+  const Clock* machine_clock = nullptr;         // as well; never null then
   // The latest burst of committed batches whose FeedMail every shard has. One shard may already work on its
   // own while another's is still being posted: what skips the log must not overtake it.
   std::atomic<uint64_t> bursts_posted{0};

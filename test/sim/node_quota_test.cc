@@ -446,6 +446,74 @@ TEST_F(NodeQuota, TermsBoundTheTimeOfAConnection) {
   EXPECT_EQ(take<mqtt::Disconnect>(*wire)->reason, ReasonCode::not_authorized);
 }
 
+// A node of a cluster whose machine has a wrong clock: the world's is the time of the cluster.
+class NodeWithAWrongClock : public NodeQuota {
+ protected:
+  ~NodeWithAWrongClock() override { world.crash(); }
+  void begin(WallMs ahead_ms) {
+    world.crash();
+    machine.jump(ahead_ms);
+    world.machine_clock = &machine;
+    auto opened = admission::Bans::open("", machine, registry);
+    ASSERT_TRUE(opened.has_value());
+    bans = *std::move(opened);
+    world.bans = bans.get();
+    world.flapping = &flapping;
+    ASSERT_TRUE(world.start().has_value());
+    world.settle();
+  }
+  void pass_on_both(int64_t ms) {
+    machine.advance(ms);
+    pass(ms);
+  }
+  static constexpr WallMs kHour = 3'600'000;
+  SimClock machine;
+  Registry registry;
+  std::unique_ptr<admission::Bans> bans;
+  admission::Flapping flapping{{.connects = 3, .ban_ms = 60'000}};
+};
+
+TEST_F(NodeWithAWrongClock, TokensEndWhenTheyWouldByTheMachinesClock) {
+  for (const WallMs ahead : {kHour, -2 * kHour}) {  // an hour ahead of the cluster, then one behind
+    begin(ahead);
+    world.authenticator().more = [this](auth::Decision& decision) {
+      decision.expires_at = machine.wall_ms() + 10'000;
+    };
+    auto wire = connect({.id = "token"});
+    pass_on_both(8'000);
+    EXPECT_FALSE(wire->closed());
+    pass_on_both(3'000);
+    EXPECT_TRUE(wire->closed());
+    EXPECT_EQ(take<mqtt::Disconnect>(*wire)->reason, ReasonCode::not_authorized);
+    world.authenticator().more = {};
+  }
+}
+
+TEST_F(NodeWithAWrongClock, ATokenWithoutAnEndHasNoneWhateverTheClocks) {
+  begin(-kHour);
+  for (const WallMs ends : {INT64_MAX, WallMs{UINT32_MAX} * 1000}) {
+    world.authenticator().more = [ends](auth::Decision& decision) { decision.expires_at = ends; };
+    auto wire = connect({.id = "token"});
+    pass_on_both(1'000);
+    EXPECT_FALSE(wire->closed());
+  }
+}
+
+TEST_F(NodeWithAWrongClock, BansOfWhoFlapsLastAsLongAsTheyShould) {
+  for (const WallMs ahead : {kHour, -2 * kHour}) {
+    begin(ahead);
+    for (int i = 0; i < 3; ++i) connect({.id = "flaps"});
+    knock({.id = "flaps"});
+    EXPECT_EQ(refused({.id = "flaps"}), ReasonCode::banned);
+    pass_on_both(50'000);
+    EXPECT_EQ(refused({.id = "flaps"}), ReasonCode::banned);
+    pass_on_both(11'000);
+    connect({.id = "flaps"});
+    flapping.use({});  // forgets
+    flapping.use({.connects = 3, .ban_ms = 60'000});
+  }
+}
+
 TEST_F(NodeQuota, TermsBoundMessagesAndTheWindow) {
   world.authenticator().more = [](auth::Decision& decision) {
     decision.terms.message_bytes_max = 4;

@@ -123,6 +123,9 @@ Result<broker::StartReport> World::start() {
   node_options.sys_interval_ms = 0;
   node_options.cluster = members_.get();
   node_options.peers = options_.peers;
+  node_options.bans = bans;
+  node_options.flapping = flapping;
+  node_options.machine_clock = machine_clock;
   store::OrderedLog& log = options_.etcd ? static_cast<store::OrderedLog&>(*cluster_log_) : *log_;
   node_ = std::make_unique<broker::Node>(node_options, options_.limits, log, *store_, clock_, *this,
                                          options_.authenticator ? *options_.authenticator : everybody_,

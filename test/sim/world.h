@@ -149,6 +149,11 @@ class World final : public broker::Post {
   void post(uint32_t shard, broker::Mail mail) override;
   void run_on_worker(std::function<void()> task) override;
 
+  // Of the next start(); null: nobody is banned or counted, and the machine's clock is the node's.
+  admission::Bans* bans = nullptr;
+  admission::Flapping* flapping = nullptr;
+  const Clock* machine_clock = nullptr;
+
   broker::Node& node() { return *node_; }
   bool running() const { return node_ != nullptr; }
   SimHooks& hooks() { return hooks_; }
