@@ -442,6 +442,7 @@ bool Daemon::serve() {
 }
 
 void Daemon::tick() {
+  if (cluster_) cluster_clock_.follow();
   node_->housekeeping();
   look_at_bans();
   authenticator_->sweep();
