@@ -1,7 +1,6 @@
 #include "cluster_node.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <future>
 #include <thread>
@@ -12,6 +11,7 @@
 
 #include "assembly.h"
 #include "base/log.h"
+#include "cluster/errc.h"
 #include "cluster/etcd/hold_log.h"
 #include "cluster/etcd/open_cluster.h"
 #include "cluster/state_stream.h"
@@ -26,8 +26,11 @@ namespace {
 
 // How long clients are kept that nothing can be promised to, when nobody else could serve them either.
 constexpr MonoNs kDeafNsMax = 120 * kNsPerSecond;
-// How long a start waits for the time, after the leases of all who cannot tell it: for links, and answers.
-constexpr MonoNs kTimeNsMax = 3 * kNsPerSecond;
+// How long a start waits for the time at least, after the leases of those who are gone: for links, and
+// answers.
+constexpr int64_t kTimeMsMin = 3000;
+constexpr MonoNs kTimeLineNs = kNsPerSecond;  // before it is worth a line in the log
+constexpr size_t kTimeShownMax = 40;          // of an answer that is none
 constexpr MonoNs kTimeAnswerNs = kNsPerSecond;
 constexpr auto kTimePause = std::chrono::milliseconds(20);
 
@@ -96,7 +99,8 @@ ClusterNode::~ClusterNode() {
   mesh_.reset();
 }
 
-Result<void> ClusterNode::join(const config::Settings& settings, size_t shards) {
+Result<void> ClusterNode::join(const config::Settings& settings, size_t shards,
+                               const std::function<bool()>& go_on) {
   const config::Cluster& from = settings.cluster;
   auto bind = net::SocketAddress::parse(from.mesh_bind);
   if (!bind) return fail(bind.error().within("cluster.mesh_bind"));
@@ -129,53 +133,108 @@ Result<void> ClusterNode::join(const config::Settings& settings, size_t shards) 
     roster_ = std::move(roster);
   }
   tell_members();
-  agree_on_time();
   registry_.gauge_callback("courier_cluster_clock_correction_seconds",
                            "What is added to this machine's clock to have the time of the cluster.", {},
                            [&clock = clock_] { return static_cast<double>(clock.correction_ms()) / 1000; });
-  return {};
+  return agree_on_time(from.patience.count(), go_on);
 }
 
-// Of nodes that come at once the first says what time it is, so that no two take over each other's.
-void ClusterNode::agree_on_time() {
-  const MonoNs until = system_clock().mono_ns() + membership_->lease_ms() * kNsPerMs + kTimeNsMax;
-  bool first = false, told = false;
-  while (!first && !told && !lost() && system_clock().mono_ns() < until) {
-    std::vector<cluster::Member> members;
-    {
-      const std::lock_guard lock(mutex_);
-      members = members_;
+// Nobody goes on without: what this node wrote would be by a time of its own, and it would tell that to
+// others.
+Result<void> ClusterNode::agree_on_time(int64_t patience_ms, const std::function<bool()>& go_on) {
+  using Kind = cluster::TimeVerdict::Kind;
+  const bool stepped_back =
+      time_.exchange(cluster::TimeAnswer::Kind::asks) == cluster::TimeAnswer::Kind::after_you;
+  const MonoNs patience = std::max(patience_ms, membership_->lease_ms() + kTimeMsMin) * kNsPerMs;
+  const MonoNs began = system_clock().mono_ns();
+  MonoNs until = began + patience;
+  bool said_that_it_waits = false;
+  while (true) {
+    const Result<TimeRound> round = ask_all_for_time(stepped_back, go_on);
+    if (!round) return fail(round.error());
+    if (round->verdict.kind == Kind::told) {
+      clock_.set(round->verdict.time);
+      time_ = cluster::TimeAnswer::Kind::time;
+      return {};
     }
-    const NodeEpoch self = membership_->epoch();
-    first = !members.empty() && std::none_of(members.begin(), members.end(),
-                                             [&](const cluster::Member& one) { return one.epoch < self; });
-    for (const cluster::Member& member : members) {
-      if (first || told || member.epoch == self || !mesh_->reachable(member.epoch)) continue;
-      const std::optional<WallMs> time = ask_for_time(member.epoch);
-      if (!time) continue;
-      clock_.set(*time);
-      told = true;
+    if (round->verdict.kind == Kind::first) {
+      if (!cluster::is_plausible(clock_.wall_ms()))
+        return fail(cluster::errc::cut,
+                    "this machine's clock cannot be right, and no other node has the time: set it, by NTP "
+                    "for example");
+      time_ = cluster::TimeAnswer::Kind::soon;
+      return {};
     }
-    if (!first && !told) std::this_thread::sleep_for(kTimePause);
+    const MonoNs now = system_clock().mono_ns();
+    if (round->under_way) until = now + patience;
+    if (now >= until)
+      return fail(
+          cluster::errc::cut,
+          "no other node said what time it is in the cluster, within " + std::to_string(patience / kNsPerMs) +
+              " ms; no answer over the mesh of " + round->silent +
+              ". See that nodes reach one another there (cluster.mesh_address, certificates, firewalls)");
+    if (now - began > kTimeLineNs && !std::exchange(said_that_it_waits, true))
+      log::warn("waiting for another node to say what time it is", {{"no_answer_of", round->silent}});
+    std::this_thread::sleep_for(kTimePause);
   }
-  if (!first && !told) log::warn("no other node said what time it is; this one goes by its machine's clock");
-  time_agreed_ = true;
 }
 
-std::optional<WallMs> ClusterNode::ask_for_time(NodeEpoch of) {
-  const auto said = std::make_shared<std::promise<std::optional<WallMs>>>();
-  std::future<std::optional<WallMs>> answer = said->get_future();
-  mesh_->request(
-      of, cluster::kTimeRequest, {}, kTimeAnswerNs, [said, over = false](mesh::Answer one) mutable {
-        if (std::exchange(over, true)) return;
-        WallMs time = 0;
-        const char* const end = one.piece.data() + one.piece.size();
-        const bool good =
-            one.kind == mesh::Answer::Kind::piece &&
-            std::from_chars(one.piece.data(), end, time) == std::from_chars_result{end, std::errc()};
-        said->set_value(good ? std::optional(time) : std::nullopt);
-      });
+Result<ClusterNode::TimeRound> ClusterNode::ask_all_for_time(bool stepped_back,
+                                                             const std::function<bool()>& go_on) {
+  using Kind = cluster::TimeAnswer::Kind;
+  const NodeEpoch self = membership_->epoch();
+  std::vector<cluster::Member> members;
+  {
+    const std::lock_guard lock(mutex_);
+    members = members_;
+  }
+  const bool asks = stepped_back || std::any_of(members.begin(), members.end(),
+                                                [&](const cluster::Member& one) { return one.epoch < self; });
+  TimeRound round;
+  std::vector<cluster::TimePeer> others;
+  for (const cluster::Member& member : members) {
+    if (const auto why = lost()) return fail(cluster::errc::cut, *why);
+    if (!go_on()) return fail(cluster::errc::cut, "this node was told to stop before it had the time");
+    if (!asks || member.epoch == self) continue;
+    const auto said = mesh_->reachable(member.epoch) ? ask_for_time(member.epoch) : std::nullopt;
+    others.push_back({member.epoch, said});
+    if (!said) {
+      round.silent += (round.silent.empty() ? "" : ", ") + member.id + " (" + member.mesh + ")";
+    } else if (said->kind == Kind::time) {
+      break;
+    } else {
+      // Who only comes behind waits for this one, perhaps in vain.
+      round.under_way |= said->kind == Kind::soon || (said->kind == Kind::asks && member.epoch < self);
+    }
+  }
+  if (!members.empty()) round.verdict = cluster::judge_time(self, stepped_back, others);
+  return round;
+}
+
+// Nothing: it did not answer, or what cannot be believed.
+std::optional<cluster::TimeAnswer> ClusterNode::ask_for_time(NodeEpoch of) {
+  using Said = std::optional<cluster::TimeAnswer>;
+  const auto said = std::make_shared<std::promise<Said>>();
+  std::future<Said> answer = said->get_future();
+  mesh_->request(of, cluster::kTimeRequest, {}, kTimeAnswerNs,
+                 [this, of, said, over = false](mesh::Answer one) mutable {
+                   if (std::exchange(over, true)) return;
+                   if (one.kind != mesh::Answer::Kind::piece) return said->set_value(std::nullopt);
+                   Said what = cluster::parse_time_answer(one.piece);
+                   static log::Limit limit{{.per_second = 1}};
+                   if (!what)
+                     log::error(limit, "what a node says the time is cannot be, and is not believed",
+                                {{"node", name_of(of)}, {"said", one.piece.substr(0, kTimeShownMax)}});
+                   said->set_value(what);
+                 });
   return answer.get();
+}
+
+// The first node's time is the log's newest if its clock is behind that: deadlines were written by it.
+void ClusterNode::log_was_read(WallMs newest) {
+  if (time_ != cluster::TimeAnswer::Kind::soon) return;
+  if (newest > clock_.wall_ms()) clock_.set(newest);
+  time_ = cluster::TimeAnswer::Kind::time;
 }
 
 Result<void> ClusterNode::open_log(const config::Settings& settings, const store::StateStore& state) {
@@ -186,8 +245,6 @@ Result<void> ClusterNode::open_log(const config::Settings& settings, const store
   log_options.cursor = state.cursor();
   log_options.last_clock = state.clock();
   log_options.clock = &clock_;
-  // Of a log that is ahead of all clocks, deadlines are written by that.
-  if (state.clock() > clock_.wall_ms()) clock_.set(state.clock());
   log_options.quota_bytes = from.etcd_quota_bytes;
   log_options.patience_ms = from.patience.count();
   log_options.metrics = &registry_;
@@ -208,17 +265,22 @@ Result<void> ClusterNode::fetch_state(const config::Settings& settings, std::fun
     return sources;
   };
   const int64_t patience_ms = settings.cluster.patience.count();
-  return courierd::fetch_state({.mesh = *mesh_,
-                                .log_id = meta_.id,
-                                .data_dir = settings.data_dir,
-                                .patience = settings.cluster.patience,
-                                .others = others,
-                                .hold =
-                                    [this, patience_ms](uint64_t cursor) {
-                                      return cluster::etcd::hold_log(*client_, *keys_, *membership_, cursor,
-                                                                     patience_ms);
-                                    },
-                                .go_on = [this, go_on = std::move(go_on)] { return !lost() && go_on(); }});
+  // Whose state is to come must not wait for this node's time.
+  auto soon = cluster::TimeAnswer::Kind::soon;
+  const bool first = time_.compare_exchange_strong(soon, cluster::TimeAnswer::Kind::after_you);
+  const Result<void> fetched = courierd::fetch_state(
+      {.mesh = *mesh_,
+       .log_id = meta_.id,
+       .data_dir = settings.data_dir,
+       .patience = settings.cluster.patience,
+       .others = others,
+       .hold =
+           [this, patience_ms](uint64_t cursor) {
+             return cluster::etcd::hold_log(*client_, *keys_, *membership_, cursor, patience_ms);
+           },
+       .go_on = [this, &go_on] { return !lost() && go_on(); }});
+  if (!fetched || !first) return fetched;
+  return agree_on_time(patience_ms, go_on);
 }
 
 void ClusterNode::stop_log() {
@@ -353,8 +415,7 @@ void ClusterNode::on_deliver(NodeEpoch, std::span<mesh::Deliver> messages) {
 
 void ClusterNode::on_request(NodeEpoch from, uint16_t kind, std::string_view body, mesh::Reply reply) {
   if (kind == cluster::kTimeRequest) {
-    if (!time_agreed_) return reply.fail("this node does not know the time of the cluster yet");
-    (void)reply.send(std::to_string(clock_.wall_ms()));  // the first piece has room
+    (void)reply.send(cluster::to_text({time_, clock_.wall_ms()}));  // the first piece has room
     return reply.end();
   }
   if (kind == cluster::kStateRequest) return giver_.on_request(name_of(from), body, std::move(reply));

@@ -5,6 +5,7 @@
 //            it is
 //   open_log(): where the store stands. If the log does not reach back to there (errc::snapshot_needed):
 //   fetch_state(), the store is opened anew, and open_log() again
+//   log_was_read(): the time is agreed on
 //   start(): the broker is there for what others send; what came before it was dropped
 //   give_state(): the node is ready, so others may have a copy of its state
 //   stop_log(), stop_mesh(), leave(): in this order; or nothing of it, when the lease is lost
@@ -33,6 +34,7 @@
 #include "cluster/etcd/membership.h"
 #include "cluster/members.h"
 #include "cluster/roster.h"
+#include "cluster/time_agreement.h"
 #include "config/settings.h"
 #include "mesh/mesh.h"
 #include "state_giver.h"
@@ -43,18 +45,21 @@ namespace courier::courierd {
 class ClusterNode final : public cluster::MembershipListener, public mesh::Handler, public broker::Peers {
  public:
   // Errors: settings that cannot work (cluster::etcd::errc::bad_options), and what etcd answered.
-  // `clock` is that by which the broker writes and reads deadlines. It outlives the node, and is right when
-  // join() returns.
+  // `clock` is that by which the broker writes and reads deadlines. It outlives the node, and is right from
+  // log_was_read() on.
   static Result<std::unique_ptr<ClusterNode>> open(const config::Settings& settings,
                                                    cluster::ClusterClock& clock, Registry& registry);
   ~ClusterNode() override;
 
   // Which log this is: whose state the store has to hold.
   const std::string& log_id() const { return meta_.id; }
-  Result<void> join(const config::Settings& settings, size_t shards);
+  // Waits for the time, for as long as `go_on` says so. cluster::errc::cut: nobody told it.
+  Result<void> join(const config::Settings& settings, size_t shards, const std::function<bool()>& go_on);
   Result<void> open_log(const config::Settings& settings, const store::StateStore& state);
   // Waits, with a store that is open, and may be closed only afterwards. state_fetch.h has the errors.
   Result<void> fetch_state(const config::Settings& settings, std::function<bool()> go_on);
+  // Before anything is done by the time. `newest`: the newest clock in the log.
+  void log_was_read(WallMs newest);
   void start(broker::Node& node) { node_ = &node; }
   void give_state(store::StateStore& state, const std::string& data_dir) { giver_.open(state, data_dir); }
 
@@ -94,13 +99,19 @@ class ClusterNode final : public cluster::MembershipListener, public mesh::Handl
  private:
   ClusterNode(cluster::ClusterClock& clock, Registry& registry) : clock_(clock), registry_(registry) {}
   void tell_members();
-  void agree_on_time();
-  std::optional<WallMs> ask_for_time(NodeEpoch of);
+  Result<void> agree_on_time(int64_t patience_ms, const std::function<bool()>& go_on);
+  struct TimeRound {
+    cluster::TimeVerdict verdict;
+    bool under_way = false;  // somebody in front will have the time, or end
+    std::string silent;      // who did not answer, and where that was tried
+  };
+  Result<TimeRound> ask_all_for_time(bool stepped_back, const std::function<bool()>& go_on);
+  std::optional<cluster::TimeAnswer> ask_for_time(NodeEpoch of);
   std::string name_of(NodeEpoch epoch) const;
 
   cluster::ClusterClock& clock_;
   Registry& registry_;
-  std::atomic<bool> time_agreed_{false};
+  std::atomic<cluster::TimeAnswer::Kind> time_{cluster::TimeAnswer::Kind::asks};  // what is said of it
   std::string name_, node_name_;
   std::optional<cluster::etcd::Keys> keys_;
   cluster::etcd::Meta meta_;

@@ -115,6 +115,7 @@ class Daemon {
   std::optional<ExitCode> find_cluster();
   std::optional<ExitCode> open_store();
   std::optional<ExitCode> join_cluster();
+  std::function<bool()> while_not_stopped();
   std::optional<ExitCode> replace_store(const std::string& why);
   std::optional<ExitCode> start_admin();
   std::optional<ExitCode> recover();
@@ -304,8 +305,10 @@ std::optional<ExitCode> Daemon::find_cluster() {
 // With the lease from here on: what follows must not take longer than others wait for this node.
 std::optional<ExitCode> Daemon::join_cluster() {
   if (!cluster_) return std::nullopt;
-  if (auto joined = cluster_->join(settings_, config::threads(settings_)); !joined)
+  if (auto joined = cluster_->join(settings_, config::threads(settings_), while_not_stopped()); !joined) {
+    if (hurry_) return kStopped;
     return refuse(exit_code_of_cluster(joined.error()), joined.error().message);
+  }
   for (int copies = 0;; ++copies) {
     const auto opened = cluster_->open_log(settings_, store_->state());
     if (opened) return std::nullopt;
@@ -316,12 +319,9 @@ std::optional<ExitCode> Daemon::join_cluster() {
   }
 }
 
-// Exchanges what the store holds for another node's copy.
-std::optional<ExitCode> Daemon::replace_store(const std::string& why) {
-  log::warn("the log does not reach back to this node's state: another node is asked for its own",
-            {{"reason", why}});
-  Steady::time_point extended{};
-  const auto go_on = [&] {
+// For what waits for others: hears signals, and has systemd wait, too.
+std::function<bool()> Daemon::while_not_stopped() {
+  return [this, extended = Steady::time_point()]() mutable {
     if (Steady::now() - extended >= 1min) {
       extended = Steady::now();
       systemd_.extend_start(10min);
@@ -329,7 +329,13 @@ std::optional<ExitCode> Daemon::replace_store(const std::string& why) {
     if (next_signal(0ms) == Signal::stop) hurry_ = true;
     return !hurry_;
   };
-  if (const auto fetched = cluster_->fetch_state(settings_, go_on); !fetched) {
+}
+
+// Exchanges what the store holds for another node's copy.
+std::optional<ExitCode> Daemon::replace_store(const std::string& why) {
+  log::warn("the log does not reach back to this node's state: another node is asked for its own",
+            {{"reason", why}});
+  if (const auto fetched = cluster_->fetch_state(settings_, while_not_stopped()); !fetched) {
     if (hurry_) return kStopped;
     if (const auto lost = cluster_->lost()) return refuse(kCannotJoin, *lost);
     const bool disk = fetched.error().code.category() == store::category();
@@ -364,6 +370,7 @@ std::optional<ExitCode> Daemon::recover() {
     options.cluster = &cluster_->roster();
     options.peers = cluster_.get();
     options.machine_clock = &system_clock();
+    options.on_replayed = [this](WallMs newest) { cluster_->log_was_read(newest); };
   }
   node_ = std::make_unique<broker::Node>(options, limits_, log(), store_->state(), clock(), *gateway_,
                                          *authenticator_, *rules_, registry_, hooks_.get());

@@ -128,6 +128,7 @@ Result<StartReport> Node::start() {
   auto replayed = replay(last_clock);
   if (!replayed) return fail(std::move(replayed.error()));
   report->replayed_records = *replayed;
+  if (options_.on_replayed) options_.on_replayed(folded_clock_);
   report->subscriptions = directory_.subscription_count();
   report->retained = directory_.retained_count();
   report->sessions = 0;

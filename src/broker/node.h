@@ -52,6 +52,8 @@ struct NodeOptions {
   Peers* peers = nullptr;  // likewise
   // What is held against it comes from outside: the ends of tokens, bans. Outlives the node; null: the node's.
   const Clock* machine_clock = nullptr;
+  // Told when the log was read, and before anything is done by the time: the newest clock in it, 0 if none.
+  std::function<void(WallMs)> on_replayed;
 };
 
 // A QoS 0 message that another node sent for sessions that are connected here.

@@ -1,7 +1,7 @@
 // The time of the cluster: what one node writes a deadline by and another reads it by.
 //
 // It is the wall clock of this machine when the node starts, as long as that is right. Whether it is, a node
-// asks those who have the time already, and one that is off is put right by set(). From
+// asks those who have the time already (time_agreement.h), and one that is off is put right by set(). From
 // then on it goes by a clock that nobody sets and that goes on while the machine sleeps; follow() takes over
 // what NTP does to the wall clock little by little, and nothing else. So what counts is that durations are
 // the same for all; should the first node of a cluster have a wrong clock, all go by that until all have
@@ -19,9 +19,6 @@
 #include "base/clock.h"
 
 namespace courier::cluster {
-
-// What a node is asked for: no body; the answer is its time in milliseconds, as decimal text.
-inline constexpr uint16_t kTimeRequest = 2;
 
 // Clocks that are kept by NTP differ by less, and are not set by as much.
 inline constexpr WallMs kClockStepMs = 5000;

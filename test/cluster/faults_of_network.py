@@ -13,6 +13,8 @@ UNDER_WAY_SECONDS_MAX = 1.0
 # An etcd that was cut off keeps leases alive until it knows, and a new leader gives all of them their full time once
 # more; a node waits for one lease more before it gives up.
 SENT_AWAY_SECONDS_MAX = 2 * LEASE + 5
+PATIENCE_SHORT = 8
+EXIT_CANNOT_JOIN = 6
 
 
 def host(k):
@@ -127,6 +129,31 @@ def test_cut_between_nodes():
         for pair, node in pairs.items():
             assert 0 < load.ledger.lost(*pair, noticed) <= counted[node] <= lost[pair], (lost, counted)
         assert not [pair for pair in pairs if load.ledger.lost(*pair, mended)], "lost over a link that is there"
+
+
+def test_cut_at_start():
+    """A node that reaches etcd and no other node does not come up by its own clock; a way to one of them is enough."""
+    settings = f'patience = "{PATIENCE_SHORT}s"\n[auth]\nallow_anonymous = true'
+    with Stage(network=True, settings=settings) as stage:
+        assert stage.stop("n2") == 0
+        stage.network.both_ways(["n2"], ["n1", "n3"], loss=1)
+        began = time.monotonic()
+        stage.start_node("n2", wait=False)
+        code = stage.wait_for_end("n2", 3 * PATIENCE_SHORT)
+        say(f"n2 ended with {code} after {time.monotonic() - began:.1f} s: {stage.logged('n2').splitlines()[-1][:300]}")
+        assert code == EXIT_CANNOT_JOIN, code
+        assert "cluster.mesh_address" in stage.logged("n2")
+        assert all(stage.ready(node) for node in ("n1", "n3"))
+
+        stage.start_node("n2", wait=False)
+        wait_until("it waits once more", lambda: stage.logged("n2").count("waiting for another node to say") == 2)
+        began = time.monotonic()
+        assert stage.stop("n2") == 0
+        assert time.monotonic() - began < 3, "it does not hear SIGTERM"
+
+        stage.start_node("n2", wait=False)
+        stage.network.both_ways(["n2"], ["n3"])
+        stage.wait_for_node("n2")
 
 
 def test_delay():
