@@ -50,6 +50,8 @@ def wait_until(what, condition, patience=PATIENCE):
 
 
 class Client:
+    login = None  # user name and password, for all connections from when it is set
+
     def __init__(self, client_id, version=5, clean=True, expiry=0, keep_alive=0, will=None, acks=True,
                  receive_max=None, on_message=None):
         self.id, self.version, self.clean, self.expiry = client_id, version, clean, expiry
@@ -97,7 +99,8 @@ class Client:
         one = socket.create_connection((address, int(port)), timeout=patience)
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            one.sendall(wire.connect(self.version, self.id, clean, self.keep_alive, self.will, props))
+            one.sendall(wire.connect(self.version, self.id, clean, self.keep_alive, self.will, props,
+                                     self.login))
             reader, early = wire.Reader(self.version), []
             while not early:
                 data = one.recv(65536)

@@ -43,9 +43,9 @@ def packet(first, body):
     return bytes([first]) + varint(len(body)) + body
 
 
-def connect(version, client_id, clean, keep_alive, will=None, props=None):
-    """`will` is (topic, payload, qos, retain, properties)."""
-    flags = 2 if clean else 0
+def connect(version, client_id, clean, keep_alive, will=None, props=None, login=None):
+    """`will` is (topic, payload, qos, retain, properties), `login` (user name, password)."""
+    flags = (2 if clean else 0) | (0xC0 if login else 0)
     if will:
         flags |= 4 | will[2] << 3 | (32 if will[3] else 0)
     body = text("MQTT") + bytes([version, flags]) + struct.pack(">H", keep_alive)
@@ -53,6 +53,8 @@ def connect(version, client_id, clean, keep_alive, will=None, props=None):
     body += text(client_id)
     if will:
         body += (properties(will[4]) if version == 5 else b"") + text(will[0]) + text(will[1])
+    if login:
+        body += text(login[0]) + text(login[1])
     return packet(CONNECT << 4, body)
 
 
