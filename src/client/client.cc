@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "client/errc.h"
 #include "net/errc.h"
 #include "net/proxy_header.h"
@@ -30,6 +31,7 @@ std::shared_ptr<const Endpoint> Endpoint::of(net::SocketAddress address) {
 }
 
 std::shared_ptr<const Endpoint> Endpoint::any_of(std::vector<net::SocketAddress> addresses) {
+  CHECK(!addresses.empty());
   std::string name;
   for (const auto& address : addresses) name += (name.empty() ? "" : " or ") + address.to_string();
   return std::make_shared<const Endpoint>(Endpoint{std::move(name), std::move(addresses)});
@@ -51,6 +53,7 @@ Client::Client(ClientLoop& loop, ClientSetup setup, ClientHandler& handler)
       engine_(std::move(setup.client_id), std::move(setup.connect), *this),
       timer_([this] { on_timer(); }),
       reconnect_(setup.reconnect) {
+  CHECK(server_ && !server_->addresses.empty());
   if (setup.source || !setup.preamble.empty() || setup.transport) {
     origin_ = std::make_unique<const Origin>(
         Origin{setup.source, std::move(setup.preamble), std::move(setup.transport)});

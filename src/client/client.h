@@ -59,13 +59,13 @@ namespace courier::client {
 // Where a server is, or several that have the same sessions: the nodes of a cluster, the one to prefer first.
 // Shared by all clients that connect there.
 struct Endpoint {
-  std::string name;  // for sentences: "localhost:1883"
-  std::vector<net::SocketAddress> addresses;
+  std::string name;                           // for sentences: "localhost:1883"
+  std::vector<net::SocketAddress> addresses;  // at least one
 
   // Asks the resolver and BLOCKS: before the loop runs, or on a thread of its own.
   static Result<std::shared_ptr<const Endpoint>> resolve(const std::string& host, uint16_t port);
   static std::shared_ptr<const Endpoint> of(net::SocketAddress address);
-  // Named "10.0.0.1:1883 or 10.0.0.2:1883".
+  // Of at least one. Named "10.0.0.1:1883 or 10.0.0.2:1883".
   static std::shared_ptr<const Endpoint> any_of(std::vector<net::SocketAddress> addresses);
 };
 

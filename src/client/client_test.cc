@@ -101,6 +101,13 @@ TEST(Client, TriesTheNextAddressBeforeItFails) {
   EXPECT_THAT(script.said, ElementsAre("connected"));
 }
 
+TEST(ClientDeathTest, EndpointWithoutAnAddressIsAMistakeOfTheCaller) {
+  EXPECT_DEATH(Endpoint::any_of({}), "addresses");
+  Script script;
+  const auto nowhere = std::make_shared<const Endpoint>(Endpoint{"nowhere", {}});
+  EXPECT_DEATH(Client(*script.loop, {.server = nowhere}, script.on), "addresses");
+}
+
 TEST(Client, WhenOneOfSeveralServersDiesTheNextIsTried) {
   Script script;
   auto preferred = std::make_unique<ScriptedServer>();
