@@ -233,7 +233,9 @@ Result<void> DataDirectory::read_format(Access access) {
     if (access == Access::existing_only)
       return fail(errc::not_a_store, path_ + " holds no complete store yet");
     is_new_ = true;
-    return access == Access::if_any ? Result<void>() : clear_database();
+    if (access == Access::if_any) return {};
+    if (has(schema::kImportFolder)) return fail(errc::not_a_store, unfinished_import(path_));
+    return clear_database();
   }
   if (lines[2] != "ready") return fail(errc::damaged, file + " is damaged: \"" + lines[2] + "\"");
   const Result<bool> current = exists(*file_system_, database_path() + "/CURRENT");

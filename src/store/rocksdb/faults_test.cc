@@ -279,6 +279,9 @@ TEST_F(FaultsTest, ReopeningThatFailsIsTriedAgainAndReadersAreToldMeanwhile) {
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().code, make_error_code(errc::unavailable));
   EXPECT_FALSE(write_state(store->state(), {}, 1));
+  const Result<void> handed = store->hand_over("log-1", 7);
+  ASSERT_FALSE(handed);
+  EXPECT_EQ(handed.error().code, make_error_code(errc::unavailable));
   files->set_free_space(std::nullopt);
   reader.wait_for_batches(2);
   EXPECT_EQ(tickets(reader.batches()), first_numbers(2));

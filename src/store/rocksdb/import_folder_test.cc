@@ -94,6 +94,16 @@ TEST_F(Importing, CutOffItIsNoStoreAndTheNextOneGoesOn) {
   EXPECT_TRUE(open()->holds_store());
 }
 
+TEST_F(Importing, CutOffBesideAStoreThatIsWholeItIsNothing) {
+  (void)must_open(data_);
+  std::filesystem::create_directories(data_ + "/import");
+  EXPECT_EQ(refusal(data_), "");
+  // But not beside one that is not.
+  write_bytes(data_ + "/FORMAT", "courier store\nformat 1\ncreating\n");
+  EXPECT_SAYS(refusal(data_), "Run courier cluster import again");
+  EXPECT_FALSE(open()->holds_store());
+}
+
 TEST_F(Importing, HalfACopyIsMadeAnew) {
   auto folder = open();
   ASSERT_TRUE(folder->copy(source_));

@@ -71,7 +71,9 @@ Result<void> RocksStore::belong_to(const std::string& log_id, const std::string&
 }
 
 Result<void> RocksStore::hand_over(const std::string& log_id, uint64_t cursor) {
-  const std::shared_ptr<OpenDatabase> open = database_->use();
+  const Result<std::shared_ptr<OpenDatabase>> tried = database_->try_use();
+  if (!tried) return fail(tried.error());
+  const std::shared_ptr<OpenDatabase>& open = *tried;
   const Result<LogEnd> end = find_log_end(*open);
   if (!end) return fail(end.error());
   CHECK(end->next.value == state_->position().value + 1);
