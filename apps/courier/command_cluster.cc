@@ -107,6 +107,11 @@ int run(const ClusterFlags& flags) {
   return flags.what == What::health && !wrong.empty() ? kUnhealthy : kOk;
 }
 
+// As from a variable of a script that was never set.
+std::string named(const std::string& path) {
+  return path.empty() ? "it is empty (is a variable not set?); nothing was started" : "";
+}
+
 // courierd does it, which has all that it takes: this process becomes that one.
 int run_import(const ImportFlags& flags) {
   std::string courierd = flags.courierd;
@@ -152,13 +157,15 @@ Run set_up_cluster(CLI::App& app) {
   CLI::App* importing = app.add_subcommand("import", "Begin a cluster with a stopped node's data");
   importing->set_help_flag("--help,-h", "Show this help and exit");
   importing->add_option("DATA_DIR", imports->data_dir, "The stopped node's data_dir; it is read, not changed")
-      ->required();
+      ->required()
+      ->check(named);
   importing
       ->add_option(
           "-c,--config", imports->config,
           "The settings of the cluster's first node, with [cluster] and a data_dir of its own, empty")
       ->type_name("FILE")
-      ->required();
+      ->required()
+      ->check(named);
   importing->add_option("--set", imports->overrides, "KEY=VALUE on top, as courierd takes it; repeatable")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);

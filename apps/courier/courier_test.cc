@@ -122,6 +122,10 @@ TEST(Usage, ContradictionsAreRefusedBeforeAnyConnection) {
 TEST(Usage, ImportNeedsTheSettingsAndCourierd) {
   EXPECT_EQ(courier({"cluster", "import", "/x"}).code, kUsage);
   EXPECT_EQ(courier({"cluster", "import", "--config", "/x"}).code, kUsage);
+  const auto unnamed = courier({"cluster", "import", "", "--config", "/y", "--courierd", "/no/courierd"});
+  EXPECT_EQ(unnamed.code, kUsage) << "courierd must not be started: without --import it serves";
+  EXPECT_THAT(unnamed.err, HasSubstr("DATA_DIR: it is empty (is a variable not set?)"));
+  EXPECT_EQ(courier({"cluster", "import", "/x", "--config", "", "--courierd", "/no/courierd"}).code, kUsage);
   const auto result = courier({"cluster", "import", "/x", "--config", "/y", "--courierd", "/no/courierd"});
   EXPECT_EQ(result.code, kFailure);
   EXPECT_THAT(result.err, HasSubstr("/no/courierd cannot be started: No such file"));

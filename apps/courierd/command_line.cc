@@ -6,6 +6,17 @@
 
 namespace courier::courierd {
 
+namespace {
+
+// As from a variable of a script that was never set. It must not be taken for no import: that would serve,
+// and begin an empty cluster.
+std::string named(const std::string& folder) {
+  return folder.empty() ? "the folder to import has no name (is a variable not set?); nothing was started"
+                        : "";
+}
+
+}  // namespace
+
 Parsed parse_command_line(int argc, const char* const* argv) {
   Parsed parsed;
   CommandLine& line = parsed.command_line;
@@ -20,13 +31,17 @@ Parsed parse_command_line(int argc, const char* const* argv) {
          "the file.")
       ->type_name("KEY=VALUE")
       ->take_all();
-  app.add_flag("--check-config", line.check_config,
-               "Says whether it would start with these settings, and does not.");
-  app.add_option(
-         "--import", line.import_from,
-         "Begins the settings' cluster with what is in DATA_DIR, of a stopped node alone, and ends. For "
-         "`courier cluster import`, which tells more and whose exit codes these are then.")
-      ->type_name("DATA_DIR");
+  CLI::Option* const check = app.add_flag("--check-config", line.check_config,
+                                          "Says whether it would start with these settings, and does not.");
+  std::string import_from;
+  CLI::Option* const imports =
+      app.add_option(
+             "--import", import_from,
+             "Begins the settings' cluster with what is in DATA_DIR, of a stopped node alone, and ends. For "
+             "`courier cluster import`, which tells more and whose exit codes these are then.")
+          ->type_name("DATA_DIR")
+          ->check(named)
+          ->excludes(check);
   app.set_version_flag("--version", "courierd " COURIER_VERSION);
   app.footer(
       "Signals: SIGTERM and SIGINT drain and stop (a second one: at once), SIGHUP opens the log file anew "
@@ -39,6 +54,7 @@ Parsed parse_command_line(int argc, const char* const* argv) {
       "All settings with their meaning: courier config reference");
   try {
     app.parse(argc, argv);
+    if (imports->count() > 0) line.import_from = import_from;
   } catch (const CLI::ParseError& e) {
     const int code = app.exit(e);
     parsed.exit_code = code == 0 ? kStopped : kUsage;

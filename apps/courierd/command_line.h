@@ -11,7 +11,7 @@ struct CommandLine {
   std::string config_file;             // "": only defaults, environment and overrides
   std::vector<std::string> overrides;  // key=value
   bool check_config = false;
-  std::string import_from;  // a node's data directory, to begin the cluster with; "": serve
+  std::optional<std::string> import_from;  // a node's data directory, to begin the cluster with
 };
 
 // What to do, or (help, version, a mistake) what to exit with after it has been printed.

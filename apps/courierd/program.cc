@@ -46,7 +46,7 @@ int main(int argc, const char* const* argv, const Adapters& adapters) {
   const Parsed parsed = parse_command_line(argc, argv);
   if (parsed.exit_code) return *parsed.exit_code;
   const CommandLine& line = parsed.command_line;
-  const bool imports = !line.import_from.empty();
+  const bool imports = line.import_from.has_value();
   if (!imports) take_signals();  // an import may be killed anywhere
   const auto file = line.config_file.empty() ? std::nullopt : std::optional(line.config_file);
   auto settings = config::load(file, line.overrides, config::environment());
@@ -56,7 +56,7 @@ int main(int argc, const char* const* argv, const Adapters& adapters) {
     fmt::print(stderr, "{}\n", settings ? credentials.error().message : settings.error().message);
     return kUsage;
   }
-  if (imports) return run_import(line.import_from, *settings);
+  if (imports) return run_import(*line.import_from, *settings);
   if (!line.check_config) return run(line, *settings, adapters);
   if (auto checked = check(*settings); !checked) {
     fmt::print(stderr, "courierd: {}\n", checked.error().message);
