@@ -42,7 +42,7 @@ def main():
     stage.Stage.bin_dir = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else os.environ["COURIER_BIN"]).resolve()
     for program in ("etcd", "etcdctl", "haproxy"):
         if not shutil.which(program):
-            print(f"there is no {program} on this machine: tools/setup installs it; NOT TESTED")
+            print(f"there is no {program} on this machine: tools/setup cluster test installs it; NOT TESTED")
             sys.exit(SKIPPED)
     for _ in range(ROUNDS_LONG if stage.LONG else 1):
         began = time.monotonic()

@@ -175,6 +175,6 @@ class DemoOverACluster(unittest.TestCase):
 if __name__ == "__main__":
     BIN, ORDERS = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
     if not shutil.which("etcd"):
-        print("there is no etcd on this machine: tools/setup installs it; NOT TESTED")
+        print("there is no etcd on this machine: tools/setup cluster installs it; NOT TESTED")
         sys.exit(SKIPPED)
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
