@@ -62,8 +62,11 @@ Result<Lines> decode_lines(std::string_view text, std::string_view what) {
   return lines;
 }
 
+// Printable ASCII without spaces, or nothing: it is a line's end, goes into logs, and what is for clients
+// into their DISCONNECT as it is.
 bool is_address(std::string_view text) {
-  return text.size() <= kAddressBytesMax && text.find_first_of("\n\r\t ") == std::string_view::npos;
+  return text.size() <= kAddressBytesMax &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
 
 }  // namespace

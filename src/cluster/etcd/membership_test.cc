@@ -177,7 +177,10 @@ TEST_F(MembershipTest, WhatCannotBeIsRefused) {
   Listener one;
   for (const Membership::Self& self :
        {Membership::Self{"", "a:1", "a:2"}, Membership::Self{"a/b", "a:1", "a:2"},
-        Membership::Self{"a", "a\n:1", "a:2"}, Membership::Self{"a", "a:1", "a:2", "a\n:3"}}) {
+        Membership::Self{"a", "a\n:1", "a:2"}, Membership::Self{"a", "a:1", "a:2", "a\n:3"},
+        Membership::Self{"a", "a:1", "a:2", std::string("a\0:3", 4)},
+        Membership::Self{"a", "a:1", "a\x1b:2", "a:3"}, Membership::Self{"a", "a\x7f:1", "a:2", "a:3"},
+        Membership::Self{"a", "a:1", "a:2", "a\xff:3"}}) {
     const auto joined = Membership::join(*client, keys, self, kLease, 0, one);
     ASSERT_FALSE(joined);
     EXPECT_EQ(joined.error().code, make_error_code(errc::bad_options)) << joined.error().message;
