@@ -64,9 +64,10 @@ Result<std::unique_ptr<ClusterNode>> ClusterNode::open(const config::Settings& s
     std::error_code ignored;
     return std::filesystem::exists(std::filesystem::path(settings.data_dir) / name, ignored);
   };
-  if (there(store::schema::kImportFolder))
+  const bool has_store = there(store::schema::kFormatFile);
+  if (!has_store && there(store::schema::kImportFolder))
     return fail(cluster::etcd::errc::other_cluster, store::unfinished_import(settings.data_dir));
-  if (there(store::schema::kFormatFile)) {
+  if (has_store) {
     auto found = cluster::etcd::find_cluster(*self->client_, *self->keys_, patience_ms);
     if (!found) return fail(std::move(found).error());
     if (!found->meta) {
