@@ -47,7 +47,7 @@ class Alone:
     def __init__(self, stage):
         self.stage = stage
         self.data = stage.folder / "alone"
-        self.port = stage.port("n9")
+        self.at = stage.at("n9")
 
     def start(self, checkpoint_interval):
         self.stage.write_settings("n9")
@@ -76,12 +76,12 @@ class Clients:
         made = kind(client_id, version=version, clean=False, expiry=more.pop("expiry", 3600), **more)
         self.stage.clients.append(made)
         if connect:
-            made.connect(self.alone.port)
+            made.connect(self.alone.at)
         return made
 
     def publish(self, topic, count, name, qos=(1, 2), **more):
         publisher = self.stage.client(f"publisher of {name}")
-        publisher.connect(self.alone.port)
+        publisher.connect(self.alone.at)
         said = [f"{name} {i} q{qos[i % len(qos)]}" for i in range(count)]
         for each in [publisher.publish(topic, text, int(text[-1]), **more) for text in said]:
             assert each.wait() in (0, 0x10)
@@ -141,7 +141,7 @@ class Clients:
         self.work += self.publish("work/late", 20, "work late")
         # Wills: at once, later, and not at all if its client comes back.
         mourned = self.stage.client("mourned", will=("will/now", "mourned now", 1, False, {}))
-        mourned.connect(self.alone.port)
+        mourned.connect(self.alone.at)
         later = self.one("mourned-later", will=("will/later", "mourned later", 1, False, {wire.WILL_DELAY: 10}))
         later.cut()
         self.missed = self.one("missed", will=("will/never", "never", 1, False, {wire.WILL_DELAY: 3600}))
@@ -150,23 +150,23 @@ class Clients:
         brief.subscribe("orders/#")
         brief.disconnect()
         clean = self.stage.client("clean", clean=True, version=4)
-        clean.connect(self.alone.port)
+        clean.connect(self.alone.at)
         clean.subscribe("orders/#")
 
     def come_back(self):
         """Everybody elsewhere; each has what it is owed, once."""
-        port = lambda i: self.stage.port(f"n{i % 3 + 1}")
+        where = lambda i: self.stage.at(f"n{i % 3 + 1}")
         for i, one in enumerate(self.phones):
-            assert one.connect(port(i)).present, f"no session of {one.id}"
+            assert one.connect(where(i)).present, f"no session of {one.id}"
             one.wait_for(*self.orders)
             assert one.payloads() == self.orders, f"{one.id}: {one.payloads()}"
         missed = self.missed.twin()
         missed.will = None
         self.stage.clients.append(missed)
-        assert missed.connect(port(1)).present
+        assert missed.connect(where(1)).present
         for one, node in ((self.half_out.whole(), 1), (self.half_in.whole(), 2)):
             self.stage.clients.append(one)
-            assert one.connect(port(node)).present, f"no session of {one.id}"
+            assert one.connect(where(node)).present, f"no session of {one.id}"
             if one.id == "half-out":
                 one.wait_for(*self.half)
                 assert sorted(one.payloads()) == sorted(self.half), one.payloads()
@@ -177,7 +177,7 @@ class Clients:
         self.stage.clients.append(busy)
         members = [*self.workers, busy]
         for i, one in enumerate(members):
-            assert one.connect(port(i + 1)).present, f"no session of {one.id}"
+            assert one.connect(where(i + 1)).present, f"no session of {one.id}"
         done = lambda: collections.Counter(text for one in members for text in one.payloads())
         wait_until("all the work is done", lambda: not set(self.work) - done().keys())
         twice = {text: count for text, count in done().items() if count > 1}
@@ -191,12 +191,12 @@ class Clients:
             one.wait_for(*self.kept.values())
             assert {each.topic: each.payload.decode() for each in one.inbox} == self.kept, one.payloads()
             assert len(one.inbox) == len(self.kept), one.payloads()
-        self.wills_go_out_once(port)
+        self.wills_go_out_once(where)
         clean = self.stage.client("clean", "n2", version=4)
         assert not clean.present, "a clean session came along"
 
-    def wills_go_out_once(self, port):
-        assert self.judge.connect(port(2)).present
+    def wills_go_out_once(self, where):
+        assert self.judge.connect(where(2)).present
         self.judge.wait_for("mourned now", "mourned later")
         marker = self.stage.client("marker", "n1")
         marker.publish("will/mark", "mark", 1).wait()
@@ -295,6 +295,7 @@ def refused(stage, what, source, settings, code, *sentences):
     for sentence in sentences:
         assert sentence in said, f"{what}: does not say {sentence!r}, but: {done.stderr}"
     assert keys(stage) == before, f"{what}: etcd was written to"
+    return done
 
 
 def bad_input(stage, alone):
@@ -302,6 +303,11 @@ def bad_input(stage, alone):
     data = stage.dir / "n1" / "data"
     other = stage.folder / "other"
 
+    done = refused(stage, "no name of a folder", "", settings, USAGE)
+    assert "is a variable not set?" in done.stderr and not data.exists(), done.stderr
+    checked = subprocess.run([stage.bin / "courierd", "--check-config", "--import", alone.data, "--config", settings],
+                             capture_output=True, text=True, timeout=60)
+    assert checked.returncode == USAGE and "excludes" in checked.stderr and not is_begun(stage), checked.stderr
     refused(stage, "no such folder", stage.folder / "nowhere", settings, FAILURE, "does not exist")
     other.mkdir()
     (other / "letter").write_text("dear")
@@ -313,6 +319,7 @@ def bad_input(stage, alone):
             stage.settings_file("n2", data=(str(stage.dir / "n2" / "data"), str(alone.data))), FAILURE, "another, empty data_dir")
     file = stage.folder / "alone.toml"
     file.write_text((stage.dir / "n9" / "courier.toml").read_text())
+    nested(stage, alone)
     refused(stage, "settings of a node alone", alone.data, file, USAGE, "[cluster]")
     refused(stage, "no settings", alone.data, stage.folder / "no.toml", USAGE, "no.toml")
     refused(stage, "no etcd", alone.data, stage.settings_file(
@@ -335,7 +342,8 @@ def bad_input(stage, alone):
     refused(stage, "a damaged journal", cut, settings, FAILURE, newest.name)
 
     stage.etcdctl("put", "/courier/loopback/in/x", "left behind")
-    refused(stage, "keys of a cluster that is gone", alone.data, settings, FAILURE, "etcdctl del --prefix /courier/loopback/")
+    done = refused(stage, "keys of a cluster that is gone", alone.data, settings, FAILURE, "etcdctl del --prefix /courier/loopback/")
+    assert "reading" not in done.stderr and "copying" not in done.stderr, f"found late: {done.stderr}"
     stage.etcdctl("del", "/courier/loopback/in/x")
     stage.etcdctl("put", "/courier/loopback/meta", "format=1\nid=00\npartitions=16\ncreated=1700000000000\n")
     refused(stage, "a cluster that is there", alone.data, settings, FAILURE, 'there is a cluster "loopback" in etcd already',
@@ -343,6 +351,22 @@ def bad_input(stage, alone):
     stage.etcdctl("del", "/courier/loopback/meta")
     left = [name for name in os.listdir(data) if name != "LOCK"] if data.exists() else []
     assert not left, f"an import that was refused left {left}"
+
+
+def nested(stage, alone):
+    """What is done to the one folder would be done to the other, by whatever name."""
+    data = str(stage.dir / "n2" / "data")
+    before = alone.files().keys()
+    link = stage.folder / "link"
+    link.symlink_to(alone.data)
+    for inner in (alone.data / "cluster", link / "a" / "b", f"{alone.data}/../alone/c"):
+        refused(stage, "data_dir in the source", alone.data, stage.settings_file("n2", data=(data, str(inner))), FAILURE,
+                f"lies in {alone.data}")
+    refused(stage, "the source in data_dir", alone.data, stage.settings_file("n2", data=(data, str(stage.folder))), FAILURE,
+            f"{alone.data} lies in {stage.folder}")
+    refused(stage, "data_dir by another name", alone.data, stage.settings_file("n2", data=(data, str(link))), FAILURE,
+            "another, empty data_dir")
+    assert alone.files().keys() == before and not (alone.data / "cluster").exists()
 
 
 def copy_of(folder, to):
@@ -467,10 +491,34 @@ def after_it(stage, alone):
     assert again.returncode == OK and "has gone on since" in again.stdout, again.stdout + again.stderr
     meta = "/courier/loopback/meta"
     assert [kv for key, kv in before.items() if _plain(key) == meta] == [kv for key, kv in keys(stage).items() if _plain(key) == meta]
+    other_sources(stage, alone, meta)
     refused(stage, "the data_dir of a cluster's node", stage.dir / "n2" / "data", stage.settings_file("n1"), FAILURE,
             "holds the state of a cluster's node")
-    stage.start_node("n9")
+    alone.start("60s")
     one = stage.client("looks-back", "n9")
     one.subscribe("kept/#")
     wait_until("the retained messages of the old node", lambda: len(one.payloads()) == 20)
     assert stage.stop("n9") == 0
+    refused(stage, "the old node has gone on", alone.data, stage.settings_file("n1"), FAILURE, "began with another state")
+
+
+def other_sources(stage, alone, meta):
+    """The cluster has gone on, so there is nothing to compare with but what it says of its beginning."""
+    settings = stage.settings_file("n1")
+    same = copy_of(alone.data, stage.folder / "same")
+    again = stage.courier("cluster", "import", same, "--config", settings)
+    assert again.returncode == OK and f"with the state of {same} before" in again.stdout, again.stdout + again.stderr
+    stranger = Alone(stage)
+    stranger.data = stage.folder / "stranger"
+    stranger.start("60s")
+    assert stage.stop("n9") == 0
+    refused(stage, "a source that was never imported", stranger.data, settings, FAILURE, "began with another state", "Keep it")
+
+    said = stage.etcdctl("get", meta, "--print-value-only")
+    for what, changed, sentence in (
+            ("begun by an earlier version", re.sub("imported_.*\n", "", said), "cannot be told"),
+            ("a store that has not got the state yet", re.sub("imported=.*", "imported=999999999", said), "has not got the state yet")):
+        assert changed != said, said
+        stage.etcdctl("put", meta, changed.strip() + "\n")
+        refused(stage, what, alone.data, settings, FAILURE, sentence)
+    stage.etcdctl("put", meta, said.strip() + "\n")

@@ -257,6 +257,12 @@ std::string difference(const Census& one, const Census& other) {
   return one == other ? "" : "the counts";
 }
 
+std::string digest_of(const Census& census) {
+  Digest all;
+  for (const std::string& digest : census.digests) all.add(digest);
+  return all.text();
+}
+
 std::string side_by_side(const Census& source, const Census& result) {
   std::string text = fmt::format("{:<34}{:>14}{:>14}\n", "", "SOURCE", "CLUSTER");
   const auto line = [&](const char* what, uint64_t Census::*count) {

@@ -36,6 +36,9 @@ Result<Census> census_of(const store::Inspection& store, const std::vector<store
 // "the table of sessions": the first in which two that are to be alike differ; empty: in none.
 std::string difference(const Census& one, const Census& other);
 
+// Of all of it: the same for two that are alike, and only for them.
+std::string digest_of(const Census& census);
+
 // Two columns side by side, a line a number.
 std::string side_by_side(const Census& source, const Census& result);
 

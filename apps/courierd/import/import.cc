@@ -30,6 +30,20 @@ void say(const std::string& what) {
   fmt::print(stderr, "courier cluster import: {}\n", what);
 }
 
+std::filesystem::path real_path(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path whole = std::filesystem::absolute(path, error);
+  std::filesystem::path real = std::filesystem::weakly_canonical(whole, error);
+  if (error) real = whole.lexically_normal();
+  return real.has_filename() ? real : real.parent_path();  // it ended on a '/'
+}
+
+// By any way: what one of the two does with its folder would be done to the other.
+bool lies_in(const std::string& inner, const std::string& outer) {
+  const std::filesystem::path in = real_path(inner), out = real_path(outer);
+  return std::mismatch(out.begin(), out.end(), in.begin(), in.end()).first == out.end();
+}
+
 // Which state a store has.
 struct StateFacts {
   std::string log_id;
@@ -53,6 +67,7 @@ class Import {
   Result<void> open_source();
   Result<void> find_cluster();
   Result<Imported> look_at_store();
+  Failure began_otherwise() const;
   std::optional<StateFacts> facts_of_copy() const;
   Result<Imported> make_copy(std::optional<StateFacts> there, bool begun);
   Result<void> recover_source(WallMs now);
@@ -87,6 +102,7 @@ Result<Imported> Import::run() {
   if (!folder) return fail(folder.error().within("data_dir of the new node"));
   folder_ = *std::move(folder);
   if (folder_->holds_store()) return look_at_store();
+  if (found_.left_over) return fail(etcd::errc::other_cluster, etcd::left_over_keys(*keys_));
   auto there = facts_of_copy();
   const bool begun = found_.meta && there && there->log_id == found_.meta->id;
   if (found_.meta && !begun) return exists_already();
@@ -104,6 +120,14 @@ Result<void> Import::open_source() {
                 source_dir_ +
                     " is the data_dir of the new node's own settings. The node alone keeps its "
                     "folder, to go back to; give the new node another, empty data_dir");
+  }
+  const bool below = lies_in(settings_.data_dir, source_dir_);
+  if (below || lies_in(source_dir_, settings_.data_dir)) {
+    return fail(
+        store::errc::already_there,
+        fmt::format("{} lies in {}: give the new node an empty data_dir beside the old one. Nothing "
+                    "was changed",
+                    below ? settings_.data_dir : source_dir_, below ? source_dir_ : settings_.data_dir));
   }
   auto source = Inspection::open(source_dir_);
   if (!source) return fail(source.error());
@@ -146,21 +170,45 @@ Result<Imported> Import::look_at_store() {
                             settings_.data_dir,
                             (*store)->log_id().empty() ? "a node alone" : "a node of another cluster"));
   }
-  Imported imported{{}, {}, found_.meta->imported, true, (*store)->position() != found_.meta->imported};
-  if (imported.has_gone_on) return imported;
+  const etcd::Meta& meta = *found_.meta;
+  Imported imported{{}, {}, meta.imported, true, (*store)->position() > meta.imported};
+  if ((*store)->position() < meta.imported) {
+    return fail(
+        store::errc::already_there,
+        fmt::format("{} is of a node of the cluster \"{}\" that has not got the state yet, with which "
+                    "that began. Import into the data_dir of the first node; nothing was changed",
+                    settings_.data_dir, keys_->cluster()));
+  }
+  if (imported.has_gone_on) {
+    if (meta.imported_digest.empty()) {
+      return fail(
+          store::errc::already_there,
+          fmt::format("the cluster \"{}\" was begun with an import before (state as of position {}), "
+                      "and has gone on since. Whether with that of {} cannot be told: keep it. Nothing "
+                      "was changed",
+                      keys_->cluster(), meta.imported.value, source_dir_));
+    }
+    if (Result<void> read = recover_source(meta.imported_clock); !read) return fail(read.error());
+    if (recovered_.position != meta.imported || digest_of(source_census_) != meta.imported_digest)
+      return began_otherwise();
+    imported.source = source_census_;
+    return imported;
+  }
   if (Result<void> read = recover_source((*store)->clock()); !read) return fail(read.error());
   auto result = census_of(**store);
   if (!result) return fail(result.error());
   const std::string different = difference(source_census_, *result);
-  if (!different.empty() || recovered_.position != imported.position) {
-    return fail(store::errc::already_there,
-                fmt::format("the cluster \"{}\" began with another state than {} holds now: that has gone on "
-                            "since, or is another node's. Nothing was changed",
-                            keys_->cluster(), source_dir_));
-  }
+  if (!different.empty() || recovered_.position != imported.position) return began_otherwise();
   imported.source = source_census_;
   imported.result = *std::move(result);
   return imported;
+}
+
+Failure Import::began_otherwise() const {
+  return fail(store::errc::already_there,
+              fmt::format("the cluster \"{}\" began with another state than {} holds now: that has gone on "
+                          "since, or is another node's. Keep it; nothing was changed",
+                          keys_->cluster(), source_dir_));
 }
 
 // Nothing if there is none, or not all of one.
@@ -241,7 +289,8 @@ Result<Imported> Import::make_copy(std::optional<StateFacts> there, bool begun) 
 // When etcd does not answer, it may have been done nevertheless: the copy stays for the next attempt.
 Result<void> Import::begin_cluster(const StateFacts& facts) {
   say(fmt::format("beginning the cluster \"{}\"", keys_->cluster()));
-  const etcd::Meta meta{facts.log_id, settings_.cluster.partitions, system_clock().wall_ms(), facts.position};
+  const etcd::Meta meta{facts.log_id, settings_.cluster.partitions, system_clock().wall_ms(), facts.position,
+                        facts.clock,  digest_of(source_census_)};
   Result<void> done = etcd::begin_with_state(*client_, *keys_, meta, facts.cursor, patience_ms_);
   if (!done && done.error().code == make_error_code(etcd::errc::other_cluster)) folder_->remove();
   return done;
@@ -271,9 +320,9 @@ int run_import(const std::string& source_dir, const config::Settings& settings) 
   }
   if (done->has_gone_on) {
     fmt::print(
-        "the cluster \"{}\" was begun with an import before (state as of position {}), and has gone on "
+        "the cluster \"{}\" was begun with the state of {} before (as of position {}), and has gone on "
         "since; nothing was left to do\n",
-        settings.cluster.name, done->position.value);
+        settings.cluster.name, source_dir, done->position.value);
     return kOk;
   }
   fmt::print("{}", side_by_side(done->source, done->result));

@@ -5,7 +5,8 @@
 //      recovery changes and the id that the cluster's log will have.
 //   3. Both are read whole and must be the same, row by row (census.h).
 //   4. One transaction begins the cluster in etcd, with a mark that its log does not reach back to an empty
-//      store: so every other node gets the state from the first one, as any new node does.
+//      store: so every other node gets the state from the first one, as any new node does. It names the state
+//      by position, time and digest: so a later run can tell whether it was given the same source.
 //   5. The copy is put in place.
 //
 // Until 4 there is no cluster, and nothing of data_dir is a store; after it, it is the cluster's. An import
@@ -27,7 +28,8 @@ struct Imported {
   Census source, result;
   Position position;         // of the state; the cluster's log goes on behind it
   bool was_done = false;     // by an earlier import; nothing was left to do
-  bool has_gone_on = false;  // and the cluster has taken something in since, so the two are not compared
+  bool has_gone_on = false;  // and the cluster has taken something in since: `result` is empty. That it began
+                             // with this source is known by what etcd says of its beginning
 };
 
 // `settings`: of the cluster's first node. Errors: of store, cluster::etcd and of settings that cannot work.

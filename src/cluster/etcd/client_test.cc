@@ -261,11 +261,16 @@ TEST(BeginWithState, IsDoneOnceAndOverwritesNothing) {
   Result<FoundCluster> found = find_cluster(*client, keys, 1000);
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_FALSE(found->meta);
+  EXPECT_FALSE(found->left_over);
   const uint64_t revision = found->revision;
   EXPECT_GT(revision, 0u) << "an empty store is behind it";
   const Meta meta{random_id(), 16, 1'700'000'000'000, Position(4711)};
 
   ASSERT_TRUE(put(*client, keys.node("left behind"), "x"));
+  found = find_cluster(*client, keys, 1000);
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_FALSE(found->meta);
+  EXPECT_TRUE(found->left_over);
   Result<void> begun = begin_with_state(*client, keys, meta, revision, 1000);
   ASSERT_FALSE(begun);
   EXPECT_EQ(begun.error().code, make_error_code(errc::other_cluster));
@@ -283,21 +288,8 @@ TEST(BeginWithState, IsDoneOnceAndOverwritesNothing) {
   found = find_cluster(*client, other, 1000);
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_EQ(found->meta, meta);
+  EXPECT_FALSE(found->left_over);
   EXPECT_EQ(get(*client, other.trimmed()), encode_revision(revision));
-}
-
-TEST(Keys, NamesThatCannotBeAreRefused) {
-  for (const std::string& bad :
-       {std::string(), std::string("a/b"), std::string("a b"), std::string(65, 'x')}) {
-    EXPECT_FALSE(Keys::of(bad)) << bad;
-  }
-  const Keys keys = *Keys::of("one");
-  EXPECT_EQ(keys.log({NodeEpoch(0x1f), 2}), "/courier/one/in/000000000000001f/0000000000000002");
-  EXPECT_EQ(keys.log_of(keys.log({NodeEpoch(77), 5})), (LogKey{NodeEpoch(77), 5}));
-  EXPECT_FALSE(keys.log_of("/courier/one/in/1/2"));
-  EXPECT_FALSE(keys.log_of("/courier/two/in/000000000000001f/0000000000000002"));
-  EXPECT_EQ(keys.node_of("/courier/one/node/a"), "a");
-  EXPECT_FALSE(keys.node_of("/courier/one/node/"));
 }
 
 }  // namespace

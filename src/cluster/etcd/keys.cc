@@ -122,7 +122,11 @@ std::string encode(const Meta& meta) {
   Lines lines = {{"id", meta.id},
                  {"partitions", std::to_string(meta.partitions)},
                  {"created", std::to_string(meta.created)}};
-  if (meta.imported) lines["imported"] = std::to_string(meta.imported.value);
+  if (meta.imported) {
+    lines["imported"] = std::to_string(meta.imported.value);
+    lines["imported_clock"] = std::to_string(meta.imported_clock);
+    lines["imported_digest"] = meta.imported_digest;
+  }
   return lines_of(lines);
 }
 
@@ -136,8 +140,10 @@ Result<Meta> decode_meta(std::string_view value) {
   }
   const auto imported = lines->contains("imported") ? number_of((*lines)["imported"], 10) : 0;
   if (!imported) return fail(errc::damaged, "etcd's key \"meta\" says no position where the log begins");
-  return Meta{(*lines)["id"], static_cast<uint32_t>(*partitions), static_cast<WallMs>(*created),
-              Position(*imported)};
+  const auto clock = lines->contains("imported_clock") ? number_of((*lines)["imported_clock"], 10) : 0;
+  if (!clock) return fail(errc::damaged, "etcd's key \"meta\" says no time of the state that was imported");
+  return Meta{(*lines)["id"],      static_cast<uint32_t>(*partitions), static_cast<WallMs>(*created),
+              Position(*imported), static_cast<WallMs>(*clock),        (*lines)["imported_digest"]};
 }
 
 std::string encode(const NodeValue& node) {

@@ -1,7 +1,8 @@
 // The keys of one cluster in etcd, and the small values among them. Pure.
 //
 //   /courier/<cluster>/meta                  once: random id of the log, partitions, format; the position at
-//                                            which the log begins, if that is not the first
+//                                            which the log begins, if that is not the first, and whose state
+//                                            that is
 //   /courier/<cluster>/node/<id>             [lease] a node that lives: its addresses. The revision that
 //   created
 //                                            it is the node's epoch
@@ -76,14 +77,18 @@ struct Meta {
   uint32_t partitions = 0;  // never changes
   WallMs created = 0;
   Position imported = {};  // of the state that the cluster began with, and its log goes on from; 0: empty
+  // What else tells that state from any other: the time as of which it was taken, and a digest of all of it
+  // (apps/courierd/import/census.h). A cluster that was begun by an earlier version lacks the digest.
+  WallMs imported_clock = 0;
+  std::string imported_digest = {};
   bool operator==(const Meta&) const = default;
 };
 std::string encode(const Meta& meta);
 Result<Meta> decode_meta(std::string_view value);
 
 struct NodeValue {
-  std::string instance;  // random, new with each process
-  std::string mesh, admin, clients;
+  std::string instance;              // random, new with each process
+  std::string mesh, admin, clients;  // printable ASCII without spaces, at most kAddressBytesMax; or empty
   MemberState state = MemberState::active;
   bool operator==(const NodeValue&) const = default;
 };

@@ -71,17 +71,42 @@ Result<EngineReport> check_engine(Client& client, int64_t patience_ms) {
 }
 
 Result<FoundCluster> find_cluster(Client& client, const Keys& keys, int64_t patience_ms) {
-  api::RangeRequest request;
-  request.set_key(keys.meta());
-  const auto answer = client.insist<api::RangeResponse>(
-      patience_ms, [&](auto then) { client.range(request, std::move(then)); });
+  api::TxnRequest request;
+  api::Compare& absent = *request.add_compare();
+  absent.set_key(keys.meta());
+  absent.set_target(api::Compare::CREATE);
+  absent.set_create_revision(0);
+  api::RangeRequest& any = *request.add_success()->mutable_request_range();
+  any.set_key(keys.prefix());
+  any.set_range_end(end_of(keys.prefix()));
+  any.set_limit(1);
+  any.set_keys_only(true);
+  request.add_failure()->mutable_request_range()->set_key(keys.meta());
+
+  const auto answer =
+      client.insist<api::TxnResponse>(patience_ms, [&](auto then) { client.txn(request, std::move(then)); });
   if (!answer) return fail(plainer(answer.error(), client));
-  FoundCluster found{{}, static_cast<uint64_t>(answer->header().revision())};
-  if (answer->kvs_size() == 0) return found;
-  Result<Meta> meta = decode_meta(answer->kvs(0).value());
+  if (answer->responses_size() != 1 ||
+      (!answer->succeeded() && answer->responses(0).response_range().kvs_size() != 1)) {
+    return fail(errc::protocol,
+                "etcd at " + client.endpoints_text() + " does not show the key " + keys.meta());
+  }
+  const api::RangeResponse& range = answer->responses(0).response_range();
+  FoundCluster found{{}, false, static_cast<uint64_t>(answer->header().revision())};
+  if (answer->succeeded()) {
+    found.left_over = range.kvs_size() > 0;
+    return found;
+  }
+  Result<Meta> meta = decode_meta(range.kvs(0).value());
   if (!meta) return fail(unusable(meta.error(), keys));
   found.meta = *std::move(meta);
   return found;
+}
+
+std::string left_over_keys(const Keys& keys) {
+  return "etcd has no cluster \"" + keys.cluster() + "\", but keys that begin with " + keys.prefix() +
+         ", of one that is gone. Delete them (etcdctl del --prefix " + keys.prefix() +
+         ") or take another name";
 }
 
 Result<void> begin_with_state(Client& client, const Keys& keys, const Meta& meta, uint64_t revision,
@@ -113,9 +138,7 @@ Result<void> begin_with_state(Client& client, const Keys& keys, const Meta& meta
   }
   return fail(errc::other_cluster,
               any ? "there is a cluster \"" + keys.cluster() + "\" in etcd by now: somebody else began it"
-                  : "etcd has no cluster \"" + keys.cluster() + "\", but keys that begin with " +
-                        keys.prefix() + ", of one that is gone. Delete them (etcdctl del --prefix " +
-                        keys.prefix() + ") or take another name");
+                  : left_over_keys(keys));
 }
 
 Result<Meta> open_cluster(Client& client, const Keys& keys, const Meta& wanted, int64_t patience_ms) {

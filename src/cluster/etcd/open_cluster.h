@@ -26,9 +26,12 @@ Result<EngineReport> check_engine(Client& client, int64_t patience_ms);
 // newer_format.
 struct FoundCluster {
   std::optional<Meta> meta;  // none: no such cluster
+  bool left_over = false;    // and yet keys of its name, of one that is gone
   uint64_t revision = 0;     // of etcd, as of which that is so
 };
 Result<FoundCluster> find_cluster(Client& client, const Keys& keys, int64_t patience_ms);
+// What to say of left_over.
+std::string left_over_keys(const Keys& keys);
 
 // The cluster's settings: those that are in etcd, or else `wanted`, written now. Errors: errc::other_cluster
 // (another number of partitions), newer_format, damaged, unavailable; nothing is overwritten.
