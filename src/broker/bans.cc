@@ -54,7 +54,8 @@ bool Shard::flaps(const Connection& connection) {
   if (!ban_ms) return false;
   const ConnectionId id = connection.id;
   auto ban = out_.shared.bans->add({Kind::client_id, client_id, mountpoint}, "it connects again and again",
-                                   std::string(admission::kMadeByFlapping), out_.shared.machine_clock->wall_ms() + *ban_ms);
+                                   std::string(admission::kMadeByFlapping),
+                                   out_.shared.machine_clock->wall_ms() + *ban_ms);
   if (!ban) {
     log::warn(flapping_lines, "a client flaps and cannot be banned",
               {{"client_id", client_id}, {"error", ban.error().message}});

@@ -50,7 +50,8 @@ struct NodeOptions {
   // Null: a node alone. Else it outlives the node, and the log and the state are the cluster's.
   const Cluster* cluster = nullptr;
   Peers* peers = nullptr;  // likewise
-  // What is held against it comes from outside: the ends of tokens, bans. Outlives the node; null: the node's.
+  // What is held against it comes from outside: the ends of tokens, bans. Outlives the node; null: the
+  // node's.
   const Clock* machine_clock = nullptr;
   // Told when the log was read, and before anything is done by the time: the newest clock in it, 0 if none.
   std::function<void(WallMs)> on_replayed;
