@@ -185,7 +185,7 @@ def storm(bench):
                     raise Invalid("not everybody came back within a minute")
             return time.monotonic() - killed_at
 
-        brokers = [site.address("n1", "n2"), site.address("n1", "n3")]
+        brokers = [site.url("n1", "n2"), site.url("n1", "n3")]
         with site.play(crowd(site, brokers, CROWD, over="10s", stay_s=120)) as phones:
             phones.wait_for_end_of("connect")
             quiet, _ = beside_it(lambda: None)
@@ -234,7 +234,7 @@ def start(bench):
 def idle(bench):
     """Each phone pings every 10 s, three times."""
     with Site(bench) as site:
-        scenario = crowd(site, [site.address(node) for node in site.names()], IDLE, "2s", IDLE_SECONDS + 20, "10s")
+        scenario = crowd(site, [site.url(node) for node in site.names()], IDLE, "2s", IDLE_SECONDS + 20, "10s")
         with site.play(scenario) as phones:
             phones.wait_for_end_of("connect")
             time.sleep(10)  # what the connects changed is written
@@ -255,7 +255,7 @@ def memory(bench):
             return {name: sum(site.cpu_us(name).values()) for name in (*site.names(), *site.etcd_names())}
 
         before = cpu_us()
-        with site.play(crowd(site, [site.address("n1")], CONNECTED, "10s", 75)) as phones:
+        with site.play(crowd(site, [site.url("n1")], CONNECTED, "10s", 75)) as phones:
             phones.wait_for_end_of("connect")
             connects = between(before, cpu_us())
             time.sleep(30)  # what the connects borrowed is given back

@@ -147,7 +147,7 @@ class Site(LocalCluster):
 
     # --- load ---
 
-    def address(self, node, *instead):
+    def url(self, node, *instead):
         """A broker of a scenario: that node, and where its clients go when it is away."""
         return "mqtt://" + ",".join(f"127.0.0.1:{self.port(each)}" for each in (node, *instead))
 
@@ -166,7 +166,7 @@ class Site(LocalCluster):
         again = {"first": "200ms", "max": "1s"}
         return {
             "courier_load": 1, "name": f"{count} pairs, QoS {qos}, {rate}/s", "lag_max": "60s",
-            "target": {"brokers": [self.address(node, *(self.elsewhere(node) if failover else ())) for node in where]},
+            "target": {"brokers": [self.url(node, *(self.elsewhere(node) if failover else ())) for node in where]},
             "groups": {
                 "publishers": {"count": count, "client_id": "p-{n}", "reconnect": again},
                 "subscribers": {"count": count, "client_id": "s-{n}", "mqtt": {"clean_session": not qos},
