@@ -63,7 +63,12 @@ Broker::Broker(BrokerOptions options) : options_(std::move(options)) {
   pids_.resize(node_count());
   speaks_transport(port_);
   write_configuration();
-  start();
+  try {
+    start();
+  } catch (const Broken&) {
+    remove_files();
+    throw;
+  }
 }
 
 Broker::~Broker() {
@@ -73,6 +78,10 @@ Broker::~Broker() {
     std::cerr << "the broker's log ends:\n"
               << text.substr(text.size() > 4000 ? text.size() - 4000 : 0) << '\n';
   }
+  remove_files();
+}
+
+void Broker::remove_files() const {
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
 }

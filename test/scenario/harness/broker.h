@@ -81,6 +81,7 @@ class Broker {
   void wait_until_it_serves(uint32_t node);
   int wait_for_end();
   void write_configuration();
+  void remove_files() const;
   void expect_in_log(std::string_view text, size_t times) const;
 
   BrokerOptions options_;
