@@ -273,6 +273,7 @@ def test_import():
         # An empty one first: it waits for the state, and begins nothing of its own.
         stage.start_node("n2", wait=False)
         wait_until("n2 asks for the state", lambda: "another node is asked for its own" in stage.logged("n2"))
+        (stage.dir / "n1" / "data" / "import").mkdir()  # left by whatever; beside a whole store it is nothing
         stage.start_node("n1")
         stage.start_node("n3")
         stage.wait_for_node("n2")
