@@ -221,8 +221,13 @@ void Shard::end_turn() {
     acks_waiting_.clear();
     acks_due_ = INT64_MAX;
   }
-  if (sabotaged(Sabotage::swap_order) && batch_.size() > 1) {
-    std::swap(batch_.front(), batch_.back());
+  if (sabotaged(Sabotage::swap_order)) {
+    const auto is_publish = [](const record::Record& record) {
+      return std::holds_alternative<record::Publish>(record);
+    };
+    const auto first = std::find_if(batch_.begin(), batch_.end(), is_publish);
+    const auto last = std::find_if(batch_.rbegin(), batch_.rend(), is_publish);
+    if (first != batch_.end()) std::swap(*first, *last);
     batch_encoded_.clear();
     for (const record::Record& record : batch_) record::encode(batch_encoded_, record);
   }
