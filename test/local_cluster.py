@@ -1,27 +1,15 @@
 """tools/cluster as tests use it: on ports that are free."""
 
-import importlib.machinery
-import importlib.util
 import os
 import pathlib
 import subprocess
-import sys
 
 from ports import free_port
+from tool_module import load_tool
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-
-def _load_tool():
-    loader = importlib.machinery.SourceFileLoader("cluster_tool", str(ROOT / "tools/cluster"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("cluster_tool", loader))
-    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
-    loader.exec_module(module)
-    sys.dont_write_bytecode = before
-    return module
-
-
-tool = _load_tool()
+tool = load_tool("cluster")
 
 
 class LocalCluster(tool.Cluster):

@@ -3,19 +3,16 @@
 
 Usage: bench_cluster_test.py BIN
 """
-import importlib.machinery
-import importlib.util
 import pathlib
 import shutil
 import sys
 import tempfile
 import unittest
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "bench-cluster"
-LOADER = importlib.machinery.SourceFileLoader("bench_cluster", str(TOOL))
-tool = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench_cluster", LOADER))
-sys.modules["bench_cluster"] = tool  # dataclasses look their module up
-LOADER.exec_module(tool)
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from tool_module import load_tool  # noqa: E402
+
+tool = load_tool("bench-cluster")
 BIN = None
 
 

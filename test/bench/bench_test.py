@@ -4,19 +4,16 @@
 Usage: bench_test.py BIN
 """
 import argparse
-import importlib.machinery
-import importlib.util
 import pathlib
 import sys
 import tempfile
 import unittest
 import xml.etree.ElementTree
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "bench"
-LOADER = importlib.machinery.SourceFileLoader("bench", str(TOOL))
-bench = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench", LOADER))
-sys.modules["bench"] = bench  # dataclasses look their module up
-LOADER.exec_module(bench)
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from tool_module import load_tool  # noqa: E402
+
+bench = load_tool("bench")
 BIN = None
 
 

@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 """tools/tidy finds what it is there to find: a tidy tree passes, and each violation put into it is reported."""
-import importlib.machinery
-import importlib.util
 import pathlib
+import sys
 import tempfile
 import unittest
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "tidy"
-LOADER = importlib.machinery.SourceFileLoader("tidy", str(TOOL))
-tidy = importlib.util.module_from_spec(importlib.util.spec_from_loader("tidy", LOADER))
-LOADER.exec_module(tidy)
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from tool_module import load_tool  # noqa: E402
+
+tidy = load_tool("tidy")
 
 HEADER = "// What a thing is and who owns it, in a sentence or two.\n#pragma once\n"
 
