@@ -1,7 +1,5 @@
 #include "cluster/cluster_clock.h"
 
-#include <time.h>
-
 #include <cstdlib>
 #include <utility>
 
@@ -14,12 +12,6 @@ namespace {
 constexpr MonoNs kMomentNs = kNsPerMs;
 constexpr int kReadingsMax = 10;
 }  // namespace
-
-MonoNs sleepless_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
-  return now.tv_sec * kNsPerSecond + now.tv_nsec;
-}
 
 ClusterClock::ClusterClock(const Clock& own, std::function<MonoNs()> sleepless)
     : own_(own), sleepless_(std::move(sleepless)), base_(own.wall_ms() - sleepless_() / kNsPerMs) {

@@ -16,7 +16,7 @@
 #include <functional>
 #include <optional>
 
-#include "base/clock.h"
+#include "base/boot_clock.h"
 
 namespace courier::cluster {
 
@@ -31,13 +31,10 @@ inline constexpr bool is_plausible(WallMs time) {
   return kTimeMin <= time && time < kTimeMax;
 }
 
-// Nanoseconds of CLOCK_BOOTTIME.
-MonoNs sleepless_ns();
-
 class ClusterClock final : public Clock {
  public:
   // `own` outlives it; `sleepless` never goes back.
-  explicit ClusterClock(const Clock& own, std::function<MonoNs()> sleepless = sleepless_ns);
+  explicit ClusterClock(const Clock& own, std::function<MonoNs()> sleepless = boot_ns);
 
   WallMs wall_ms() const override {
     return sleepless_() / kNsPerMs + offset_.load(std::memory_order_relaxed);

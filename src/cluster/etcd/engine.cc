@@ -1,7 +1,6 @@
 #include "cluster/etcd/engine.h"
 
 #include <pthread.h>
-#include <time.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -17,12 +16,6 @@ gpr_timespec from_now(MonoNs ns) {
 }
 
 }  // namespace
-
-MonoNs boot_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
-  return now.tv_sec * kNsPerSecond + now.tv_nsec;
-}
 
 Engine::~Engine() {
   if (thread_.joinable()) stop([] {}, [] { return true; });

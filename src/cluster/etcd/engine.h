@@ -15,12 +15,9 @@
 #include <thread>
 #include <vector>
 
-#include "base/clock.h"
+#include "base/boot_clock.h"
 
 namespace courier::cluster::etcd {
-
-// Of a clock that goes on while the machine sleeps (CLOCK_BOOTTIME): a lease does not wait for us.
-MonoNs boot_ns();
 
 // A step of a call, as gRPC gives it back.
 class Operation {
