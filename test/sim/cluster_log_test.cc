@@ -68,7 +68,7 @@ class OnEtcd {
   void add() {
     clocks_.push_back(std::make_unique<store::TestClock>());
     nodes_.push_back(std::make_unique<TestNode>(
-        etcd(), keys_,
+        TestEtcd::shared(), keys_,
         TestNode::Options{.id = std::string(1, static_cast<char>('a' + nodes_.size())),
                           .truncation = {.every_ms = 1'000'000},
                           .clock = clocks_.back().get()}));
@@ -103,12 +103,6 @@ class OnEtcd {
   std::vector<CommittedBatch> seen(size_t i) { return nodes_[i]->reader().batches(); }
 
  private:
-  static TestEtcd& etcd() {
-    static TestEtcd one;
-    static const bool ready = one.ready_client() != nullptr;
-    EXPECT_TRUE(ready);
-    return one;
-  }
   const cluster::etcd::Keys keys_ = cluster::etcd::test_keys();
   std::vector<std::unique_ptr<store::TestClock>> clocks_;
   std::vector<std::unique_ptr<TestNode>> nodes_;

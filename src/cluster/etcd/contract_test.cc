@@ -44,16 +44,11 @@ class EtcdHarness {
   }
 
  private:
-  static TestEtcd& etcd() {
-    static TestEtcd one;
-    static const bool ready = one.ready_client() != nullptr;
-    EXPECT_TRUE(ready);
-    return one;
-  }
   void open() {
     // Nothing is truncated: the contract reads from wherever it likes.
     node_ = std::make_unique<TestNode>(
-        etcd(), keys_, TestNode::Options{.truncation = {.every_ms = 1'000'000}, .clock = &clock_});
+        TestEtcd::shared(), keys_,
+        TestNode::Options{.truncation = {.every_ms = 1'000'000}, .clock = &clock_});
     store_.tell(&node_->log());
   }
 

@@ -56,6 +56,14 @@ class TestEtcd {
   TestEtcd(const TestEtcd&) = delete;
   TestEtcd& operator=(const TestEtcd&) = delete;
 
+  // One server for all tests of a program, ready.
+  static TestEtcd& shared() {
+    static TestEtcd one;
+    static const bool ready = one.ready_client() != nullptr;
+    EXPECT_TRUE(ready);
+    return one;
+  }
+
   size_t size() const { return servers_.size(); }
   const std::string& folder() const { return folder_; }
   uint16_t port(size_t i = 0) const { return servers_[i].client; }
