@@ -42,6 +42,9 @@ void note(std::string_view command, std::string_view text);
 // Notes what went wrong; kFailure.
 int failure(std::string_view command, const Error& error);
 
+// -o, of a command that shows one thing.
+void add_output(CLI::App& command, std::string& kind);
+
 // Checks a flag's number.
 CLI::Validator between(int least, int most);
 CLI::Validator positive();

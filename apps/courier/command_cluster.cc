@@ -138,9 +138,7 @@ Run set_up_cluster(CLI::App& app) {
   const auto add = [&](What what, const char* name, const char* says, const char* more) {
     CLI::App* command = app.add_subcommand(name, says);
     command->set_help_flag("--help,-h", "Show this help and exit");
-    command->add_option("-o,--output", flags->output, "table (the default), json, or ndjson (one line)")
-        ->type_name("KIND")
-        ->check(CLI::IsMember({"table", "json", "ndjson"}));
+    add_output(*command, flags->output);
     flags->admin.add_to(*command);
     command->callback([flags, what] { flags->what = what; });
     command->footer(fmt::format("{}{}\n\nExample:\n  courier cluster {}", more, kAdminHelp, name));

@@ -107,6 +107,12 @@ CLI::Validator positive() {
   return numbers([](double value) { return value > 0; }, "a number above 0");
 }
 
+void add_output(CLI::App& command, std::string& kind) {
+  command.add_option("-o,--output", kind, "table (the default), json, or ndjson (one line)")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"table", "json", "ndjson"}));
+}
+
 CLI::Validator not_negative() {
   return numbers([](double value) { return value >= 0; }, "a number, 0 or more");
 }
