@@ -75,10 +75,7 @@ Connection* Shard::on_connect(Link& link, Peer peer, const mqtt::Connect& packet
   const bool v5 = connection.v5();
   const ConnectionId id = connection.id;
   if (out_.shared.draining.on()) {
-    refuse_connect(connection,
-                   v5 && out_.shared.draining.knows_servers() ? ReasonCode::use_another_server
-                                                              : ReasonCode::server_unavailable,
-                   "this node lets go of its clients");
+    refuse_connect(connection, in_a_connack(reason_to_leave(connection)), "this node lets go of its clients");
   } else if (over_memory()) {
     refuse_connect(connection, v5 ? ReasonCode::quota_exceeded : ReasonCode::server_unavailable,
                    "the broker's memory ceiling is reached");
@@ -448,9 +445,8 @@ void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::strin
   if (connection.problem_information && !why.empty() && tell && !guesses) {
     connack.reason_string = why;  // [MQTT-3.1.2-29]
   }
-  std::string server;
-  if (reason == ReasonCode::use_another_server)
-    connack.server_reference = server = out_.shared.draining.next_server();
+  const std::string server = server_for(reason);
+  if (!server.empty()) connack.server_reference = server;
   send(connection, connack);
   Link* link = connection.link;
   connections_.erase(connection.id);

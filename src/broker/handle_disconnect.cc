@@ -21,15 +21,26 @@ log::Limit violations{{.per_second = 20}};
 bool is_leaving(const Connection& connection) {
   return (connection.hurdles & Connection::undecided) && connection.extra->undecided->leaving;
 }
+}  // namespace
 
 // What ends a connection before its CONNACK, as far as that has a word for it: section 3.2.2.2.
-ReasonCode in_a_connack(ReasonCode reason) {
+ReasonCode Shard::in_a_connack(ReasonCode reason) {
   if (reason == ReasonCode::session_taken_over) return ReasonCode::server_busy;
   if (reason == ReasonCode::server_shutting_down) return ReasonCode::server_unavailable;
   if (reason == ReasonCode::administrative_action) return ReasonCode::not_authorized;
   return reason;
 }
-}  // namespace
+
+// Of a node that lets go of its clients.
+ReasonCode Shard::reason_to_leave(const Connection& connection) const {
+  return connection.v5() && out_.shared.draining.knows_servers() ? ReasonCode::use_another_server
+                                                                 : ReasonCode::server_shutting_down;
+}
+
+// The Server Reference that goes with it; "" with all but one reason, or if there is none.
+std::string Shard::server_for(ReasonCode reason) {
+  return reason == ReasonCode::use_another_server ? out_.shared.draining.next_server() : "";
+}
 
 void Shard::handle(Connection& connection, const mqtt::Disconnect& packet) {
   if (packet.session_expiry_seconds) {
@@ -98,8 +109,7 @@ void Shard::disconnect(Connection& connection, EndCause cause, std::optional<Rea
                        std::string_view why) {
   Link* link = connection.link;
   if (reason && connection.v5()) {
-    std::string server;
-    if (*reason == ReasonCode::use_another_server) server = out_.shared.draining.next_server();
+    const std::string server = server_for(*reason);
     if (connection.state == Connection::State::active) {
       mqtt::Disconnect packet;
       packet.reason = *reason;
@@ -191,9 +201,7 @@ size_t Shard::drain(size_t count) {
   for (const ConnectionId id : ids) {
     Connection* connection = find(id);
     if (!connection) continue;
-    const bool elsewhere = connection->v5() && out_.shared.draining.knows_servers();
-    disconnect(*connection, EndCause::server_shutdown,
-               elsewhere ? ReasonCode::use_another_server : ReasonCode::server_shutting_down);
+    disconnect(*connection, EndCause::server_shutdown, reason_to_leave(*connection));
   }
   return connections_.size();
 }

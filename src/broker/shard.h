@@ -414,6 +414,9 @@ class Shard {
   // Ends it with a DISCONNECT (5.0, if `reason` is given) and Link::close().
   void disconnect(Connection& connection, EndCause cause, std::optional<mqtt::ReasonCode> reason,
                   std::string_view why = {});
+  static mqtt::ReasonCode in_a_connack(mqtt::ReasonCode reason);
+  mqtt::ReasonCode reason_to_leave(const Connection& connection) const;
+  std::string server_for(mqtt::ReasonCode reason);
   // Records and log line of an ended connection; frees it. `drops_will`: DISCONNECT 0x00.
   void forget(Connection& connection, EndCause cause, bool drops_will, std::string_view why = {});
   void detach(Client& client, bool drops_will, uint32_t expiry_seconds, uint64_t sent_up_to);
