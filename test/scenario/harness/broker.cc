@@ -73,7 +73,9 @@ Broker::Broker(BrokerOptions options) : options_(std::move(options)) {
 
 Broker::~Broker() {
   kill();
-  if (testing::UnitTest::GetInstance()->Failed()) {
+  const testing::UnitTest& unit_test = *testing::UnitTest::GetInstance();
+  const testing::TestInfo* test = unit_test.current_test_info();
+  if (test == nullptr ? unit_test.Failed() : test->result()->Failed()) {
     const std::string text = log();
     std::cerr << "the broker's log ends:\n"
               << text.substr(text.size() > 4000 ? text.size() - 4000 : 0) << '\n';
