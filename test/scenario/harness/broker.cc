@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <exception>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -73,9 +74,10 @@ Broker::Broker(BrokerOptions options) : options_(std::move(options)) {
 
 Broker::~Broker() {
   kill();
+  // An exception is on its way through here before GoogleTest counts it as a failure.
   const testing::UnitTest& unit_test = *testing::UnitTest::GetInstance();
   const testing::TestInfo* test = unit_test.current_test_info();
-  if (test == nullptr ? unit_test.Failed() : test->result()->Failed()) {
+  if (std::uncaught_exceptions() > 0 || (test == nullptr ? unit_test.Failed() : test->result()->Failed())) {
     const std::string text = log();
     std::cerr << "the broker's log ends:\n"
               << text.substr(text.size() > 4000 ? text.size() - 4000 : 0) << '\n';
