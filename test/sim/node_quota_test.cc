@@ -489,6 +489,18 @@ TEST_F(NodeWithAWrongClock, TokensEndWhenTheyWouldByTheMachinesClock) {
   }
 }
 
+TEST_F(NodeWithAWrongClock, AMillisecondCostsATokenNoSecond) {
+  begin(1);
+  world.authenticator().more = [this](auth::Decision& decision) {
+    decision.expires_at = machine.wall_ms() / 1000 * 1000 + 10'000;
+  };
+  auto wire = connect({.id = "token"});
+  pass_on_both(9'500);
+  EXPECT_FALSE(wire->closed());
+  pass_on_both(1'000);
+  EXPECT_TRUE(wire->closed());
+}
+
 TEST_F(NodeWithAWrongClock, ATokenWithoutAnEndHasNoneWhateverTheClocks) {
   begin(-kHour);
   for (const WallMs ends : {INT64_MAX, WallMs{UINT32_MAX} * 1000}) {
