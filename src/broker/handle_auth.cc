@@ -122,7 +122,8 @@ Result<void> Shard::take(Connection& connection, const auth::Decision& decision)
     const WallMs ahead = out_.clock.wall_ms() - out_.shared.machine_clock->wall_ms();
     const WallMs ends = std::clamp<WallMs>(*decision.expires_at, 0, kLastSecond * 1000) + ahead;
     // To the nearest second: the cluster's time a millisecond behind this machine's costs no whole second.
-    connection.authorized_until = static_cast<uint32_t>(std::clamp<WallMs>((ends + 500) / 1000, 1, kLastSecond));
+    connection.authorized_until =
+        static_cast<uint32_t>(std::clamp<WallMs>((ends + 500) / 1000, 1, kLastSecond));
   }
   if (connection.extra || decision.terms != auth::SessionTerms()) {
     Connection::Extra& extra = connection.extra.make();
