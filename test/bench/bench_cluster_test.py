@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -72,6 +73,18 @@ class Running(unittest.TestCase):
                 self.assertIn("CPU µs a message", tool.table([row], {like: {"figures": said}}))
                 self.assertGreater(said["rate"], 0)
                 self.assertGreater(said["node_us"], 0)
+
+    def test_the_phone_and_the_will_of_a_killed_node_are_seen_elsewhere(self):
+        with tempfile.TemporaryDirectory() as folder:
+            bench = tool.Bench(BIN, pathlib.Path(folder), pathlib.Path(folder), 1)
+            with tool.runs.Site(bench, nodes=2, etcds=1, lease="2s") as site:
+                probe = tool.runs.Probe(site)
+                killed_at = time.monotonic()
+                site.kill("n1")
+                served, will = probe.watch(killed_at, 20)
+                probe.close()
+        self.assertGreater(served, 0)
+        self.assertGreater(will, 1, "the lease of 2 s had run for as long as it takes to be renewed")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class Probe:
         self.bearer = Client("probe-bearer", will=("probe/will", "gone", 1, False, {}))
         self.judge, self.publisher = Client("probe-judge"), Client("probe-publisher")
         for one, node in ((self.phone, "n1"), (self.bearer, "n1"), (self.judge, "n2"), (self.publisher, "n2")):
-            one.connect(site.port(node))
+            one.connect(site.at(node))
         self.phone.subscribe("probe/phone")
         self.judge.subscribe("probe/will")
         self.over = threading.Event()
@@ -81,7 +81,7 @@ class Probe:
             return True
         if not self.phone.connected:
             try:
-                self.phone.connect(self.site.port("n2"), patience=2.0)
+                self.phone.connect(self.site.at("n2"), patience=2.0)
             except (OSError, Closed, Refused):
                 pass
         return False
