@@ -411,7 +411,7 @@ void Client::arm_for_engine() {
   if (due == kNever)
     loop_.timers_.cancel(timer_);
   else
-    loop_.timers_.arm_coarse(timer_, due);
+    loop_.arm_coarse(timer_, due);
 }
 
 void Client::on_connected(const mqtt::Connack& connack, bool session_present) {

@@ -6,6 +6,16 @@
 
 namespace courier::client {
 
+namespace {
+
+constexpr MonoNs kCoarseNs = 64 * kNsPerMs;
+
+constexpr MonoNs rounded_up(MonoNs time, MonoNs to) {
+  return (time + to - 1) / to * to;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<ClientLoop>> ClientLoop::open(uint64_t seed, const Clock& clock) {
   auto events = net::EventLoop::open();
   if (!events) return fail(events.error());
@@ -16,7 +26,7 @@ ClientLoop::ClientLoop(std::unique_ptr<net::EventLoop> events, uint64_t seed, co
     : clock_(clock),
       now_(clock.mono_ns()),
       events_(std::move(events)),
-      timers_(now_),
+      timers_(now_, kTickNs),
       posted_(*events_),
       read_buffer_(kReadSize),
       random_(seed) {}
@@ -48,7 +58,11 @@ void ClientLoop::stop() {
 }
 
 void ClientLoop::arm(Timer& timer, int64_t delay_ms) {
-  timers_.arm(timer, clock_.mono_ns() + delay_ms * kNsPerMs);
+  timers_.arm(timer, rounded_up(clock_.mono_ns() + delay_ms * kNsPerMs, kNsPerMs));
+}
+
+void ClientLoop::arm_coarse(Timer& timer, MonoNs due) {
+  timers_.arm(timer, rounded_up(due, kCoarseNs));
 }
 
 void ClientLoop::clear_wire() {

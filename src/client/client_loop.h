@@ -51,8 +51,11 @@ class ClientLoop {
   // within one of its handlers.
   void post(std::function<void()> work) { posted_.post(std::move(work)); }
 
-  // After `delay_ms`, or from now on anew when it is armed already.
+  // After `delay_ms`, or from now on anew when it is armed already. Up to a millisecond late, so that many
+  // timers share a turn.
   void arm(Timer& timer, int64_t delay_ms);
+  // The same, at that time; as precise as the machine, and a turn of its own.
+  void arm_at(Timer& timer, MonoNs due) { timers_.arm(timer, due); }
   void cancel(Timer& timer) { timers_.cancel(timer); }
 
   // For the application's own descriptors; their handlers run in the turn as clients' do.
@@ -65,9 +68,13 @@ class ClientLoop {
   friend class Client;
 
   ClientLoop(std::unique_ptr<net::EventLoop> events, uint64_t seed, const Clock& clock);
+  // Up to 64 ms late: for what each of many clients has, and moves all the time.
+  void arm_coarse(Timer& timer, MonoNs due);
   void flush();
   void clear_wire();
 
+  // 64 of them are a millisecond, and 64 of those what arm_coarse() rounds to: levels of the wheel.
+  static constexpr MonoNs kTickNs = kNsPerMs / 64;
   static constexpr size_t kReadSize = 64 * 1024;
   static constexpr size_t kWriteBuffersMax = 64;
   static constexpr size_t kWriteBufferSizeMax = 256 * 1024;

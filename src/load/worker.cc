@@ -21,6 +21,8 @@ namespace courier::load {
 namespace {
 
 constexpr double kNeverUs = std::numeric_limits<double>::infinity();
+constexpr double kWaitUsMax = 1e12;
+constexpr int64_t kTurnUs = 1'000;  // between two that something that is not late begins
 
 // All its addresses as one server's: a client tries them in turn.
 Result<std::shared_ptr<const client::Endpoint>> endpoint_of(const Broker& broker) {
@@ -311,7 +313,7 @@ void Worker::hang_up() {
 // --- time ---
 
 void Worker::tick() {
-  const int64_t now = now_us();
+  const int64_t now = ticked_us_ = now_us();
   run_plans(now);
   for (Publishing& publishing : publishing_) run_publishing(publishing, now);
   keep_appointments(now);
@@ -337,8 +339,10 @@ void Worker::arm(int64_t now) {
     next = std::min(next, static_cast<double>(reply_deadlines_.front().first + later));
   }
   if (next == kNeverUs) return loop_.cancel(timer_);
-  const double wait_ms = std::ceil(std::clamp((next - static_cast<double>(now)) / 1e3, 0.0, 1e9));
-  loop_.arm(timer_, static_cast<int64_t>(wait_ms));
+  double wait_us = std::clamp(next - static_cast<double>(now), 0.0, kWaitUsMax);
+  // A crowd shares turns: to wake for each would take from the broker beside us what we mean to measure.
+  if (wait_us > 0) wait_us = std::max(wait_us, static_cast<double>(ticked_us_ + kTurnUs - now));
+  loop_.arm_at(timer_, clock_.mono_ns() + static_cast<MonoNs>(wait_us * 1e3));
 }
 
 void Worker::run_plans(int64_t now) {

@@ -284,6 +284,7 @@ class Worker final : private client::ClientHandler {
   std::string scratch_;
   std::optional<MessageId> last_id_;  // of the latest send()
   int64_t tidied_us_ = 0;
+  int64_t ticked_us_ = 0;
   int64_t cpu_us_ = 0;
   int64_t looked_back_us_ = 0;
   uint64_t awaited_by_absent_ = 0;
