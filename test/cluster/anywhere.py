@@ -71,7 +71,11 @@ def offline_queue(stage, version):
         assert phone.connect(stage.at(node)).present, f"no session at {node}"
         phone.wait_for(*sent)
         phone.disconnect()
-    assert phone.payloads() == sent, phone.payloads()
+    # It leaves and is elsewhere before its last PUBACKs are through the log: those of QoS 1 may come again.
+    assert list(dict.fromkeys(phone.payloads())) == sent, phone.payloads()
+    firsts = set()
+    again = [one for one in phone.inbox if one.payload in firsts or firsts.add(one.payload)]
+    assert all(one.qos == 1 and one.dup for one in again), [one.payload for one in again]
     publisher.disconnect()
 
 
