@@ -27,6 +27,14 @@ MEMORY = "/dev/shm"
 MEMORY_BYTES_MIN = 2 << 30
 LEASE = 3.0
 LONG = os.environ.get("COURIER_LONG") == "1"
+# Who sleeps through a long load may not lose what is too much for an inbox: nothing is to be lost here.
+SETTINGS = """
+[auth]
+allow_anonymous = true
+[limits]
+inbox_messages_max = 10_000_000
+inbox_bytes_max = "4GB"
+"""
 
 
 def say(*words):
@@ -47,7 +55,7 @@ class Stage(LocalCluster):
 
     bin_dir = None  # set by cluster_test.py
 
-    def __init__(self, nodes=3, etcds=3, lease="3s", haproxy=False, settings="", network=False,
+    def __init__(self, nodes=3, etcds=3, lease="3s", haproxy=False, settings=SETTINGS, network=False,
                  launchers=None, etcd_flags=()):
         """With a network, each process is alone in a place of it, and the test is where clients are. `launchers` has
         what commands are put behind, by name."""
