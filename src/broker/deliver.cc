@@ -27,10 +27,11 @@ constexpr size_t kAliasBytes = 3;
 
 }  // namespace
 
-// What is left of the message expiry interval, in whole seconds, at least 1. [MQTT-3.3.2-6]
+// What is left of the message expiry interval, in whole seconds, at least 1 and never more than there were,
+// also if the node that took it is ahead by a moment. [MQTT-3.3.2-6]
 uint32_t Shard::seconds_left(const mqtt::Message& message, WallMs now) {
   if (message.expires_at == 0) return 0;
-  const int64_t left = (message.expires_at - now + 999) / 1000;
+  const int64_t left = (message.expires_at - std::max(now, message.received_at) + 999) / 1000;
   return static_cast<uint32_t>(std::clamp<int64_t>(left, 1, UINT32_MAX));
 }
 

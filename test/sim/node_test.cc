@@ -435,6 +435,24 @@ TEST_F(Node, AMessageThatItsGroupTakesBackFreesItsPlaceInTheWindow) {
   EXPECT_EQ(got->payload, "new");
 }
 
+TEST_F(Node, AMessageHasNoMoreTimeLeftThanItWasGivenHoweverClocksDiffer) {
+  auto subscriber = connect("s", false, Version::v5), publisher = connect("p", false, Version::v5);
+  subscribe(subscriber, "a", Qos::at_least_once);
+  subscriber.wire->reset();
+  world.settle();
+  mqtt::Publish packet;
+  packet.topic = "a";
+  packet.qos = Qos::at_least_once;
+  packet.packet_id = PacketId(1);
+  packet.message_expiry_seconds = 60;
+  publisher.wire->send(packet);
+  world.settle();
+  world.clock().jump(-20);  // another node's clock, by which the message was taken, was ahead
+  const auto got = connect("s", false, Version::v5, true).take<mqtt::Publish>();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->message_expiry_seconds, 60);
+}
+
 // Ids of clean sessions come again in each run.
 TEST_F(Node, AMemberThatUnsubscribedOwesNothingAfterACrash) {
   auto stays = connect("stays"), leaves = connect("leaves", true);
