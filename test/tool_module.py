@@ -1,4 +1,4 @@
-"""A program of tools/ as a module, for tests of its parts."""
+"""A program of tools/ as a module: for tests of its parts, and for another program that uses some of them."""
 
 import importlib.machinery
 import importlib.util

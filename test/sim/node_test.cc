@@ -56,12 +56,13 @@ class Node : public ::testing::Test {
     world.settle();
   }
   void publish(Client& client, std::string_view topic, std::string_view payload, Qos qos, uint16_t id = 1,
-               bool retain = false) {
+               bool retain = false, std::optional<uint32_t> expiry_seconds = {}) {
     mqtt::Publish packet;
     packet.topic = topic;
     packet.payload = payload;
     packet.qos = qos;
     packet.retain = retain;
+    packet.message_expiry_seconds = expiry_seconds;
     if (qos != Qos::at_most_once) packet.packet_id = PacketId(id);
     client.wire->send(packet);
     world.settle();
@@ -395,14 +396,7 @@ TEST_F(Node, AMessageThatItsGroupTakesBackFreesItsPlaceInTheWindow) {
   member.wire->reset();
   world.settle();
   auto publisher = connect("p", false, Version::v5);
-  mqtt::Publish packet;
-  packet.topic = "a";
-  packet.payload = "old";
-  packet.qos = Qos::at_least_once;
-  packet.packet_id = PacketId(1);
-  packet.message_expiry_seconds = 1;
-  publisher.wire->send(packet);
-  world.settle();
+  publish(publisher, "a", "old", Qos::at_least_once, 1, false, 1);
 
   const auto turns = [&] {
     for (uint32_t i = 0; i < 6; ++i) world.turn(i % 2);
@@ -440,13 +434,7 @@ TEST_F(Node, AMessageHasNoMoreTimeLeftThanItWasGivenHoweverClocksDiffer) {
   subscribe(subscriber, "a", Qos::at_least_once);
   subscriber.wire->reset();
   world.settle();
-  mqtt::Publish packet;
-  packet.topic = "a";
-  packet.qos = Qos::at_least_once;
-  packet.packet_id = PacketId(1);
-  packet.message_expiry_seconds = 60;
-  publisher.wire->send(packet);
-  world.settle();
+  publish(publisher, "a", "", Qos::at_least_once, 1, false, 60);
   world.clock().jump(-20);  // another node's clock, by which the message was taken, was ahead
   const auto got = connect("s", false, Version::v5, true).take<mqtt::Publish>();
   ASSERT_TRUE(got);
@@ -540,15 +528,7 @@ TEST_F(Node, APhoneThatComesAndGoesAllDayLeavesOneDeadline) {
 
 TEST_F(Node, WhatIsDueWhileTheLogStallsIsDecidedOnce) {
   auto publisher = connect("p", false, Version::v5);
-  mqtt::Publish packet;
-  packet.topic = "a";
-  packet.payload = "x";
-  packet.qos = Qos::at_least_once;
-  packet.packet_id = PacketId(1);
-  packet.retain = true;
-  packet.message_expiry_seconds = 1;
-  publisher.wire->send(packet);
-  world.settle();
+  publish(publisher, "a", "x", Qos::at_least_once, 1, true, 1);
   world.log().stall("the disk is full");
   for (int i = 0; i < 100; ++i) {
     world.clock().advance(1000);
