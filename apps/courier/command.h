@@ -42,8 +42,11 @@ void note(std::string_view command, std::string_view text);
 // Notes what went wrong; kFailure.
 int failure(std::string_view command, const Error& error);
 
-// -o, of a command that shows one thing.
-void add_output(CLI::App& command, std::string& kind);
+// -o: what is said as a table, json or ndjson; `ndjson`: what that is, of a command that shows one thing or a
+// list of them.
+inline constexpr const char* kOneLine = "one line";
+inline constexpr const char* kLineEach = "an object a line";
+CLI::Option* add_output(CLI::App& command, std::string& kind, const char* ndjson);
 
 // Checks a flag's number.
 CLI::Validator between(int least, int most);

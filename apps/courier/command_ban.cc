@@ -133,9 +133,7 @@ int remove_bans(const BanFlags& flags) {
 CLI::App* ban_command(CLI::App& app, BanFlags& flags, const char* name, const char* summary) {
   CLI::App* made = app.add_subcommand(name, summary);
   made->set_help_flag("--help,-h", "Show this help and exit");
-  made->add_option("-o,--output", flags.output, "table (the default), json, or ndjson (an object a line)")
-      ->type_name("KIND")
-      ->check(CLI::IsMember({"table", "json", "ndjson"}));
+  add_output(*made, flags.output, kLineEach);
   made->add_flag_callback(
       "--json", [&flags] { flags.output = "json"; }, "The same as -o json");
   flags.admin.add_to(*made);

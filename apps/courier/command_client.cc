@@ -196,12 +196,6 @@ int trace(const ClientFlags& flags) {
                        std::chrono::seconds(flags.timeout), on_line);
 }
 
-void add_output(CLI::App& app, ClientFlags& flags) {
-  app.add_option("-o,--output", flags.output, "table (the default), json, or ndjson (an object a line)")
-      ->type_name("KIND")
-      ->check(CLI::IsMember({"table", "json", "ndjson"}));
-}
-
 CLI::App* add(CLI::App& app, ClientFlags& flags, const char* name, const char* summary) {
   CLI::App* command = app.add_subcommand(name, summary);
   command->set_help_flag("--help,-h", "Show this help and exit");
@@ -209,7 +203,7 @@ CLI::App* add(CLI::App& app, ClientFlags& flags, const char* name, const char* s
       ->add_option("-M,--mountpoint", flags.mountpoint,
                    "Of the listener that the client uses; most have none")
       ->type_name("NAME");
-  add_output(*command, flags);
+  add_output(*command, flags.output, kLineEach);
   flags.admin.add_to(*command);
   return command;
 }

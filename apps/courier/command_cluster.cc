@@ -138,7 +138,7 @@ Run set_up_cluster(CLI::App& app) {
   const auto add = [&](What what, const char* name, const char* says, const char* more) {
     CLI::App* command = app.add_subcommand(name, says);
     command->set_help_flag("--help,-h", "Show this help and exit");
-    add_output(*command, flags->output);
+    add_output(*command, flags->output, kOneLine);
     flags->admin.add_to(*command);
     command->callback([flags, what] { flags->what = what; });
     command->footer(fmt::format("{}{}\n\nExample:\n  courier cluster {}", more, kAdminHelp, name));

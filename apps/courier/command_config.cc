@@ -108,7 +108,7 @@ Run set_up_config(CLI::App& app) {
 
   CLI::App* reloading = app.add_subcommand("reload", "Make a running node take over what changed");
   reloading->set_help_flag("--help,-h", "Show this help and exit");
-  add_output(*reloading, flags->output);
+  add_output(*reloading, flags->output, kOneLine);
   flags->admin.add_to(*reloading);
   reloading->footer(fmt::format(
       "As SIGHUP: the settings and all files that they name (certificates, passwords, keys, access\n"

@@ -440,9 +440,7 @@ Run set_up_inspect(CLI::App& app) {
   app.set_help_flag("--help,-h", "Show this help and exit");
   app.add_option("DATA_DIR", flags->data_dir, "courierd's data_dir, or a backup")->required();
   const auto options = [&](CLI::App& to) {
-    to.add_option("-o,--output", flags->output, "table (the default), json, or ndjson (an object a line)")
-        ->type_name("KIND")
-        ->check(CLI::IsMember({"table", "json", "ndjson"}));
+    add_output(to, flags->output, kLineEach);
     to.add_option("-n,--limit", flags->limit, "At most so many rows (1000); 0: all")->type_name("COUNT");
   };
   options(app);

@@ -67,11 +67,7 @@ Run set_up_listener(CLI::App& app) {
   app.footer("Example:\n  courier listener ls");
   CLI::App* listing = app.add_subcommand("ls", "List the listeners of a running node");
   listing->set_help_flag("--help,-h", "Show this help and exit");
-  CLI::Option* kind = listing
-                          ->add_option("-o,--output", flags->output,
-                                       "table (the default), json, or ndjson (an object a line)")
-                          ->type_name("KIND")
-                          ->check(CLI::IsMember({"table", "json", "ndjson"}));
+  CLI::Option* kind = add_output(*listing, flags->output, kLineEach);
   listing
       ->add_flag_callback(
           "--json", [flags] { flags->output = "json"; }, "As -o json")

@@ -157,7 +157,7 @@ Run set_up_node(CLI::App& app) {
   const auto add = [&](const char* name, const char* says, const std::string& more) {
     CLI::App* command = app.add_subcommand(name, says);
     command->set_help_flag("--help,-h", "Show this help and exit");
-    add_output(*command, flags->output);
+    add_output(*command, flags->output, kOneLine);
     flags->admin.add_to(*command);
     command->footer(fmt::format("{}\n\n{}", kAdminHelp, more));
     return command;

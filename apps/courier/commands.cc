@@ -107,8 +107,9 @@ CLI::Validator positive() {
   return numbers([](double value) { return value > 0; }, "a number above 0");
 }
 
-void add_output(CLI::App& command, std::string& kind) {
-  command.add_option("-o,--output", kind, "table (the default), json, or ndjson (one line)")
+CLI::Option* add_output(CLI::App& command, std::string& kind, const char* ndjson) {
+  return command
+      .add_option("-o,--output", kind, fmt::format("table (the default), json, or ndjson ({})", ndjson))
       ->type_name("KIND")
       ->check(CLI::IsMember({"table", "json", "ndjson"}));
 }
