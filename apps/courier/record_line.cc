@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "events/catalogue.h"
+#include "events/json.h"
 
 namespace courier::cli {
 namespace {
@@ -57,6 +59,8 @@ struct Name {
   std::string operator()(const record::NodeDown&) const { return "NODE_DOWN"; }
   std::string operator()(const record::Feature&) const { return "FEATURE"; }
   std::string operator()(const record::Own&) const { return "OWN"; }
+  std::string operator()(const record::Event&) const { return "EVENT"; }
+  std::string operator()(const record::Told&) const { return "TOLD"; }
 };
 
 struct Facts {
@@ -127,6 +131,16 @@ struct Facts {
   }
   std::string operator()(const record::Own& r) const {
     return fmt::format("partitions={}", fmt::join(r.partitions, ","));
+  }
+  std::string operator()(const record::Event& r) const {
+    const auto kind = events::kind_of(r.kind);
+    std::string text = kind ? std::string(events::info(*kind).name) : fmt::format("kind={}", r.kind);
+    text += ' ';
+    events::append_json(text, r.fields);
+    return text;
+  }
+  std::string operator()(const record::Told& r) const {
+    return fmt::format("sink={} up_to={}", quoted_text(r.sink), r.up_to.value);
   }
   std::string operator()(const record::Feature& r) const { return fmt::format("version={}", r.version); }
 };

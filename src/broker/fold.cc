@@ -203,6 +203,8 @@ struct Shard::RecordFold {
   void operator()(record::NodeDown&) const {}
   void operator()(record::Feature&) const {}
   void operator()(record::Own&) const {}
+  void operator()(record::Event&) const {}
+  void operator()(record::Told&) const {}
 
   static void clear_pending(Client& client, const std::vector<record::InboxRef>& messages) {
     for (const record::InboxRef& ref : messages) {

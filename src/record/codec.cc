@@ -43,6 +43,10 @@ enum class Type : uint8_t {
   expired_since = 24,
   publish_under = 25,
   attach_seeing = 26,
+  // What events are made of.
+  event = 27,
+  event_alone = 28,
+  told = 29,
 };
 
 constexpr Type type_of(const Publish& r) {
@@ -98,6 +102,12 @@ constexpr Type type_of(const Feature&) {
 }
 constexpr Type type_of(const Own&) {
   return Type::own;
+}
+constexpr Type type_of(const Event& r) {
+  return r.alone ? Type::event_alone : Type::event;
+}
+constexpr Type type_of(const Told&) {
+  return Type::told;
 }
 
 // Flag bits of a message; bits 0 and 1 are its QoS.
@@ -282,11 +292,22 @@ void put_body(std::string& out, const Own& record) {
   put_varint(out, record.partitions.size());
   for (const uint16_t partition : record.partitions) put_varint(out, partition);
 }
+void put_body(std::string& out, const Event& record) {
+  put(out, record.kind);
+  put(out, record.fields);
+}
+void put_body(std::string& out, const Told& record) {
+  put(out, record.sink);
+  put(out, record.up_to);
+}
 
 // About how long the body will be: a good guess saves moving a payload once its length is known.
 size_t expected_size(const Publish& record) {
   return record.mountpoint.size() + record.message->topic.size() + record.message->payload.size() +
          record.message->properties.size() + 24;
+}
+size_t expected_size(const Event& record) {
+  return 1 + varint_size(record.fields.size()) + record.fields.size();
 }
 template <typename R>
 size_t expected_size(const R&) {
@@ -554,6 +575,19 @@ Own take_own(Reader& in) {
   for (uint16_t& partition : record.partitions) partition = in.number<uint16_t>();
   return record;
 }
+Event take_event(Reader& in, bool alone) {
+  Event record;
+  record.kind = in.byte();
+  record.alone = alone;
+  record.fields = in.text();
+  return record;
+}
+Told take_told(Reader& in) {
+  Told record;
+  record.sink = in.text();
+  record.up_to = in.position();
+  return record;
+}
 RetainedExpired take_retained_expired(Reader& in) {
   RetainedExpired record;
   record.mountpoint = in.text();
@@ -606,6 +640,11 @@ std::optional<Record> take_body(Type type, Reader& in) {
       return Feature{.version = in.number<uint32_t>()};
     case Type::own:
       return take_own(in);
+    case Type::event:
+    case Type::event_alone:
+      return take_event(in, type == Type::event_alone);
+    case Type::told:
+      return take_told(in);
   }
   return std::nullopt;
 }

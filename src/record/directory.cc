@@ -28,6 +28,8 @@ SessionId session_of(const Record& record) {
     SessionId operator()(const NodeDown&) const { return {}; }
     SessionId operator()(const Feature&) const { return {}; }
     SessionId operator()(const Own&) const { return {}; }
+    SessionId operator()(const Event&) const { return {}; }
+    SessionId operator()(const Told&) const { return {}; }
   };
   return std::visit(Visitor{}, record);
 }
@@ -97,6 +99,8 @@ bool Directory::holds(const Record& record, Position position, NodeEpoch node) {
     bool operator()(const NodeDown&) const { return true; }
     bool operator()(const Feature&) const { return true; }
     bool operator()(const Own&) const { return true; }
+    bool operator()(const Event&) const { return true; }
+    bool operator()(const Told&) const { return true; }
   };
   return std::visit(Visitor{attachments_, position, node}, record);
 }
@@ -130,7 +134,8 @@ void Directory::node_down(const NodeDown& record, FeedItems& out) {
 }
 
 size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedItems& out, NodeEpoch node) {
-  if (!attachments_.alone() && !holds(record, position, node)) return 0;
+  held_ = attachments_.alone() || holds(record, position, node);
+  if (!held_) return 0;
   size_t reached = 0;
   SessionId session = session_of(record);
   bool hand_on = static_cast<bool>(session);
@@ -219,6 +224,8 @@ size_t Directory::fold(Record&& record, Position position, WallMs clock, FeedIte
       self.owners_dirty_ = true;
       for (auto& items : out) items.push_back(OwnItem{node, r.partitions});
     }
+    void operator()(Event&) {}
+    void operator()(Told&) {}
   };
   std::visit(Visitor{*this, position, clock, node, out, reached, session, hand_on, walks}, record);
 

@@ -108,6 +108,9 @@ class Directory {
   // PUBLISH reached.
   size_t fold(Record&& record, Position position, WallMs clock, FeedItems& out, NodeEpoch node = {});
 
+  // Whether the last record that fold() was given held.
+  bool held() const { return held_; }
+
   const routing::SubscriptionIndex& index() const { return index_; }  // match() from any thread
   routing::SubscriptionIndex& index() { return index_; }
   const routing::RetainedIndex& retained() const { return retained_; }
@@ -185,6 +188,7 @@ class Directory {
   KeptSubscriptions kept_;
   Attachments attachments_;
   bool owners_dirty_ = false;
+  bool held_ = true;
   std::set<SessionId> dirty_subscriptions_;
   std::set<std::pair<std::string, std::string>> volatile_;  // (mountpoint, topic) never stored
   std::vector<routing::GroupDrop> group_drops_;

@@ -191,6 +191,20 @@ struct Own {
   std::vector<uint16_t> partitions;
   bool operator==(const Own&) const = default;
 };
+// What is to be told to the world: of the record in front of it, or of something that needs none. It changes
+// no session. The kinds are in events/catalogue.h, the bytes in events/fields.h.
+struct Event {
+  uint8_t kind = 0;
+  bool alone = false;  // else it is as void as the record that the events in front of it are about
+  std::string fields;
+  bool operator==(const Event&) const = default;
+};
+// All that stands in the log up to there was told to the sink of that name.
+struct Told {
+  Text sink;
+  Position up_to;
+  bool operator==(const Told&) const = default;
+};
 // From here on records may mean what format `version` says.
 struct Feature {
   uint32_t version = 0;
@@ -199,7 +213,7 @@ struct Feature {
 
 using Record =
     std::variant<Publish, Subscribe, Unsubscribe, Attach, Detach, Acked, Sent, Received, Completed, Qos2In,
-                 Released, Dropped, Expired, RetainedExpired, RetainedNext, NodeDown, Feature, Own>;
+                 Released, Dropped, Expired, RetainedExpired, RetainedNext, NodeDown, Feature, Own, Event, Told>;
 // Each message takes two through the log, which moves them a few times.
 static_assert(sizeof(Record) <= 96);
 

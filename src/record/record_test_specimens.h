@@ -159,6 +159,9 @@ inline std::vector<std::pair<std::string, Record>> specimens() {
        Expired{.session = by.session, .group = {}, .since = by.attach, .messages = messages}},
       {"node_down_of", NodeDown{.last_clock = 1'700'000'000'500, .node = NodeEpoch(71)}},
       {"own", Own{.partitions = {0, 7, 255}}},
+      {"event", Event{.kind = 8, .fields = "\x3A\x07phone-1"}},
+      {"event_alone", Event{.kind = 1, .alone = true, .fields = ""}},
+      {"told", Told{.sink = "kafka", .up_to = Position(5000)}},
   };
 }
 
@@ -286,6 +289,10 @@ class RecordMaker {
         for (uint16_t& partition : record.partitions) partition = static_cast<uint16_t>(number(0xFFFF));
         return record;
       }
+      case 17:
+        return Event{static_cast<uint8_t>(number(0xFF)), flip(), text(200)};
+      case 18:
+        return Told{text(), Position(number())};
       default:
         return Feature{static_cast<uint32_t>(number(0xFFFFFFFF))};
     }

@@ -29,8 +29,9 @@ enum class Table : uint8_t {
   retained,      // mountpoint, topic → message
   group,         // group id → shared group: members
   group_inbox,   // group id, sequence → entry
+  event,         // position → event that not every sink was told; sink → what it was told
 };
-inline constexpr size_t kTableCount = 6;
+inline constexpr size_t kTableCount = 7;
 
 // All that changed up to one position. Built in parts by several threads, then merged.
 struct StateBatch {

@@ -45,6 +45,8 @@ const char* name(Table table) {
       return "group";
     case Table::group_inbox:
       return "group_inbox";
+    case Table::event:
+      return "event";
   }
   return "";
 }

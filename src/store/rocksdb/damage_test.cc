@@ -222,8 +222,8 @@ TEST_F(DamageTest, GapInTheLogIsNamedByItsPosition) {
 
 TEST_F(DamageTest, NewerFormatIsRefused) {
   make_stopped();
-  write_bytes(data + "/FORMAT", "courier store\nformat 2\nready\n");
-  EXPECT_SAYS(start_error(), "written by a newer Courier (format 2; this one reads up to format 1)");
+  write_bytes(data + "/FORMAT", "courier store\nformat 3\nready\n");
+  EXPECT_SAYS(start_error(), "written by a newer Courier (format 3; this one reads up to format 2)");
   write_bytes(data + "/FORMAT", "something else\n");
   EXPECT_SAYS(start_error(), "FORMAT is damaged");
 }
@@ -256,7 +256,7 @@ TEST_F(DamageTest, EmptyLockFileOfAFirstStartThatWasCutOffIsNoStore) {
 
 TEST_F(DamageTest, CreationThatWasCutOffBeginsAgain) {
   make_stopped();
-  write_bytes(data + "/FORMAT", "courier store\nformat 1\ncreating\n");
+  write_bytes(data + "/FORMAT", "courier store\nformat 2\ncreating\n");
   const std::unique_ptr<RocksStore> store = must_open(data);
   EXPECT_EQ(store->state().position(), Position(0));
   EXPECT_TRUE(rows(store->state(), Table::session).empty());

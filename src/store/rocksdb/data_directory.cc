@@ -238,6 +238,7 @@ Result<void> DataDirectory::read_format(Access access) {
     return clear_database();
   }
   if (lines[2] != "ready") return fail(errc::damaged, file + " is damaged: \"" + lines[2] + "\"");
+  format_ = static_cast<uint32_t>(*format);
   const Result<bool> current = exists(*file_system_, database_path() + "/CURRENT");
   if (!current) return fail(current.error());
   if (!*current) {
@@ -282,6 +283,7 @@ Result<void> DataDirectory::mark_ready() {
   if (Result<void> noted = note_running(); !noted) return noted;
   if (Result<void> made = write_format(*file_system_, path_, Stage::ready); !made) return made;
   is_new_ = false;
+  format_ = schema::kFormat;
   mark_lock_file();
   return {};
 }

@@ -47,6 +47,9 @@ class DataDirectory {
   // Nothing was written yet: the database is to be created, then mark_ready().
   bool is_new() const { return is_new_; }
   Result<void> mark_ready();
+  // Of a store that is there: what FORMAT says. An older one becomes one of ours with mark_ready(), once its
+  // database is.
+  uint32_t format() const { return format_; }
 
   // Whether the database's journals are all there and as they were written; before the database is opened.
   // Says, a sentence each, where an unfinished write was found.
@@ -75,6 +78,7 @@ class DataDirectory {
   std::string path_;
   rocksdb::FileLock* lock_ = nullptr;
   bool is_new_ = false;
+  uint32_t format_ = 0;  // 0: new
   bool held_store_ = false;  // the lock file says so
 };
 

@@ -78,15 +78,18 @@ rocksdb::ColumnFamilyOptions column_options(Column column, const std::shared_ptr
       break;
     case Column::meta:
     case Column::retained:
+    case Column::event:
       break;
   }
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
 }
 
-std::vector<rocksdb::ColumnFamilyDescriptor> descriptors(const std::shared_ptr<rocksdb::Cache>& cache) {
+std::vector<rocksdb::ColumnFamilyDescriptor> descriptors(const std::shared_ptr<rocksdb::Cache>& cache,
+                                                         uint32_t format = schema::kFormat) {
   std::vector<rocksdb::ColumnFamilyDescriptor> list;
   for (size_t i = 0; i < schema::kColumns.size(); ++i) {
+    if (!schema::is_in(static_cast<Column>(i), format)) continue;
     list.emplace_back(schema::kColumns[i], column_options(static_cast<Column>(i), cache));
   }
   return list;
@@ -147,7 +150,7 @@ OpenDatabase::OpenDatabase(std::unique_ptr<rocksdb::DB> db, std::vector<rocksdb:
 OpenDatabase::~OpenDatabase() {
   const uint64_t sequence = db_->GetLatestSequenceNumber();
   for (rocksdb::ColumnFamilyHandle* column : columns_) {
-    db_->DestroyColumnFamilyHandle(column).PermitUncheckedError();
+    if (column) db_->DestroyColumnFamilyHandle(column).PermitUncheckedError();
   }
   db_->Close().PermitUncheckedError();
   db_.reset();
@@ -174,6 +177,7 @@ Result<uint64_t> OpenDatabase::meta_number(const char* key, uint64_t missing) co
 uint64_t OpenDatabase::property(const char* name) const {
   uint64_t sum = 0;
   for (rocksdb::ColumnFamilyHandle* column : columns_) {
+    if (!column) continue;
     uint64_t value = 0;
     if (db_->GetIntProperty(column, name, &value)) sum += value;
   }
@@ -236,7 +240,8 @@ Result<std::unique_ptr<Database>> Database::open(DataDirectory& directory, Optio
 Result<void> Database::open_database() {
   rocksdb::DBOptions options = database_options(env_.get());
   options.create_if_missing = directory_.is_new();
-  options.create_missing_column_families = directory_.is_new();
+  // An older store lacks what came with later formats.
+  options.create_missing_column_families = directory_.format() < schema::kFormat;
   options.listeners = {listener_};
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> columns;
@@ -277,7 +282,16 @@ Result<void> Database::begin_or_check() {
                                         std::to_string(number) + "; this Courier reads up to format " +
                                         std::to_string(schema::kFormat) + ". Start the newer one");
   }
-  return {};
+  if (number == schema::kFormat && directory_.format() == schema::kFormat) return {};
+  // The database first: whoever finds FORMAT to be older looks at it, and comes here again.
+  rocksdb::WriteBatch batch;
+  batch.Put(open->column(Column::meta), schema::kFormatKey, std::to_string(schema::kFormat));
+  const rocksdb::Status written = write(batch);
+  if (!written.ok())
+    return fail(error_of(written, "cannot bring the store in " + directory_.path() + " up to date"));
+  notices_.push_back("the store was of format " + std::to_string(directory_.format()) + "; it is of format " +
+                     std::to_string(schema::kFormat) + " now, which older Couriers do not read");
+  return directory_.mark_ready();
 }
 
 Result<std::shared_ptr<OpenDatabase>> Database::open_read_only(
@@ -289,9 +303,13 @@ Result<std::shared_ptr<OpenDatabase>> Database::open_read_only(
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> columns;
   const std::string path = directory.database_path();
-  const rocksdb::Status status =
-      rocksdb::DB::OpenForReadOnly(options, path, descriptors(rocksdb::NewLRUCache(32 << 20)), &columns, &db);
+  const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(
+      options, path, descriptors(rocksdb::NewLRUCache(32 << 20), directory.format()), &columns, &db);
   if (!status.ok()) return refused(status, path);
+  for (size_t i = 0; i < schema::kColumns.size(); ++i) {
+    if (!schema::is_in(static_cast<Column>(i), directory.format()))
+      columns.insert(columns.begin() + static_cast<ptrdiff_t>(i), nullptr);
+  }
   return std::make_shared<OpenDatabase>(std::unique_ptr<rocksdb::DB>(db), std::move(columns),
                                         [env](uint64_t) {});
 }

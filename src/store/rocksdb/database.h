@@ -46,6 +46,7 @@ class OpenDatabase {
   OpenDatabase& operator=(const OpenDatabase&) = delete;
 
   rocksdb::DB& db() const { return *db_; }
+  // Null: the store is of an older format, opened for reading, and has none.
   rocksdb::ColumnFamilyHandle* column(schema::Column column) const {
     return columns_[static_cast<size_t>(column)];
   }

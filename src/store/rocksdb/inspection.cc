@@ -84,6 +84,7 @@ std::vector<Inspection::ColumnSize> Inspection::sizes() const {
   for (size_t i = 0; i < schema::kColumns.size(); ++i) {
     ColumnSize size{i == 0 ? "meta" : schema::kColumns[i], 0, 0};
     rocksdb::ColumnFamilyHandle* column = open_->column(static_cast<schema::Column>(i));
+    if (!column) continue;
     open_->db().GetIntProperty(column, rocksdb::DB::Properties::kTotalSstFilesSize, &size.bytes);
     open_->db().GetIntProperty(column, rocksdb::DB::Properties::kEstimateNumKeys, &size.keys_estimated);
     list.push_back(std::move(size));

@@ -54,6 +54,7 @@ void seek_after(rocksdb::Iterator& at, Position after) {
 
 Result<void> scan_rows(const OpenDatabase& database, Table table, std::string_view from, std::string_view to,
                        const std::function<bool(std::string_view, std::string_view)>& row) {
+  if (!database.column(schema::column_of(table))) return {};
   const rocksdb::Slice end = slice(to);
   rocksdb::ReadOptions options;
   if (to.empty()) {

@@ -18,6 +18,7 @@
 //                   "cursor"                              with "log": where in it, beside the position, BE64
 //   log             first position of the batch, BE64     record::encode_batch(): clock, records, checksum
 //   session …       as record/rows.h has them             as record/rows.h has them
+//   event           as events/outbox.h has them           as events/outbox.h has them; since format 2
 //   messages        log position of the PUBLISH, BE64     count of rows that name it and the message
 //                                                         (message_count.h)
 //
@@ -37,7 +38,7 @@
 namespace courier::store::schema {
 
 // The version that this code writes. It reads this one and all before.
-inline constexpr uint32_t kFormat = 1;
+inline constexpr uint32_t kFormat = 2;
 
 inline constexpr const char* kFormatFile = "FORMAT";
 inline constexpr const char* kNewestFile = "NEWEST";
@@ -55,16 +56,22 @@ enum class Column : uint8_t {
   retained,
   group,
   group_inbox,
+  event,
   messages
 };
-inline constexpr std::array<const char*, 9> kColumns = {
-    "default", "log", "session", "subscription", "inbox", "retained", "group", "group_inbox", "messages"};
+inline constexpr std::array<const char*, 10> kColumns = {"default", "log",      "session", "subscription",
+                                                         "inbox",   "retained", "group",   "group_inbox",
+                                                         "event",   "messages"};
+// Whether a store of that format has it.
+constexpr bool is_in(Column column, uint32_t format) {
+  return column != Column::event || format >= 2;
+}
 
 constexpr Column column_of(Table table) {
   return static_cast<Column>(static_cast<uint8_t>(Column::session) + static_cast<uint8_t>(table));
 }
 static_assert(column_of(Table::session) == Column::session);
-static_assert(column_of(Table::group_inbox) == Column::group_inbox);
+static_assert(column_of(Table::event) == Column::event);
 static_assert(kColumns.size() == kTableCount + 3);
 
 inline constexpr const char* kFormatKey = "format";
