@@ -156,7 +156,10 @@ void Shard::look_at(const std::vector<SubscribedTo>& found) {
       say_refused(connection, Action::subscribe, filter, "subscription ended: it is not allowed any more");
       record.filters.push_back(filter);
     }
-    if (!record.filters.empty()) append(std::move(record), ToNobody{connection.id});
+    if (record.filters.empty()) continue;
+    std::vector<std::string> filters = record.filters;
+    append(std::move(record), ToNobody{connection.id});
+    if (wanted(events::Kind::unsubscribe)) tell_unsubscribe(client->session, filters);
   }
   look_up_some();
 }

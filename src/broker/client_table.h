@@ -69,6 +69,7 @@ struct Client {
     uint64_t leaving = 0, leaving_bytes = 0;
     // Answers that wait for company in the next batch.
     std::vector<record::InboxRef> acked, completed;
+    std::vector<record::Event> told;  // about those, to stand behind them
   };
   Lazy<Work> work;
 

@@ -130,6 +130,7 @@ void Shard::due(Client& client) {
   changing_[std::move(key)];
   append(
       record::Detach{{session.id, session.attach}, true, true, session.expiry_seconds, session.sent_before});
+  tell_end(events::Kind::session_expired, session);
 }
 
 void Shard::publish_will(Client& client) {
@@ -151,7 +152,8 @@ void Shard::publish_will(Client& client) {
     message->expires_at = message->received_at + int64_t{will.message_expiry_seconds} * 1000;
   }
   metrics_.wills_published.add();
-  append(record::Publish{std::move(held), session.mountpoint.str(), {session.id, session.attach}, {}});
+  append(record::Publish{held, session.mountpoint.str(), {session.id, session.attach}, {}});
+  if (wanted(events::Kind::publish, *held)) tell_publish(session, *held);
 }
 
 }  // namespace courier::broker

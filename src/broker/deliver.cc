@@ -65,18 +65,23 @@ void Shard::send_qos0(Connection& connection, const mqtt::MessagePtr& message, b
 void Shard::write_qos0(Connection& connection, const mqtt::Message& message, bool retain,
                        const session::Entry::Extras* extras) {
   const WallMs now = this->now();
-  const auto dropped = [&](ByLabel<Counter>& reason) {
+  const auto dropped = [&](ByLabel<Counter>& reason, std::string_view why) {
     ++connection.dropped;
     reason[message.label].add();
+    if (wanted(events::Kind::drop, message)) [[unlikely]]
+      note_message(events::Kind::drop, connection.client->session, message, {}, Qos::at_most_once, retain,
+                   why);
   };
-  if (is_expired(message, now)) return dropped(metrics_.dropped.expired);
-  if (connection.link->unsent_bytes() > output_room()) return dropped(metrics_.dropped.output_full);
+  if (is_expired(message, now)) return dropped(metrics_.dropped.expired, "expired");
+  if (connection.link->unsent_bytes() > output_room())
+    return dropped(metrics_.dropped.output_full, "output_full");
   mqtt::Delivery delivery;
   delivery.retain = retain;
   delivery.message_expiry_seconds = seconds_left(message, now);
   name_subscriptions(delivery, extras);
   const size_t size = mqtt::encoded_size(message, delivery, connection.version);
-  if (size > connection.maximum_packet_size) return dropped(metrics_.dropped.too_large);  // [MQTT-3.1.2-25]
+  if (size > connection.maximum_packet_size)
+    return dropped(metrics_.dropped.too_large, "packet_too_large");  // [MQTT-3.1.2-25]
   if (connection.topic_alias_maximum > 0 && size + kAliasBytes <= connection.maximum_packet_size) {
     const auto alias = connection.extra.make().aliases_out.use(message.topic, connection.topic_alias_maximum);
     delivery.topic_alias = alias.alias;
@@ -86,6 +91,8 @@ void Shard::write_qos0(Connection& connection, const mqtt::Message& message, boo
   mqtt::encode_delivery(connection.link->output(), message, delivery, connection.version);
   ++connection.messages_out;
   count_delivered(message, Qos::at_most_once);
+  if (wanted(events::Kind::deliver, message)) [[unlikely]]
+    note_message(events::Kind::deliver, connection.client->session, message, {}, Qos::at_most_once, retain);
 }
 
 void Shard::time_delivery(const mqtt::Message& message) {
@@ -134,6 +141,9 @@ bool Shard::transmit(Connection& connection, uint64_t seq, session::Entry& entry
   ++connection.in_flight;
   ++connection.messages_out;
   if (delivery.dup) metrics_.transmitted_again.add();
+  if (wanted(events::Kind::deliver, message)) [[unlikely]]
+    note_message(events::Kind::deliver, connection.client->session, message, entry.position, entry.qos,
+                 entry.retain);
   return true;
 }
 

@@ -271,6 +271,10 @@ void Shard::receive(record::Delivery& delivery, Way way) {
     after_fold(*client, was_dirty);
     if (!acting_) continue;
     stir(*client);
+    if (wanted(events::Kind::offline_message, *delivery.message) && !client->session.connected &&
+        acts_for(client->session)) [[unlikely]]
+      note_message(events::Kind::offline_message, client->session, *delivery.message, delivery.position,
+                   to.qos, to.retain);
     if (!acts_for(client->session)) {
       if (out_.limits.inbox_policy == InboxPolicy::refuse) note_fullness(*client);
       continue;

@@ -3,8 +3,12 @@
 //
 // A group is looked at when its queue changed, so right after the PUBLISH that made it too long; what must go
 // is gone when its DROPPED is back. Until then nothing more is decided for any group.
+#include <algorithm>
+#include <iterator>
+
 #include "base/log.h"
 #include "broker/node.h"
+#include "events/fields.h"
 
 namespace courier::broker {
 
@@ -73,8 +77,32 @@ void Node::limit_group(const routing::SharedGroup& group, std::vector<record::Re
                {"topic", group.entries.at(seq).message->topic},
                {"reason", record::name(dropped.reason)}});
   }
-  if (!for_count.messages.empty()) records.push_back(std::move(for_count));
-  if (!for_bytes.messages.empty()) records.push_back(std::move(for_bytes));
+  give_up(group, std::move(for_count), record::name(for_count.reason), records);
+  give_up(group, std::move(for_bytes), record::name(for_bytes.reason), records);
+}
+
+// The record, and the events that follow it.
+template <typename Record>
+void Node::give_up(const routing::SharedGroup& group, Record&& given_up, std::string_view reason,
+                   std::vector<record::Record>& records) {
+  if (given_up.messages.empty()) return;
+  std::vector<record::Record> told;
+  for (const record::InboxRef& ref : given_up.messages) {
+    const mqtt::Message& message = *group.entries.at(ref.group_seq).message;
+    if (!shared_.interest.wants(events::Kind::drop, message)) continue;
+    record::Event event{static_cast<uint8_t>(events::Kind::drop), false, {}};
+    events::FieldWriter out(event.fields);
+    out.text(events::Field::node, shared_.node)
+        .text(events::Field::mountpoint, group.mountpoint)
+        .more(events::Field::filters, "$share/" + group.name + "/" + group.filter)
+        .number(events::Field::message_id, ref.position.value)
+        .number(events::Field::qos, static_cast<uint64_t>(message.qos));
+    events::put_message(event.fields, message, shared_.interest.wants_payloads());
+    out.text(events::Field::label, rules_.labels().name(message.label)).text(events::Field::reason, reason);
+    told.push_back(std::move(event));
+  }
+  records.push_back(std::forward<Record>(given_up));
+  std::ranges::move(told, std::back_inserter(records));
 }
 
 void Node::expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records) {
@@ -86,7 +114,7 @@ void Node::expire_in_group(const routing::SharedGroup& group, std::vector<record
     expired.messages.push_back(ref_of(group, seq));
     group_expired_drops_[message.label].add();
   }
-  if (!expired.messages.empty()) records.push_back(std::move(expired));
+  give_up(group, std::move(expired), "expired", records);
 }
 
 }  // namespace courier::broker

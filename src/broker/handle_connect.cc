@@ -311,7 +311,12 @@ void Shard::attach(Connection& connection) {
   if (!alone()) append_given_up();  // what is decided of the session holds up to here
   const bool present = static_cast<bool>(attach.resumed());
   const auto index = static_cast<uint32_t>(batch_.size());
+  const SessionId before = attach.before;
+  const bool ends = attach.ends;
   append(std::move(attach), ToConnack{connection.id, key, present, index});
+  if (!out_.shared.interest.wants_any()) return;
+  if (ends) tell_end(events::Kind::client_gone, client->session);
+  tell_connect(connection, present ? before : SessionId(), present);
 }
 
 void Shard::attach_ephemeral(Connection& connection) {
@@ -327,6 +332,7 @@ void Shard::attach_ephemeral(Connection& connection) {
   Client& client = clients_.add(std::move(session));
   connection.client = &client;
   client.connection = &connection;
+  tell_connect(connection, client.session.id, false);
   send_connack(connection, false);
 }
 
@@ -432,6 +438,7 @@ void Shard::send_connack(Connection& connection, bool session_present) {
 
 void Shard::refuse_connect(Connection& connection, ReasonCode reason, std::string_view why, bool tell) {
   metrics_.connects_refused(reason).add();
+  tell_refused(connection, reason);
   log::info(refusals, "connect refused",
             {{"client_id", connection.client_id},
              {"peer", connection.peer.address},

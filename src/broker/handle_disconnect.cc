@@ -153,6 +153,7 @@ void Shard::forget(Connection& connection, EndCause cause, bool drops_will, std:
   }
   drops_will = drops_will || (is_leaving(connection) && connection.extra->undecided->drops_will);
   Client* client = std::exchange(connection.client, nullptr);
+  tell_disconnect(connection, client ? client->session.id : SessionId(), cause);
   if (!client) return;  // taken over, or never attached
   client->connection = nullptr;
   if (client->session.id.ephemeral()) {
@@ -170,6 +171,7 @@ void Shard::detach(Client& client, bool drops_will, uint32_t expiry_seconds, uin
   if (drops_will) client.work.make().will_settled = session.attach;
   if (session.will && !drops_will && (ends || session.will->delay_seconds == 0)) publish_will(client);
   append(record::Detach{{session.id, session.attach}, ends, drops_will, expiry_seconds, sent_up_to});
+  tell_end(ends ? events::Kind::client_gone : events::Kind::client_offline, session);
   if (ends) changing_[name_key(session.mountpoint, session.client_id)];
 }
 
@@ -189,6 +191,7 @@ void Shard::end_ephemeral(Client& client) {
   if (client.subscribed) {
     append(record::Detach{{id, Position()}, true, true, 0, 0});
   }
+  tell_end(events::Kind::client_gone, client.session);
   erase_client(client);
 }
 

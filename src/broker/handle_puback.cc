@@ -31,6 +31,7 @@ void Shard::settle(Connection& connection, uint64_t seq, session::Entry& entry) 
   entry.acked = true;
   const record::InboxRef ref = ref_of(seq, entry);
   count_delivered(*entry.message, entry.qos);
+  if (wanted(events::Kind::delivery_complete, *entry.message)) tell_complete(client, entry);
   const auto waiting = [&]() -> std::vector<record::InboxRef>& {
     Client::Work& work = client.work.make();
     return entry.qos == Qos::at_least_once ? work.acked : work.completed;

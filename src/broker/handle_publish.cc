@@ -195,8 +195,11 @@ void Shard::publish(Connection& connection, mqtt::MessagePtr message, PacketId i
 
   // 5.
   uint32_t& on_their_way = connection.logged[static_cast<size_t>(qos)];
-  if (!message->retain && on_their_way == 0 && may_overtake_nothing(connection) &&
+  const bool told = wanted(events::Kind::publish, *message);
+  if (!message->retain && on_their_way == 0 && may_overtake_nothing(connection) && !must_be_told(*message) &&
       route_directly(connection, message, qos, mountpoint)) {
+    if (told) [[unlikely]]
+      note_message(events::Kind::publish, session, *message, {}, message->qos, message->retain);
     if (qos == Qos::exactly_once) {
       session.taken.insert(id);
       stir(*connection.client);
@@ -208,15 +211,17 @@ void Shard::publish(Connection& connection, mqtt::MessagePtr message, PacketId i
     return;
   }
   ++on_their_way;
-  record::Publish record{std::move(message), std::string(mountpoint), {}, under(connection)};
+  record::Publish record{message, std::string(mountpoint), {}, under(connection)};
   if (!promises) {
     append(std::move(record), Uncount{connection.id});
+    if (told) tell_publish(session, *message);
     return;
   }
   const auto index = static_cast<uint32_t>(batch_.size());
   if (qos == Qos::exactly_once) {
     connection.extra.make().taking.push_back(id.value);
     append(std::move(record));
+    if (told) tell_publish(session, *message);
     if (!session.id.ephemeral()) {
       append(record::Qos2In{{session.id, connection.attach}, id}, ToPublisher{connection.id, id, qos, index});
       return;
@@ -225,6 +230,7 @@ void Shard::publish(Connection& connection, mqtt::MessagePtr message, PacketId i
     return;
   }
   append(std::move(record), ToPublisher{connection.id, id, qos, index});
+  if (told) tell_publish(session, *message);
 }
 
 // Whether the retained messages have room for this one. Deleting is always possible, and replacing by what is

@@ -129,7 +129,8 @@ void Shard::subscribe(Connection& connection, PacketId id, std::span<const mqtt:
   // A SUBSCRIBE of twenty bytes may bring a hundred thousand in retained messages.
   if (++connection.subacks_pending >= kSubscribesPendingMax) connection.link->pause(Link::subscribing);
   connection.filters_pending += total - before;
-  append(std::move(record), ToSuback{connection.id, id, std::move(reasons), total - before, allowed_by});
+  append(std::move(record), ToSuback{connection.id, id, reasons, total - before, allowed_by});
+  if (wanted(events::Kind::subscribe)) tell_subscribe(client.session, entries, reasons);
 }
 
 void Shard::handle(Connection& connection, const mqtt::Unsubscribe& packet) {
@@ -149,10 +150,10 @@ void Shard::handle(Connection& connection, const mqtt::Unsubscribe& packet) {
 }
 
 void Shard::unsubscribe(Connection& connection, PacketId id, std::vector<std::string> filters) {
-  record::Unsubscribe record{{connection.client->session.id, connection.attach},
-                             connection.identity.mountpoint.str(),
-                             std::move(filters)};
+  record::Unsubscribe record{
+      {connection.client->session.id, connection.attach}, connection.identity.mountpoint.str(), filters};
   append(std::move(record), ToUnsuback{connection.id, id});
+  if (wanted(events::Kind::unsubscribe)) tell_unsubscribe(connection.client->session, filters);
 }
 
 }  // namespace courier::broker

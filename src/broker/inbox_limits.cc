@@ -184,16 +184,18 @@ void Shard::cannot_read(Client& client, LoadedMail& mail) {
 
 // The ref joins the last record if that says the same of the same session.
 template <typename Record>
-void Shard::add(std::vector<Record>& records, Record of, const record::InboxRef& ref) {
-  const bool another = records.empty() || records.back().session != of.session ||
-                       records.back().since != of.since ||
-                       records.back().messages.size() == kMessagesPerRecord;
+void Shard::add(std::vector<GivenUp<Record>>& records, Record of, const record::InboxRef& ref,
+                std::optional<record::Event> told) {
+  const bool another = records.empty() || records.back().record.session != of.session ||
+                       records.back().record.since != of.since ||
+                       records.back().record.messages.size() == kMessagesPerRecord;
   const auto reason = [](const Record& record) {
     if constexpr (requires { record.reason; }) return record.reason;
     return record::DropReason{};
   };
-  if (another || reason(records.back()) != reason(of)) records.push_back(std::move(of));
-  records.back().messages.push_back(ref);
+  if (another || reason(records.back().record) != reason(of)) records.push_back({std::move(of), {}});
+  records.back().record.messages.push_back(ref);
+  if (told) records.back().told.push_back(std::move(*told));
 }
 
 void Shard::give_up_unread(Client& client, const LoadedMail::Unreadable& row) {
@@ -214,7 +216,7 @@ void Shard::give_up_unread(Client& client, const LoadedMail::Unreadable& row) {
                              row.origin.seq};
   const record::DropReason reason = crowded_by(client);
   leaves(client, ref);
-  add(dropped_, {client.session.id, {}, reason, since(client.session), {}}, ref);
+  add(dropped_, {client.session.id, {}, reason, since(client.session), {}}, ref, {});
 }
 
 // A DROPPED is back: if it was about these, the inbox is read on.
@@ -329,6 +331,7 @@ void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::Dr
              {"topic", entry.message->topic},
              {"reason", record::name(reason)}});
   const record::InboxRef ref = ref_of(seq, entry);
+  std::optional<record::Event> told = tell_drop(client, entry, record::name(reason));
   entry.leaving = true;
   if (client.session.id.ephemeral()) {
     finish_ephemeral(client, ref);
@@ -336,12 +339,13 @@ void Shard::drop(Client& client, uint64_t seq, session::Entry& entry, record::Dr
   } else {
     leaves(client, ref);
   }
-  add(dropped_, {client.session.id, {}, reason, since(client.session), {}}, ref);
+  add(dropped_, {client.session.id, {}, reason, since(client.session), {}}, ref, std::move(told));
 }
 
 void Shard::expire(Client& client, uint64_t seq, session::Entry& entry) {
   metrics_.dropped.expired[entry.message->label].add();
   const record::InboxRef ref = ref_of(seq, entry);
+  std::optional<record::Event> told = tell_drop(client, entry, "expired");
   entry.leaving = true;
   if (client.session.id.ephemeral()) {
     finish_ephemeral(client, ref);
@@ -349,7 +353,7 @@ void Shard::expire(Client& client, uint64_t seq, session::Entry& entry) {
   } else {
     leaves(client, ref);
   }
-  add(expired_, {client.session.id, {}, since(client.session), {}}, ref);
+  add(expired_, {client.session.id, {}, since(client.session), {}}, ref, std::move(told));
 }
 
 }  // namespace courier::broker

@@ -59,6 +59,7 @@ class RowWriter final : public record::Directory::RowSink {
 
 // Messages from other nodes that wait until the log has come as far as it had there.
 constexpr size_t kUnripeBytesMax = 16 * 1024 * 1024;
+constexpr MonoNs kToldEveryNs = 1'000 * kNsPerMs;
 
 record::Partitioning partitioning_of(const NodeOptions& options) {
   return options.cluster ? options.cluster->partitioning() : record::Partitioning();
@@ -102,6 +103,8 @@ Node::Node(NodeOptions options, const Limits& limits, store::OrderedLog& log, st
   shared_.checkpoint_parts = this;
   shared_.bans = options_.bans;
   shared_.flapping = options_.flapping;
+  shared_.outbox = options_.outbox;
+  shared_.node = options_.name;
   shared_.machine_clock = options_.machine_clock ? options_.machine_clock : &clock_;
   const Surroundings surroundings{
       limits_, clock_, log_,    store_, directory_,     post_,  authenticator,
@@ -147,6 +150,9 @@ Result<StartReport> Node::start() {
 
 Result<StartReport> Node::restore() {
   StartReport report;
+  if (options_.outbox) {
+    if (auto restored = options_.outbox->restore(); !restored) return fail(std::move(restored.error()));
+  }
   // Sessions fill the shards while subscriptions fill the directory: the two large tables, and neither needs
   // the other but for the filters' hashes.
   std::vector<std::pair<SessionId, uint64_t>> filter_hashes;  // one after another
@@ -261,8 +267,7 @@ Result<uint64_t> Node::replay(WallMs& last_clock) {
     last_clock = folded_clock_ = batch.clock;
     cursor_ = batch.cursor;
     for (size_t i = 0; i < batch.records.size(); ++i) {
-      folded_ = Position(batch.first.value + i);
-      directory_.fold(std::move(batch.records[i]), folded_, batch.clock, items_, batch.node);
+      fold(batch, i);
       for (uint32_t s = 0; s < options_.shard_count; ++s) {
         shards_[s]->replay(items_[s]);
         items_[s].clear();
@@ -285,10 +290,8 @@ void Node::on_committed(std::span<store::CommittedBatch> batches) {
     cursor_ = batch.cursor;
     folded_clock_ = batch.clock;
     for (size_t i = 0; i < batch.records.size(); ++i) {
-      folded_ = Position(batch.first.value + i);
       const bool publish = std::holds_alternative<record::Publish>(batch.records[i]);
-      const size_t reached =
-          directory_.fold(std::move(batch.records[i]), folded_, batch.clock, items_, batch.node);
+      const size_t reached = fold(batch, i);
       if (publish && reached == 0) unmatched.push_back(static_cast<uint32_t>(i));
     }
     if (!own) continue;
@@ -301,9 +304,39 @@ void Node::on_committed(std::span<store::CommittedBatch> batches) {
         {items_[batch.origin].size(), batch.ticket, batch.first, std::move(unmatched)});
   }
   post_items(std::move(back));
+  if (options_.outbox) options_.outbox->wake();
   for (const auto& drop : directory_.take_group_drops()) group_ended_drops_[drop.message->label].add();
   limit_groups();
   if (log_.tail_bytes() > options_.log_bytes_max / 2) begin_checkpoint();
+}
+
+size_t Node::fold(store::CommittedBatch& batch, size_t index) {
+  folded_ = Position(batch.first.value + index);
+  record::Record& record = batch.records[index];
+  if (const auto* event = std::get_if<record::Event>(&record)) {
+    if (options_.outbox) take_event(*event, batch.clock);
+    return 0;
+  }
+  if (const auto* told = std::get_if<record::Told>(&record)) {
+    if (options_.outbox) options_.outbox->told(told->sink, told->up_to);
+    return 0;
+  }
+  // Events follow what they are about.
+  const bool is_subject = options_.outbox && index + 1 < batch.records.size() &&
+                          std::holds_alternative<record::Event>(batch.records[index + 1]);
+  if (is_subject) subject_ = events::Subject::of(record, folded_);
+  const size_t reached = directory_.fold(std::move(record), folded_, batch.clock, items_, batch.node);
+  if (is_subject) subject_holds_ = directory_.held();
+  return reached;
+}
+
+void Node::take_event(const record::Event& event, WallMs clock) {
+  const auto kind = events::kind_of(event.kind);
+  if (!kind || (!event.alone && !subject_holds_)) return;
+  const events::Subject none;
+  options_.outbox->add(folded_, *kind,
+                       events::compose(event, *kind, folded_, clock, event.alone ? none : subject_,
+                                       shared_.interest.wants_payloads()));
 }
 
 void Node::post_items(std::vector<std::vector<FeedMail::Back>> back) {
@@ -437,6 +470,7 @@ void Node::housekeeping() {
       bury_the_gone();
       claim_partitions();
     }
+    if (options_.outbox) say_what_was_told();
     if (figures_) figures_->look(*options_.cluster, directory_.attachments());
     expire_retained();
     group_expiry_due_ = true;
@@ -469,6 +503,17 @@ void Node::claim_partitions() {
   }
   if (own.partitions.empty()) return;
   members_decided_ = append_alone({std::move(own)});
+}
+
+// So often only: each is a record, and losing the latest costs no more than telling something twice.
+void Node::say_what_was_told() {
+  const MonoNs now = clock_.mono_ns();
+  if (now < tell_again_at_) return;
+  std::vector<record::Record> records;
+  for (auto& [sink, up_to] : options_.outbox->take_reports()) records.push_back(record::Told{sink, up_to});
+  if (records.empty()) return;
+  tell_again_at_ = now + kToldEveryNs;
+  append_alone(std::move(records));
 }
 
 void Node::expire_retained() {
@@ -533,6 +578,7 @@ void Node::begin_checkpoint() {
   Part mine;
   RowWriter writer(mine.rows);
   directory_.take_dirty(writer);
+  if (options_.outbox) options_.outbox->write(mine.rows);
   const uint64_t id = next_checkpoint_++;
   {
     const std::lock_guard lock(job_mutex_);
@@ -608,6 +654,7 @@ void Node::write_checkpoint() {
     return;
   }
   log_.checkpointed(job.position);
+  if (options_.outbox) options_.outbox->written();
   // The shards hear of it before the next one may begin: what that one's barrier marks as written must not be
   // let go of because this one is.
   for (uint32_t s = 0; s < options_.shard_count; ++s) post_.post(s, CheckpointedMail{job.id});

@@ -32,6 +32,8 @@
 #include "broker/cluster_figures.h"
 #include "broker/shard.h"
 #include "broker/shared.h"
+#include "events/compose.h"
+#include "events/outbox.h"
 #include "quota/rules.h"
 #include "record/directory.h"
 
@@ -53,6 +55,8 @@ struct NodeOptions {
   // What is held against it comes from outside: the ends of tokens, bans. Outlives the node; null: the
   // node's.
   const Clock* machine_clock = nullptr;
+  // Null: nobody is told of events. Outlives the node.
+  events::Outbox* outbox = nullptr;
   // Told when the log was read, and before anything is done by the time: the newest clock in it, 0 if none.
   std::function<void(WallMs)> on_replayed;
 };
@@ -112,6 +116,9 @@ class Node final : public store::LogReader, private CheckpointParts {
   // bounded.
   void from_peer(std::span<FromPeer> messages);
 
+  // Which events are written from now on. Any thread.
+  events::Interest& interest() { return shared_.interest; }
+
   // Runs on the feed thread, in the log's order; the directory may be read there.
   void run_on_feed(std::function<void(const record::Directory&)> task);
 
@@ -131,6 +138,10 @@ class Node final : public store::LogReader, private CheckpointParts {
   };
 
   Result<StartReport> restore();
+  // The record of that index, which came back. Returns how many sessions and groups a PUBLISH reached.
+  size_t fold(store::CommittedBatch& batch, size_t index);
+  void take_event(const record::Event& event, WallMs clock);
+  void say_what_was_told();  // feed thread
   // Until one is refused.
   Result<void> for_rows(
       store::Table table,
@@ -152,6 +163,9 @@ class Node final : public store::LogReader, private CheckpointParts {
   // --- group_limits.cc; feed thread ---
   void limit_groups();
   void limit_group(const routing::SharedGroup& group, std::vector<record::Record>& records);
+  template <typename Record>
+  void give_up(const routing::SharedGroup& group, Record&& given_up, std::string_view reason,
+               std::vector<record::Record>& records);
   void expire_in_group(const routing::SharedGroup& group, std::vector<record::Record>& records);
 
   bool alone() const { return !options_.cluster; }
@@ -177,6 +191,9 @@ class Node final : public store::LogReader, private CheckpointParts {
 
   // Feed thread.
   record::FeedItems items_;
+  events::Subject subject_;     // of the events that come next
+  bool subject_holds_ = false;  // whether it did
+  MonoNs tell_again_at_ = 0;    // say_what_was_told()
   Position folded_;
   uint64_t cursor_ = 0;      // of the batch that ends at folded_
   WallMs folded_clock_ = 0;  // likewise

@@ -314,8 +314,14 @@ void Shard::append(record::Record record) {
 }
 
 void Shard::append_given_up() {
-  for (record::Dropped& record : std::exchange(dropped_, {})) append(std::move(record));
-  for (record::Expired& record : std::exchange(expired_, {})) append(std::move(record));
+  const auto append_all = [this](auto given_up) {
+    for (auto& each : given_up) {
+      append(std::move(each.record));
+      for (record::Event& told : each.told) append(std::move(told));
+    }
+  };
+  append_all(std::exchange(dropped_, {}));
+  append_all(std::exchange(expired_, {}));
 }
 
 void Shard::append(record::Record record, Pending pending) {
@@ -348,6 +354,8 @@ void Shard::flush_acks(Client& client) {
   if (!work) return;
   if (!work->acked.empty()) append(record::Acked{{by, std::exchange(work->acked, {})}});
   if (!work->completed.empty()) append(record::Completed{{by, std::exchange(work->completed, {})}});
+  if (work->told.empty()) return;
+  for (record::Event& told : std::exchange(work->told, {})) append(std::move(told));
 }
 
 void Shard::after_fold(Client& client, bool was_dirty) {

@@ -45,6 +45,7 @@
 #include "broker/mail.h"
 #include "broker/peers.h"
 #include "broker/shard_metrics.h"
+#include "events/catalogue.h"
 #include "mqtt/decoder.h"
 #include "mqtt/encoder.h"
 #include "quota/allowance.h"
@@ -458,6 +459,11 @@ class Shard {
   void owe_again(Client& client, uint64_t until);
 
   // --- inbox_limits.cc ---
+  template <typename Record>
+  struct GivenUp {
+    Record record;
+    std::vector<record::Event> told;  // one a message, where they are wanted
+  };
   struct Fill {
     uint64_t messages = 0, bytes = 0;
   };
@@ -482,7 +488,8 @@ class Shard {
   void drop(Client& client, uint64_t seq, session::Entry& entry, record::DropReason reason);
   void expire(Client& client, uint64_t seq, session::Entry& entry);
   template <typename Record>
-  static void add(std::vector<Record>& records, Record of, const record::InboxRef& ref);
+  static void add(std::vector<GivenUp<Record>>& records, Record of, const record::InboxRef& ref,
+                  std::optional<record::Event> told);
 
   // --- deadlines.cc ---
   void schedule(Client& client);
@@ -500,6 +507,30 @@ class Shard {
   // --- memory of the idle ---
   void stir(Client& client);  // something came to it that leaves traces
   void trim_idle();
+
+  // --- tell.cc: events ---
+  bool wanted(events::Kind kind) const;
+  bool wanted(events::Kind kind, const mqtt::Message& message) const;
+  record::Event event(events::Kind kind, bool alone) const;
+  record::Event event_about(events::Kind kind, const session::Session& session, const mqtt::Message& message,
+                            Position position, mqtt::Qos qos, bool retain) const;
+  std::optional<record::Event> tell_drop(const Client& client, const session::Entry& entry,
+                                         std::string_view reason);
+  void put_latency(record::Event& told, const mqtt::Message& message);
+  void note(events::Kind kind, const record::Event& event);
+  void note_message(events::Kind kind, const session::Session& session, const mqtt::Message& message,
+                    Position position, mqtt::Qos qos, bool retain, std::string_view reason = {});
+  void tell_connect(const Connection& connection, SessionId session, bool present);
+  void tell_life(events::Kind kind, SessionId session, const Connection& connection);
+  void tell_end(events::Kind kind, const session::Session& session);
+  void tell_refused(const Connection& connection, mqtt::ReasonCode reason);
+  void tell_disconnect(const Connection& connection, SessionId session, EndCause cause);
+  void tell_subscribe(const session::Session& session, std::span<const mqtt::Subscribe::Entry> entries,
+                      std::span<const mqtt::ReasonCode> reasons);
+  void tell_unsubscribe(const session::Session& session, std::span<const std::string> filters);
+  bool must_be_told(const mqtt::Message& message) const;
+  void tell_publish(const session::Session& session, const mqtt::Message& message);
+  void tell_complete(Client& client, const session::Entry& entry);
 
   // --- records ---
   void hold_back(Connection& connection);
@@ -561,8 +592,8 @@ class Shard {
   std::deque<InLog> in_log_;
   size_t in_log_bytes_ = 0;
   // What this Turn gives up, together: one record a session and reason, not one a message.
-  std::vector<record::Dropped> dropped_;
-  std::vector<record::Expired> expired_;
+  std::vector<GivenUp<record::Dropped>> dropped_;
+  std::vector<GivenUp<record::Expired>> expired_;
   std::vector<ConnectionId> paused_;   // until in_log_bytes_ and every backlog have fallen
   std::vector<ConnectionId> starved_;  // wait_for_memory(): until it is below its ceiling
 

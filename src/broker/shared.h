@@ -17,6 +17,8 @@
 #include "base/metrics.h"
 #include "broker/backlog.h"
 #include "broker/limits.h"
+#include "events/interest.h"
+#include "events/outbox.h"
 #include "routing/group_id.h"
 #include "store/state_store.h"
 
@@ -108,6 +110,11 @@ class Shared {
   std::atomic<uint64_t> next_connection{1};
   std::atomic<int64_t> memory_bytes{0};  // as last measured; see Node::housekeeping()
   Draining draining;
+  // Which events are written; somebody may want others at any time. Where nobody wants any, there need be no
+  // outbox.
+  events::Interest interest;
+  events::Outbox* outbox = nullptr;  // set before the shards run
+  std::string node;                  // likewise; its name in a cluster, else ""
 };
 
 }  // namespace courier::broker

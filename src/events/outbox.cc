@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "events/compose.h"
 #include "store/errc.h"
 
 namespace courier::events {
@@ -59,7 +60,9 @@ Outbox::Outbox(OutboxOptions options, std::vector<std::string> sinks, const stor
       names_(std::move(sinks)),
       store_(store),
       told_(names_.size()),
-      told_changed_(names_.size(), false) {
+      told_changed_(names_.size(), false),
+      reported_(names_.size()),
+      said_(names_.size()) {
   for (const KindInfo& kind : kinds()) {
     const Labels labels{{"kind", std::string(kind.name)}};
     added_.push_back(
@@ -258,11 +261,29 @@ void Outbox::written() {
 
 // --- any thread ---
 
-void Outbox::note(Kind kind, std::string bytes) {
+void Outbox::note(Kind kind, std::string_view fields, WallMs now) {
   const std::lock_guard lock(mutex_);
   added_[static_cast<size_t>(kind) - 1]->add();
-  noted_.push_back(std::make_shared<const Event>(Event{Position(++notes_), kind, std::move(bytes)}));
+  ++notes_;
+  noted_.push_back(std::make_shared<const Event>(
+      Event{Position(notes_), kind, compose_noted(kind, fields, options_.run, notes_, now)}));
   if (noted_.size() > options_.noted_max) noted_.pop_front();
+}
+
+void Outbox::report(SinkIndex sink, Position up_to) {
+  const std::lock_guard lock(mutex_);
+  reported_[sink] = std::max(reported_[sink], up_to);
+}
+
+std::vector<std::pair<std::string, Position>> Outbox::take_reports() {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::pair<std::string, Position>> reports;
+  for (size_t i = 0; i < names_.size(); ++i) {
+    if (reported_[i] <= std::max(told_[i], said_[i])) continue;
+    said_[i] = reported_[i];
+    reports.emplace_back(names_[i], reported_[i]);
+  }
+  return reports;
 }
 
 Position Outbox::told(SinkIndex sink) const {

@@ -56,6 +56,7 @@ struct OutboxOptions {
   // nothing.
   uint64_t bytes_max = uint64_t{4} << 30;
   size_t noted_max = 16'384;  // best-effort events that wait
+  std::string run;            // what their ids begin with: one run of one node
 };
 
 class Outbox {
@@ -81,7 +82,13 @@ class Outbox {
   void written();
 
   // --- any thread ---
-  void note(Kind kind, std::string bytes);
+  // `fields`: as record::Event has them; it gets its number here. A sink that sleeps is not woken by it, but
+  // soon looks.
+  void note(Kind kind, std::string_view fields, WallMs now);
+  // The sink was told all up to there; for take_reports(), by which the log hears of it.
+  void report(SinkIndex sink, Position up_to);
+  // Feed thread: what was reported and is no TOLD yet.
+  std::vector<std::pair<std::string, Position>> take_reports();
   const std::vector<std::string>& sinks() const { return names_; }
   // As the log says.
   Position told(SinkIndex sink) const;
@@ -120,7 +127,8 @@ class Outbox {
   bool stopped_ = false;
   std::vector<Position> told_;  // by sink
   std::vector<bool> told_changed_;
-  std::vector<std::string> gone_;  // sinks that have a row and are none any more
+  std::vector<Position> reported_, said_;  // by sink: report(), take_reports()
+  std::vector<std::string> gone_;          // sinks that have a row and are none any more
 
   std::deque<EventPtr> memory_;
   uint64_t memory_bytes_ = 0;

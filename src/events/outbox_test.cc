@@ -177,7 +177,7 @@ TEST_F(OutboxTest, WhenTooMuchWaitsDeliveriesAreDroppedLast) {
 TEST_F(OutboxTest, BestEffortEventsAreBoundedAndTheirNumbersShowAGap) {
   options_.noted_max = 3;
   restart();
-  for (int i = 0; i < 5; ++i) outbox_->note(Kind::deliver, "x");
+  for (int i = 0; i < 5; ++i) outbox_->note(Kind::deliver, "", 0);
   const auto noted = outbox_->read_noted(0, 2);
   ASSERT_EQ(noted.size(), 2u);
   EXPECT_EQ(noted[0]->position, Position(3));
