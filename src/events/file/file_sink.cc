@@ -1,0 +1,143 @@
+#include "events/file/file_sink.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+
+#include "events/json.h"
+
+namespace courier::events::file {
+namespace {
+
+constexpr size_t kLinesKept = 4 << 20;
+constexpr int kLookedAtMs = 200;
+// A pipe takes no more at once; what is writable by then may block in the middle.
+constexpr size_t kPieceMax = 4096;
+
+// How long the file is up to its last whole line.
+uint64_t whole_lines(int fd, uint64_t size) {
+  std::array<char, 64 * 1024> piece;
+  while (size > 0) {
+    const uint64_t from = size - std::min<uint64_t>(size, piece.size());
+    const ssize_t got = ::pread(fd, piece.data(), size - from, static_cast<off_t>(from));
+    if (got <= 0) return size;
+    for (ssize_t i = got; i > 0; --i) {
+      if (piece[static_cast<size_t>(i - 1)] == '\n') return from + static_cast<uint64_t>(i);
+    }
+    size = from;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Failure FileSink::failed(std::string_view what) const {
+  const std::error_code code(errno, std::generic_category());
+  return courier::fail(Error(code, std::string(what) + " " + options_.path + ": " + code.message()));
+}
+
+Result<std::unique_ptr<FileSink>> FileSink::open(FileSinkOptions options) {
+  std::unique_ptr<FileSink> sink(new FileSink(std::move(options)));
+  if (sink->on_standard_output()) {
+    sink->fd_ = STDOUT_FILENO;
+    return sink;
+  }
+  std::error_code ignored;
+  std::filesystem::create_directories(std::filesystem::path(sink->options_.path).parent_path(), ignored);
+  if (auto opened = sink->open_file(); !opened) return fail(std::move(opened.error()));
+  return sink;
+}
+
+FileSink::~FileSink() {
+  if (fd_ >= 0 && !on_standard_output()) ::close(fd_);
+}
+
+Result<void> FileSink::open_file() {
+  fd_ = ::open(options_.path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  if (fd_ < 0) return failed("cannot open the file of events");
+  struct stat status {};
+  if (::fstat(fd_, &status) != 0) return failed("cannot look at the file of events");
+  is_file_ = S_ISREG(status.st_mode);
+  bytes_ = 0;
+  if (!is_file_) return {};  // a pipe, perhaps
+  const auto size = static_cast<uint64_t>(status.st_size);
+  bytes_ = whole_lines(fd_, size);
+  if (bytes_ < size && ::ftruncate(fd_, static_cast<off_t>(bytes_)) != 0)
+    return failed("cannot cut the torn line off");
+  return {};
+}
+
+Result<void> FileSink::tell(std::span<const EventPtr> events) {
+  if (fd_ < 0) {
+    if (auto opened = open_file(); !opened) return opened;
+  }
+  lines_.clear();
+  for (const EventPtr& event : events) {
+    append_json(lines_, event->bytes);
+    lines_.push_back('\n');
+  }
+  if (is_file_ && bytes_ > 0 && bytes_ + lines_.size() > options_.file_bytes_max) {
+    if (auto rotated = rotate(); !rotated) return rotated;
+  }
+  auto written = write_lines();
+  if (lines_.capacity() > kLinesKept) lines_ = {};
+  return written;
+}
+
+Result<void> FileSink::write_lines() {
+  std::string_view left = lines_;
+  while (!left.empty()) {
+    // Who reads a pipe may stand still.
+    pollfd writable{fd_, POLLOUT, 0};
+    while (::poll(&writable, 1, kLookedAtMs) == 0) {
+      if (stopping_) {
+        return courier::fail(
+            Error(std::make_error_code(std::errc::operation_canceled), "nobody reads " + options_.path));
+      }
+    }
+    const ssize_t written =
+        ::write(fd_, left.data(), is_file_ ? left.size() : std::min(left.size(), kPieceMax));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      Failure failure = failed("cannot write events to");
+      // What of it is there comes again, and may not stand there torn.
+      if (is_file_) {
+        [[maybe_unused]] const int cut = ::ftruncate(fd_, static_cast<off_t>(bytes_));
+        ::close(fd_);
+        fd_ = -1;
+      }
+      return failure;
+    }
+    left.remove_prefix(static_cast<size_t>(written));
+  }
+  bytes_ += lines_.size();
+  if (is_file_ && ::fdatasync(fd_) != 0) return failed("cannot sync");
+  return {};
+}
+
+Result<void> FileSink::rotate() {
+  ::close(fd_);
+  fd_ = -1;
+  const auto name = [&](uint32_t number) { return options_.path + "." + std::to_string(number); };
+  if (options_.files_max == 0) {
+    if (::unlink(options_.path.c_str()) != 0 && errno != ENOENT) return failed("cannot remove");
+    return open_file();
+  }
+  for (uint32_t number = options_.files_max; number > 1; --number) {
+    if (::rename(name(number - 1).c_str(), name(number).c_str()) != 0 && errno != ENOENT)
+      return failed("cannot rotate");
+  }
+  if (::rename(options_.path.c_str(), name(1).c_str()) != 0 && errno != ENOENT)
+    return failed("cannot rotate");
+  return open_file();
+}
+
+}  // namespace courier::events::file
