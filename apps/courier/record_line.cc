@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
-#include "events/catalogue.h"
-#include "events/json.h"
+#include "events/catalogue/catalogue.h"
+#include "events/catalogue/json.h"
 
 namespace courier::cli {
 namespace {

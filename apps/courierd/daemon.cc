@@ -39,6 +39,7 @@
 #include "process.h"
 #include "reload.h"
 #include "reload_parts.h"
+#include "sinks.h"
 #include "store/errc.h"
 #include "store/rocksdb/rocks_store.h"
 #include "systemd.h"
@@ -58,6 +59,7 @@ constexpr auto kDrainStep = 20ms;
 constexpr size_t kDrainAtOnce = 500;  // per shard and step, however long there is time
 constexpr int kCopiesMax = 3;         // of other nodes' states in a row that the log left behind meanwhile
 constexpr auto kStallMax = 1s;        // that a drain waits for a disk which takes no writes
+constexpr auto kSinksWaitedFor = 2s;  // at a stop
 constexpr auto kLastWordsMax = 1s;    // for peers to read the DISCONNECT and hang up
 
 int64_t resident_bytes() {
@@ -138,6 +140,7 @@ class Daemon {
   bool wait(milliseconds limit, Condition condition);
   template <typename Condition>
   bool wait_for_disk(Condition condition);
+  void tell_the_last();
   void say_what_is_left();
 
   const CommandLine& command_line_;
@@ -161,6 +164,7 @@ class Daemon {
   std::unique_ptr<auth::ReplaceableHooks> hooks_;
   std::unique_ptr<auth::acl::Rules> rules_;
   std::unique_ptr<gateway::Gateway> gateway_;
+  std::unique_ptr<Sinks> sinks_;  // null: nobody is told of events
   std::unique_ptr<broker::Node> node_;
   std::optional<Reload> reload_;
   std::unique_ptr<admin::NodeControl> control_;
@@ -372,6 +376,10 @@ std::optional<ExitCode> Daemon::recover() {
     options.machine_clock = &system_clock();
     options.on_replayed = [this](WallMs newest) { cluster_->log_was_read(newest); };
   }
+  auto sinks = Sinks::open(settings_, store_->state(), registry_);
+  if (!sinks) return refuse(kUsage, sinks.error().message);
+  sinks_ = *std::move(sinks);
+  if (sinks_) options.outbox = &sinks_->outbox();
   node_ = std::make_unique<broker::Node>(options, limits_, log(), store_->state(), clock(), *gateway_,
                                          *authenticator_, *rules_, registry_, hooks_.get());
   auto limits = limit_rules_of(settings_);
@@ -379,6 +387,7 @@ std::optional<ExitCode> Daemon::recover() {
   if (auto in_force = node_->quota().exchange(*std::move(limits)); !in_force) {
     return refuse(kUsage, in_force.error().message);
   }
+  if (sinks_) sinks_->use(*node_, rules_->labels());
   if (const auto code = start_admin()) return code;
   auto report = node_->start();
   if (!report) {
@@ -389,6 +398,7 @@ std::optional<ExitCode> Daemon::recover() {
   report_ = *report;
   gateway_->start([this](uint32_t i) -> broker::Shard& { return node_->shard(i); });
   if (cluster_) cluster_->start(*node_);
+  if (sinks_) sinks_->start();
   // The end of the previous run must be in the log before anybody new comes.
   while (!wait(1s, [this] { return node_->ready(); })) {
     if (hurry_) break;
@@ -451,6 +461,7 @@ bool Daemon::serve() {
 void Daemon::tick() {
   if (cluster_) cluster_clock_.follow();
   node_->housekeeping();
+  if (sinks_) sinks_->look(*node_);
   look_at_bans();
   authenticator_->sweep();
   hooks_->sweep();
@@ -673,6 +684,13 @@ bool Daemon::wait_for_disk(Condition condition) {
   return done;
 }
 
+// So that the next run has nothing to tell twice. What a sink is not told now, it is told then.
+void Daemon::tell_the_last() {
+  wait(kSinksWaitedFor, [this] { return sinks_->quiet(); });
+  sinks_->stop();
+  node_->say_what_was_told();
+}
+
 void Daemon::say_what_is_left() {
   std::atomic<size_t> batches{0}, answers{0};
   gateway_->on_every_thread([&](broker::Shard& shard) {
@@ -706,7 +724,9 @@ void Daemon::stop() {
     });
     return all.load();
   };
-  bool written = wait_for_disk(quiet) && wait_for_disk([this] { return !node_->checkpoint_running(); });
+  bool written = wait_for_disk(quiet);
+  if (sinks_) tell_the_last();
+  written = written && wait_for_disk([this] { return !node_->checkpoint_running(); });
   if (written) node_->checkpoint();
   if (const auto saved = bans_->save(); !saved) log::error("bans", {{"error", saved.error().message}});
   wait(kLastWordsMax, [this] { return gateway_->connections() == 0; });
@@ -735,6 +755,7 @@ void Daemon::abandon() {
 void Daemon::take_apart() {
   admin_.reset();
   control_.reset();
+  if (sinks_) sinks_->stop();
   gateway_->stop();
   if (cluster_) cluster_->stop_mesh();
   node_.reset();

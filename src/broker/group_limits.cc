@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "broker/node.h"
-#include "events/fields.h"
+#include "events/catalogue/fields.h"
 
 namespace courier::broker {
 

@@ -470,7 +470,7 @@ void Node::housekeeping() {
       bury_the_gone();
       claim_partitions();
     }
-    if (options_.outbox) say_what_was_told();
+    if (options_.outbox) say_what_was_told(now);
     if (figures_) figures_->look(*options_.cluster, directory_.attachments());
     expire_retained();
     group_expiry_due_ = true;
@@ -506,14 +506,17 @@ void Node::claim_partitions() {
 }
 
 // So often only: each is a record, and losing the latest costs no more than telling something twice.
-void Node::say_what_was_told() {
-  const MonoNs now = clock_.mono_ns();
+void Node::say_what_was_told(MonoNs now) {
   if (now < tell_again_at_) return;
   std::vector<record::Record> records;
   for (auto& [sink, up_to] : options_.outbox->take_reports()) records.push_back(record::Told{sink, up_to});
   if (records.empty()) return;
-  tell_again_at_ = now + kToldEveryNs;
+  tell_again_at_ = std::min(now, INT64_MAX - kToldEveryNs) + kToldEveryNs;
   append_alone(std::move(records));
+}
+
+void Node::say_what_was_told() {
+  if (options_.outbox) log_.post([this] { say_what_was_told(INT64_MAX); });
 }
 
 void Node::expire_retained() {

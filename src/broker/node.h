@@ -116,6 +116,9 @@ class Node final : public store::LogReader, private CheckpointParts {
   // bounded.
   void from_peer(std::span<FromPeer> messages);
 
+  NodeEpoch epoch() const { return epoch_; }
+  // To the log, at once; housekeeping() does it now and then. Any thread.
+  void say_what_was_told();
   // Which events are written from now on. Any thread.
   events::Interest& interest() { return shared_.interest; }
 
@@ -141,7 +144,7 @@ class Node final : public store::LogReader, private CheckpointParts {
   // The record of that index, which came back. Returns how many sessions and groups a PUBLISH reached.
   size_t fold(store::CommittedBatch& batch, size_t index);
   void take_event(const record::Event& event, WallMs clock);
-  void say_what_was_told();  // feed thread
+  void say_what_was_told(MonoNs now);  // feed thread
   // Until one is refused.
   Result<void> for_rows(
       store::Table table,

@@ -45,7 +45,7 @@
 #include "broker/mail.h"
 #include "broker/peers.h"
 #include "broker/shard_metrics.h"
-#include "events/catalogue.h"
+#include "events/catalogue/catalogue.h"
 #include "mqtt/decoder.h"
 #include "mqtt/encoder.h"
 #include "quota/allowance.h"

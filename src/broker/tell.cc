@@ -6,7 +6,7 @@
 #include "broker/shard.h"
 #include "broker/shared.h"
 #include "events/compose.h"
-#include "events/fields.h"
+#include "events/catalogue/fields.h"
 
 namespace courier::broker {
 

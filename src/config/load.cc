@@ -69,6 +69,7 @@ class Loader {
   void name_rows(const Section& section);
   void check_listeners();
   void check_hooks();
+  void check_sinks();
   void check_order();
   void check_cluster();
   template <typename OriginOf>
@@ -484,6 +485,17 @@ void Loader::check_hooks() {
   }
 }
 
+void Loader::check_sinks() {
+  for (size_t i = 0; i < settings_.sinks.size(); ++i) {
+    const Sink& one = settings_.sinks[i];
+    const auto origin = [&](const char* key) { return origin_of(fmt::format("sink.{}{}", one.name, key)); };
+    if (one.events.empty() && !broken_.contains("sink.events"))
+      problem(origin(""), fmt::format("sink \"{}\": it is told nothing; name its events", one.name));
+    if (one.path.empty() && !broken_.contains("sink.path"))
+      problem(origin(""), fmt::format("sink \"{}\": it has no path; name its file", one.name));
+  }
+}
+
 // Who decides first. Each name once, and only of what is configured.
 void Loader::check_order() {
   const Auth& auth = settings_.auth;
@@ -561,6 +573,7 @@ void Loader::finish() {
   check_listeners();
   check_limits();
   check_hooks();
+  check_sinks();
   check_cluster();
   const bool broken = broken_.contains("auth.allow_anonymous") || broken_.contains("auth.password_file") ||
                       broken_.contains("auth.certificate_username");

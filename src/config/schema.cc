@@ -400,6 +400,8 @@ const std::vector<Section>& schema() {
                                              jwt_section(),
                                              hook_section(),
                                              hooks_section(),
+                                             events_section(),
+                                             sink_section(),
                                              admin(),
                                              admission_section(),
                                              flapping_section(),

@@ -74,6 +74,8 @@ Section jwt_section();
 Section limit_section();
 Section hook_section();
 Section hooks_section();
+Section events_section();
+Section sink_section();
 Section admission_section();
 Section flapping_section();
 Section cluster_section();

@@ -208,6 +208,27 @@ struct LimitRule {
   bool operator==(const LimitRule&) const = default;
 };
 
+// Of what all sinks are told.
+struct Events {
+  uint64_t bytes_max = 4096 * kMegabyte;
+  std::vector<std::string> sample;  // "label=0.1"
+  bool operator==(const Events&) const = default;
+};
+
+enum class SinkKind : uint8_t { file };
+
+// One that is told of events.
+struct Sink {
+  std::string name;
+  SinkKind kind = SinkKind::file;
+  std::vector<std::string> events;  // kinds
+  bool payload = false;
+  std::string path;
+  uint64_t file_bytes_max = 64 * kMegabyte;
+  uint32_t files_max = 5;
+  bool operator==(const Sink&) const = default;
+};
+
 struct Store {
   Milliseconds checkpoint_interval = 1s;
   uint64_t log_bytes_max = 64 * kMegabyte;
@@ -251,6 +272,8 @@ struct Settings {
   Auth auth;
   std::vector<Hook> hooks;  // in the order in which endpoints of the same hook are asked
   HookLimits hook_limits;
+  Events events;
+  std::vector<Sink> sinks;
   Admin admin;
   Admission admission;
   Flapping flapping;

@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "base/text.h"
-#include "events/fields.h"
+#include "events/catalogue/fields.h"
 #include "mqtt/properties.h"
 
 namespace courier::events {

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
-#include "events/catalogue.h"
+#include "events/catalogue/catalogue.h"
 #include "mqtt/message.h"
 #include "record/record.h"
 

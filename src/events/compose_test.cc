@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "events/fields.h"
-#include "events/json.h"
+#include "events/catalogue/fields.h"
+#include "events/catalogue/json.h"
 #include "mqtt/properties.h"
 
 namespace courier::events {

@@ -76,6 +76,7 @@ bool Dispatcher::wait_a_while(int64_t milliseconds) {
 void Dispatcher::run() {
   int64_t retry_ms = kRetryMsMin;
   while (!stopping_) {
+    const Position newest = outbox_.newest();
     const Load load = next();
     if (load.events.empty()) {
       if (load.up_to > cursor_) {  // nothing that this sink is told
@@ -83,6 +84,7 @@ void Dispatcher::run() {
         outbox_.report(index_, cursor_);
         continue;
       }
+      idle_up_to_ = std::max(cursor_, newest).value;
       outbox_.wait(was_active_ ? cursor_ : Position(UINT64_MAX), noted_cursor_, kIdleMs);
       if (!wait_a_while(kLingerMs)) return;
       continue;

@@ -46,6 +46,8 @@ class Dispatcher {
   // Any thread.
   void set_active(bool active) { active_ = active; }
   SinkState state() const;
+  // Whether the sink was told all that there is.
+  bool idle() const { return idle_up_to_.load() >= outbox_.newest().value; }
   // Ends the thread; what was not told by then is told by the next run.
   void stop();
 
@@ -76,6 +78,7 @@ class Dispatcher {
   uint64_t noted_cursor_ = 0;
 
   std::atomic<uint64_t> told_{0}, missed_{0};
+  std::atomic<uint64_t> idle_up_to_{0};  // cursor_
   mutable std::mutex mutex_;
   std::condition_variable stopped_;
   std::string trouble_;  // guarded by mutex_

@@ -8,7 +8,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "events/catalogue.h"
+#include "events/catalogue/catalogue.h"
 #include "mqtt/message.h"
 
 namespace courier::events {

@@ -38,7 +38,7 @@
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "base/result.h"
-#include "events/catalogue.h"
+#include "events/catalogue/catalogue.h"
 #include "store/state_store.h"
 
 namespace courier::events {

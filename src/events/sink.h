@@ -4,7 +4,7 @@
 #include <span>
 
 #include "base/result.h"
-#include "events/catalogue.h"
+#include "events/catalogue/catalogue.h"
 #include "events/outbox.h"
 
 namespace courier::events {

@@ -19,14 +19,15 @@ namespace {
 
 using store::Table;
 
-constexpr Table kTables[] = {Table::session,  Table::subscription, Table::inbox,
-                             Table::retained, Table::group,        Table::group_inbox};
+constexpr Table kTables[] = {Table::session, Table::subscription, Table::inbox, Table::retained,
+                             Table::group,   Table::group_inbox,  Table::event};
 constexpr const char* kTableNames[] = {"sessions",
                                        "subscriptions",
                                        "inboxes",
                                        "retained messages",
                                        "shared groups",
                                        "messages of shared groups",
+                                       "events that wait for sinks",
                                        "messages that several inboxes share"};
 static_assert(std::size(kTables) == store::kTableCount && std::size(kTableNames) == store::kTableCount + 1);
 
@@ -180,6 +181,8 @@ class Count {
         return group(key, value);
       case Table::group_inbox:
         return group_inbox(key, value);
+      case Table::event:
+        return {};  // that none is missing is seen by its digest
     }
     return {};
   }

@@ -12,7 +12,7 @@
 #include <filesystem>
 #include <system_error>
 
-#include "events/json.h"
+#include "events/catalogue/json.h"
 
 namespace courier::events::file {
 namespace {

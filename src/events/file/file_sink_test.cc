@@ -11,7 +11,7 @@
 #include <sstream>
 #include <thread>
 
-#include "events/fields.h"
+#include "events/catalogue/fields.h"
 
 namespace courier::events::file {
 namespace {

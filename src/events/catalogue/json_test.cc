@@ -1,8 +1,8 @@
-#include "events/json.h"
+#include "events/catalogue/json.h"
 
 #include <gtest/gtest.h>
 
-#include "events/fields.h"
+#include "events/catalogue/fields.h"
 
 namespace courier::events {
 namespace {

@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "events/catalogue.h"
+#include "events/catalogue/catalogue.h"
 
 namespace courier::events {
 

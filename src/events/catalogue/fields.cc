@@ -1,4 +1,4 @@
-#include "events/fields.h"
+#include "events/catalogue/fields.h"
 
 #include "base/varint.h"
 

@@ -1,8 +1,8 @@
-#include "events/schema.h"
+#include "events/catalogue/schema.h"
 
 #include <fmt/format.h>
 
-#include "events/catalogue.h"
+#include "events/catalogue/catalogue.h"
 
 namespace courier::events {
 namespace {

@@ -1,4 +1,4 @@
-#include "events/catalogue.h"
+#include "events/catalogue/catalogue.h"
 
 #include <fstream>
 #include <set>
@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "events/schema.h"
+#include "events/catalogue/schema.h"
 
 namespace courier::events {
 namespace {
@@ -60,7 +60,7 @@ TEST(Catalogue, ASetOfKindsHasWhatWasPutIn) {
 TEST(Schema, TheFilesInTheRepositoryAreOfThisCatalogue) {
   const std::string folder = SAMPLES_DIR "/..";
   EXPECT_EQ(file(folder + "/event.proto"), protobuf_schema());
-  const std::string docs = file(folder + "/../../docs/events.md");
+  const std::string docs = file(folder + "/../../../docs/events.md");
   EXPECT_NE(docs.find(markdown_tables()), std::string::npos) << "docs/events.md does not have these tables:\n"
                                                              << markdown_tables();
 }

@@ -1,11 +1,11 @@
-#include "events/json.h"
+#include "events/catalogue/json.h"
 
 #include <array>
 #include <charconv>
 
 #include "base/utf8.h"
 #include "base/varint.h"
-#include "events/fields.h"
+#include "events/catalogue/fields.h"
 
 namespace courier::events {
 namespace {

@@ -1,4 +1,4 @@
-#include "events/catalogue.h"
+#include "events/catalogue/catalogue.h"
 
 #include <algorithm>
 #include <array>
