@@ -153,8 +153,12 @@ void Shard::forget(Connection& connection, EndCause cause, bool drops_will, std:
   }
   drops_will = drops_will || (is_leaving(connection) && connection.extra->undecided->drops_will);
   Client* client = std::exchange(connection.client, nullptr);
-  tell_disconnect(connection, client ? client->session.id : SessionId(), cause);
-  if (!client) return;  // taken over, or never attached
+  if (!client) {  // taken over, or never attached
+    tell_disconnect(connection, {}, cause);
+    return;
+  }
+  flush_acks(*client);  // what it said comes before that it left
+  tell_disconnect(connection, client->session.id, cause);
   client->connection = nullptr;
   if (client->session.id.ephemeral()) {
     end_ephemeral(*client);
