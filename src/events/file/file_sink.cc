@@ -19,8 +19,16 @@ namespace {
 
 constexpr size_t kLinesKept = 4 << 20;
 constexpr int kLookedAtMs = 200;
-// A pipe takes no more at once; what is writable by then may block in the middle.
+// A pipe that is writable takes so much at once, all of it or nothing (PIPE_BUF): no crash tears a line that
+// fits.
 constexpr size_t kPieceMax = 4096;
+
+// The whole lines in front that fit; of a longer one its beginning.
+size_t piece_of(std::string_view lines) {
+  if (lines.size() <= kPieceMax) return lines.size();
+  const size_t end = lines.rfind('\n', kPieceMax - 1);
+  return end == std::string_view::npos ? kPieceMax : end + 1;
+}
 
 // How long the file is up to its last whole line.
 uint64_t whole_lines(int fd, uint64_t size) {
@@ -103,8 +111,7 @@ Result<void> FileSink::write_lines() {
             Error(std::make_error_code(std::errc::operation_canceled), "nobody reads " + options_.path));
       }
     }
-    const ssize_t written =
-        ::write(fd_, left.data(), is_file_ ? left.size() : std::min(left.size(), kPieceMax));
+    const ssize_t written = ::write(fd_, left.data(), is_file_ ? left.size() : piece_of(left));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
       Failure failure = failed("cannot write events to");

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""What a file sink is told: every kind of event, and nothing lost however courierd ends.
+
+Usage: events_test.py BIN_DIR [unittest arguments]
+"""
+import json
+import os
+import pathlib
+import random
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import node as nodes  # noqa: E402
+from client import Client, Phone, Refused, wait_until  # noqa: E402
+
+BIN = None
+LONG = os.environ.get("COURIER_LONG") == "1"
+
+
+class Kinds(unittest.TestCase):
+    def test_a_clients_day_is_told_in_order(self):
+        with nodes.Node(BIN) as node:
+            phone = Client("phone", clean=False, expiry=600)
+            phone.connect(node.where)
+            phone.subscribe("orders/#", qos=1)
+            backend = Client("backend")
+            backend.connect(node.where)
+            for qos in (0, 1, 2):
+                backend.publish(f"orders/{qos}", f"order {qos}", qos).done.wait(10)
+            phone.wait_for("order 0", "order 1", "order 2")
+            # The answers of a client may wait for company; what it says next does not.
+            for i in (1, 2):
+                node.wait_for_event("delivery_complete", topic=f"orders/{i}")
+            phone.unsubscribe("orders/#")
+            phone.subscribe("orders/#", qos=1)
+            phone.disconnect()
+            node.wait_for_event("client_offline", client_id="phone")
+            backend.publish("orders/late", "late", 1).wait()
+            phone.connect(node.where)
+            phone.wait_for("late")
+            node.wait_for_event("delivery_complete", topic="orders/late")
+            phone.disconnect()
+            backend.disconnect()
+            node.wait_for_event("client_gone", client_id="backend")
+            of_phone = [each for each in node.events() if each.get("client_id") == "phone" and "best_effort" not in each]
+            self.assertEqual([each["kind"] for each in of_phone], [
+                "connect", "subscribe", "delivery_complete", "delivery_complete", "unsubscribe", "subscribe", "disconnect",
+                "client_offline", "connect", "client_wakeup", "delivery_complete", "disconnect", "client_offline"])
+            self.assertEqual([int(each["id"]) for each in of_phone], sorted(int(each["id"]) for each in of_phone))
+            self.assertEqual(len({each["session_id"] for each in of_phone}), 1)
+            told = {each["topic"]: each for each in node.events("publish")}
+            done = {each["topic"]: each for each in node.events("delivery_complete")}
+            for topic in ("orders/1", "orders/2", "orders/late"):
+                self.assertEqual(done[topic]["message_id"], told[topic]["message_id"])
+                self.assertEqual(told[topic]["client_id"], "backend")
+                self.assertEqual(done[topic]["publisher_session_id"], told[topic]["session_id"])
+            self.assertTrue(told["orders/0"]["best_effort"])
+            self.assertNotIn("message_id", told["orders/0"])
+            self.assertEqual({each["topic"] for each in node.events("deliver")},
+                             {"orders/0", "orders/1", "orders/2", "orders/late"})
+            self.assertEqual([each["topic"] for each in node.events("offline_message")], ["orders/late"])
+            wait_until("nothing waits", lambda: node.metric("courier_outbox_bytes") == 0)
+
+    def test_what_is_dropped_says_why(self):
+        with nodes.Node(BIN, settings="[limits]\ninbox_messages_max = 2") as node:
+            phone = Client("phone", clean=False, expiry=600)
+            phone.connect(node.where)
+            phone.subscribe("a")
+            phone.disconnect()
+            backend = Client("backend")
+            backend.connect(node.where)
+            for i in range(5):
+                backend.publish("a", str(i), 1).wait()
+            dropped = wait_until("three are dropped", lambda: len(node.events("drop")) >= 3 and node.events("drop"))
+            self.assertEqual([each["reason"] for each in dropped], ["inbox_full_messages"] * 3)
+            published = [each["message_id"] for each in node.events("publish")]
+            self.assertEqual([each["message_id"] for each in dropped], published[:3])
+            self.assertEqual({each["client_id"] for each in dropped}, {"phone"})
+
+    def test_who_is_refused_and_whose_session_ends(self):
+        with nodes.Node(BIN, settings="[limits]\nclient_id_bytes_max = 23") as node:
+            with self.assertRaises(Refused):
+                Client("x" * 24).connect(node.where)
+            self.assertEqual(node.wait_for_event("connect_failed")["reason"], "client_identifier_not_valid")
+            brief = Client("brief", clean=False, expiry=1)
+            brief.connect(node.where)
+            brief.subscribe("a")
+            brief.disconnect()
+            backend = Client("backend")
+            backend.connect(node.where)
+            backend.publish("a", "never", 1).wait()
+            self.assertEqual(node.wait_for_event("session_expired")["messages"], 1)
+
+    def test_kinds_that_nobody_wants_are_not_written(self):
+        with nodes.Node(BIN, kinds=["drop"]) as node:
+            phone = Client("phone", clean=False, expiry=600)
+            phone.connect(node.where)
+            phone.subscribe("a")
+            phone.publish("a", "1", 1).wait()
+            phone.wait_for("1")
+            phone.disconnect()
+            node.stop()
+            self.assertEqual(node.events(), [])
+            self.assertNotIn(b"connect", (node.events_file).read_bytes())
+
+
+class Backend(Phone):
+    """Publishes to its phone; what has no PUBACK it sends again, after each connect."""
+
+    def __init__(self, node, books):
+        super().__init__("backend", node.doors)
+        self.books = books
+
+    def acknowledged(self, message):
+        self.books.append(message.payload)
+
+
+class Crashes(unittest.TestCase):
+    def test_every_delivery_is_told_over_any_number_of_crashes(self):
+        rounds = 200 if LONG else 12
+        with nodes.Node(BIN, kinds=["publish", "delivery_complete", "connect", "client_wakeup"],
+                        sink="file_bytes_max = \"64MB\"", settings="[store]\ncheckpoint_interval = \"200ms\"") as node:
+            phones = [Phone(f"phone{i}", node.doors) for i in range(4)]
+            for phone in phones:
+                phone.arrived = lambda _, phone=phone: None
+                phone.start()
+            for phone in phones:
+                wait_until(f"{phone.id} is connected", lambda: phone.connected)
+                phone.subscribe(f"to/{phone.id}", qos=1)
+            acked = []
+            backend = Backend(node, acked).start()
+            wait_until("the backend is connected", lambda: backend.connected)
+            over, sent = threading.Event(), []
+
+            def publish():
+                number = 0
+                while not over.wait(0.004):
+                    if len(backend.out) >= 30 or not backend.connected:
+                        continue
+                    number += 1
+                    payload = f"{number}"
+                    sent.append(payload)
+                    try:
+                        backend.publish(f"to/phone{number % 4}", payload, 1)
+                    except Exception:  # it broke: what has an id is sent again
+                        pass
+
+            publisher = threading.Thread(target=publish)
+            publisher.start()
+            chance = random.Random(7)
+            for _ in range(rounds):
+                time.sleep(chance.uniform(0.05, 0.5))
+                node.kill()
+                node.start()
+            wait_until("it goes on", lambda: len(acked) > 20)
+            over.set()
+            publisher.join()
+            wait_until("all is acknowledged", lambda: not backend.out)
+            for phone in phones:
+                mine = {each for each in sent if f"phone{int(each) % 4}" == phone.id}
+                wait_until(f"{phone.id} has all", lambda: mine <= set(phone.payloads()))
+            expected = {each.decode() for each in acked}
+
+            def told():
+                by_id = {}
+                for event in node.events("publish"):
+                    by_id[event["message_id"]] = event
+                return {event["message_id"] for event in node.events("delivery_complete")}, by_id
+            wait_until("each delivery is told", lambda: len(told()[0]) >= len(expected))
+            completed, published = told()
+            # Each event once by its id, whatever its number of copies, and the same each time.
+            seen = {}
+            for event in node.events():
+                same = {key: value for key, value in event.items()}
+                self.assertEqual(seen.setdefault(event["id"], same), same)
+            self.assertLessEqual(completed, set(published), "none is invented")
+            # What a phone got is told: a message that was published twice, since its PUBACK was lost, has two ids.
+            self.assertGreaterEqual(len(published), len(expected))
+            got = sum(len(phone.payloads()) for phone in phones)
+            self.assertGreaterEqual(got, len(completed))
+            print(f"{rounds} kills: {len(expected)} acknowledged, {len(completed)} told of, "
+                  f"{len(node.events())} lines, {len(seen)} events")
+            # The order of one client, in the order of first lines.
+            for phone in phones:
+                first, order = set(), []
+                for event in node.events():
+                    if event.get("client_id") == phone.id and event["id"] not in first and "best_effort" not in event:
+                        first.add(event["id"])
+                        order.append(int(event["id"]))
+                self.assertEqual(order, sorted(order))
+
+
+class Away(unittest.TestCase):
+    def test_events_wait_for_a_sink_that_stands_still_and_come_in_order(self):
+        node = nodes.Node(BIN, kinds=["publish", "delivery_complete"])
+        os.mkfifo(node.events_file)
+        hold = os.open(node.events_file, os.O_RDWR | os.O_NONBLOCK)  # a reader that does not read
+        try:
+            with node:
+                phone = Phone("phone", node.doors).start()  # its last answers die with courierd, and it gives them again
+                wait_until("it is connected", lambda: phone.connected)
+                phone.subscribe("a")
+                backend = Client("backend")
+                backend.connect(node.where)
+                waits = []
+                for i in range(1500):
+                    began = time.monotonic()
+                    backend.publish("a", str(i), 1).wait()
+                    waits.append(time.monotonic() - began)
+                phone.wait_for(*map(str, range(1500)))
+                self.assertGreater(node.metric("courier_outbox_bytes"), 100_000)
+                self.assertLess(sorted(waits)[len(waits) * 99 // 100], 0.5)
+                node.kill()
+                node.start()
+                lines, rest = [], b""
+
+                def drained():
+                    nonlocal rest
+                    try:
+                        rest += os.read(hold, 1 << 20)
+                    except BlockingIOError:
+                        pass
+                    *whole, rest = rest.split(b"\n")
+                    lines.extend(whole)
+                    return len(lines) >= 3000 and node.metric("courier_outbox_bytes") == 0
+                wait_until("all is told", drained)
+                ids = [int(json.loads(line)["id"]) for line in lines]
+                self.assertEqual(len(set(ids)), 3000)
+                firsts = list(dict.fromkeys(ids))
+                self.assertEqual(firsts, sorted(firsts))
+        finally:
+            os.close(hold)
+
+
+if __name__ == "__main__":
+    BIN = pathlib.Path(sys.argv.pop(1)).resolve()
+    unittest.main()
