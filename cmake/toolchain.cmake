@@ -62,6 +62,7 @@ function(courier_system_library target header library)
 endfunction()
 courier_system_library(xxHash::xxhash xxhash.h xxhash)
 courier_system_library(Argon2::argon2 argon2.h argon2)
+courier_system_library(RdKafka::rdkafka librdkafka/rdkafka.h rdkafka)
 # gRPC's own CMake files ask for every library that a server of it could need; its headers ask for these.
 courier_system_library(gRPC::grpc++ grpcpp/grpcpp.h grpc++)
 find_library(gpr_LIBRARY gpr REQUIRED)

@@ -4,11 +4,15 @@
 
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "events/file/file_sink.h"
+#include "events/kafka/kafka_sink.h"
 #include "record/record.h"
 
 namespace courier::courierd {
 namespace {
+
+constexpr size_t kPasswordBytesMax = 64 * 1024;
 
 events::Kinds kinds_of(const config::Sink& sink) {
   events::Kinds kinds;
@@ -16,11 +20,48 @@ events::Kinds kinds_of(const config::Sink& sink) {
   return kinds;
 }
 
-Result<std::unique_ptr<events::Sink>> sink_of(const config::Sink& from) {
+Result<events::kafka::KafkaSinkOptions> kafka_of(const config::Settings& settings, const config::Sink& from) {
+  static constexpr const char* kProtocols[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl"};
+  events::kafka::KafkaSinkOptions options{
+      .name = from.name, .brokers = from.brokers, .topic_prefix = from.topic_prefix};
+  options.format = from.format == config::KafkaFormat::json ? events::kafka::Format::json
+                                                            : events::kafka::Format::protobuf;
+  options.source =
+      "courier://" + (settings.cluster.name.empty() ? std::string("courier") : settings.cluster.name);
+  const auto set = [&](const char* name, const std::string& value) {
+    if (!value.empty()) options.properties.emplace_back(name, value);
+  };
+  set("security.protocol", kProtocols[static_cast<size_t>(from.security)]);
+  set("ssl.ca.location", from.ca_file);
+  set("ssl.certificate.location", from.certificate_file);
+  set("ssl.key.location", from.key_file);
+  if (!from.username.empty()) {
+    auto password = read_file(from.password_file, kPasswordBytesMax);
+    if (!password) return fail(std::move(password.error()));
+    set("sasl.mechanism", from.sasl_mechanism);
+    set("sasl.username", from.username);
+    set("sasl.password", password->substr(0, password->find_first_of("\r\n")));
+  }
+  for (const std::string& each : from.properties) {
+    const size_t equals = each.find('=');
+    options.properties.emplace_back(each.substr(0, equals), each.substr(equals + 1));
+  }
+  return options;
+}
+
+Result<std::unique_ptr<events::Sink>> sink_of(const config::Settings& settings, const config::Sink& from,
+                                              Registry& registry) {
   switch (from.kind) {
     case config::SinkKind::file: {
       auto sink = events::file::FileSink::open(
           {.path = from.path, .file_bytes_max = from.file_bytes_max, .files_max = from.files_max});
+      if (!sink) return fail(std::move(sink.error()));
+      return *std::move(sink);
+    }
+    case config::SinkKind::kafka: {
+      auto options = kafka_of(settings, from);
+      if (!options) return fail(std::move(options.error()));
+      auto sink = events::kafka::KafkaSink::open(*std::move(options), registry);
       if (!sink) return fail(std::move(sink.error()));
       return *std::move(sink);
     }
@@ -44,7 +85,7 @@ Result<std::unique_ptr<Sinks>> Sinks::open(const config::Settings& settings, con
   sinks->outbox_ = std::make_unique<events::Outbox>(options, names, state, registry);
   for (size_t i = 0; i < settings.sinks.size(); ++i) {
     const config::Sink& one = settings.sinks[i];
-    auto sink = sink_of(one);
+    auto sink = sink_of(settings, one, registry);
     if (!sink) return fail(sink.error().within("sink \"" + one.name + "\""));
     sinks->dispatchers_.push_back(
         std::make_unique<events::Dispatcher>(*sinks->outbox_, i, kinds_of(one), *std::move(sink), registry));

@@ -491,8 +491,12 @@ void Loader::check_sinks() {
     const auto origin = [&](const char* key) { return origin_of(fmt::format("sink.{}{}", one.name, key)); };
     if (one.events.empty() && !broken_.contains("sink.events"))
       problem(origin(""), fmt::format("sink \"{}\": it is told nothing; name its events", one.name));
-    if (one.path.empty() && !broken_.contains("sink.path"))
+    if (one.kind == SinkKind::file && one.path.empty() && !broken_.contains("sink.path"))
       problem(origin(""), fmt::format("sink \"{}\": it has no path; name its file", one.name));
+    if (one.kind == SinkKind::kafka && one.brokers.empty() && !broken_.contains("sink.brokers"))
+      problem(origin(""), fmt::format("sink \"{}\": it has no brokers; name some of Kafka's", one.name));
+    if (one.username.empty() != one.password_file.empty())
+      problem(origin(".username"), "sink.username and sink.password_file: one needs the other");
   }
 }
 

@@ -19,6 +19,12 @@ std::optional<std::string> check_kind(std::string_view text) {
   return "there is no such event; there are " + known;
 }
 
+std::optional<std::string> check_property(std::string_view text) {
+  const size_t equals = text.find('=');
+  if (equals == 0 || equals == std::string_view::npos) return "it must be NAME=VALUE";
+  return std::nullopt;
+}
+
 std::optional<std::string> check_sample(std::string_view text) {
   const size_t equals = text.find('=');
   double part = -1;
@@ -76,8 +82,8 @@ Section sink_section() {
               {.name = "kind",
                .kind = Kind::choice,
                .member = member<&Sink::kind>(),
-               .help = "file: lines of JSON.",
-               .choices = {"file"}},
+               .help = "file: lines of JSON. kafka: a topic for each event.",
+               .choices = {"file", "kafka"}},
               {.name = "events",
                .kind = Kind::text_list,
                .member = member<&Sink::events>(),
@@ -104,6 +110,65 @@ Section sink_section() {
                .member = member<&Sink::files_max>(),
                .help = "So many renamed ones are kept.",
                .max = 10'000},
+              {.name = "brokers",
+               .kind = Kind::text,
+               .member = member<&Sink::brokers>(),
+               .help = "Of Kafka: HOST:PORT of some of its brokers, with commas between them.",
+               .example = "kafka1:9092,kafka2:9092"},
+              {.name = "topic_prefix",
+               .kind = Kind::text,
+               .member = member<&Sink::topic_prefix>(),
+               .help = "What the names of topics begin with; the rest is the event's with - for _: "
+                       "courier-delivery-complete."},
+              {.name = "format",
+               .kind = Kind::choice,
+               .member = member<&Sink::format>(),
+               .help = "What a message of Kafka holds.",
+               .choices = {"protobuf", "json"}},
+              {.name = "security",
+               .kind = Kind::choice,
+               .member = member<&Sink::security>(),
+               .help = "How Kafka's brokers are spoken to: with TLS (ssl), with a user name (sasl), both, or "
+                       "neither.",
+               .choices = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl"}},
+              {.name = "ca_file",
+               .kind = Kind::text,
+               .member = member<&Sink::ca_file>(),
+               .help = "PEM file: whom to trust instead of the authorities of this machine.",
+               .check = check_input_file,
+               .example = "/etc/courier/kafka-ca.pem"},
+              {.name = "certificate_file",
+               .kind = Kind::text,
+               .member = member<&Sink::certificate_file>(),
+               .help = "PEM file: the certificate to show, if one is asked for.",
+               .check = check_input_file,
+               .example = "/etc/courier/broker.pem"},
+              {.name = "key_file",
+               .kind = Kind::text,
+               .member = member<&Sink::key_file>(),
+               .help = "PEM file: its private key.",
+               .check = check_input_file,
+               .example = "/etc/courier/broker.key"},
+              {.name = "sasl_mechanism",
+               .kind = Kind::text,
+               .member = member<&Sink::sasl_mechanism>(),
+               .help = "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
+              {.name = "username",
+               .kind = Kind::text,
+               .member = member<&Sink::username>(),
+               .help = "With sasl.",
+               .example = "courier"},
+              {.name = "password_file",
+               .kind = Kind::text,
+               .member = member<&Sink::password_file>(),
+               .help = "A file with the password on its first line.",
+               .check = check_input_file,
+               .example = "/etc/courier/kafka-password"},
+              {.name = "properties",
+               .kind = Kind::text_list,
+               .member = member<&Sink::properties>(),
+               .help = "Further settings of librdkafka's, NAME=VALUE, as in \"message.max.bytes=2000000\".",
+               .check = check_property},
           },
           sinks};
 }

@@ -215,7 +215,9 @@ struct Events {
   bool operator==(const Events&) const = default;
 };
 
-enum class SinkKind : uint8_t { file };
+enum class SinkKind : uint8_t { file, kafka };
+enum class KafkaFormat : uint8_t { protobuf, json };
+enum class KafkaSecurity : uint8_t { plaintext, ssl, sasl_plaintext, sasl_ssl };
 
 // One that is told of events.
 struct Sink {
@@ -226,6 +228,12 @@ struct Sink {
   std::string path;
   uint64_t file_bytes_max = 64 * kMegabyte;
   uint32_t files_max = 5;
+  std::string brokers, topic_prefix = "courier-";
+  KafkaFormat format = KafkaFormat::protobuf;
+  KafkaSecurity security = KafkaSecurity::plaintext;
+  std::string ca_file, certificate_file, key_file;
+  std::string sasl_mechanism = "SCRAM-SHA-512", username, password_file;
+  std::vector<std::string> properties;  // "name=value"
   bool operator==(const Sink&) const = default;
 };
 
