@@ -33,6 +33,7 @@ constexpr Command kCommands[] = {
     {"acl", "Server", "Check an ACL file, or say why it allows something", set_up_acl},
     {"jwt", "Server", "Make, show and check signed tokens", set_up_jwt},
     {"config", "Server", "Check and show settings, print the reference, make a node reload", set_up_config},
+    {"events", "Server", "List what courierd can tell of, print the schema", set_up_events},
     {"doctor", "Server", "Say what this machine lacks for many connections", set_up_doctor},
     {"demo", "Server", "Show the main job: orders, phones, a kill -9, and what was lost", set_up_demo},
     {"completion", "Shell", "Print the completion script for your shell", set_up_completion},

@@ -223,9 +223,9 @@ enum class KafkaSecurity : uint8_t { plaintext, ssl, sasl_plaintext, sasl_ssl };
 struct Sink {
   std::string name;
   SinkKind kind = SinkKind::file;
-  std::vector<std::string> events;  // kinds
+  std::vector<std::string> events{"delivery_complete", "drop"};  // kinds
   bool payload = false;
-  std::string path;
+  std::string path = "-";
   uint64_t file_bytes_max = 64 * kMegabyte;
   uint32_t files_max = 5;
   std::string brokers, topic_prefix = "courier-";

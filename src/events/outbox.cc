@@ -140,7 +140,7 @@ void Outbox::add(Position position, Kind kind, std::string bytes) {
     dropped_[index]->add();
     static log::Limit limit{{.per_second = 1}};
     log::error(limit,
-               "events are dropped: too many wait for sinks; see which sink is away (courier events ls)",
+               "events are dropped: too many wait for sinks; the metric courier_sink_ok says which sink is away",
                {{"kind", info(kind).name}, {"bytes_waiting", bytes_added_ - bytes_told_}});
     return;
   }

@@ -1,5 +1,6 @@
 // What Courier tells the world: every kind of event, and every field that one may have. Declared here once;
-// the protobuf schema (schema.h), the JSON (json.h), docs/events.md and the names of metrics follow from it.
+// the protobuf schema (schema.h), the JSON (json.h), docs/operations/events.md and the names of metrics
+// follow from it.
 //
 // An event is a protobuf message `courier.events.v1.Event`: its fields in any order, each at most once but
 // the lists. The numbers of kinds stand in the log's records, those of fields in the messages: never changed,

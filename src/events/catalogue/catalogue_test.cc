@@ -1,5 +1,6 @@
 #include "events/catalogue/catalogue.h"
 
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -58,11 +59,12 @@ TEST(Catalogue, ASetOfKindsHasWhatWasPutIn) {
 
 // Whoever changes the catalogue writes them anew: `courier events schema` prints the first.
 TEST(Schema, TheFilesInTheRepositoryAreOfThisCatalogue) {
-  const std::string folder = SAMPLES_DIR "/..";
+  const std::string folder = std::filesystem::path(SAMPLES_DIR).parent_path();
   EXPECT_EQ(file(folder + "/event.proto"), protobuf_schema());
-  const std::string docs = file(folder + "/../../../docs/events.md");
-  EXPECT_NE(docs.find(markdown_tables()), std::string::npos) << "docs/events.md does not have these tables:\n"
-                                                             << markdown_tables();
+  const std::string docs = file(folder + "/../../../docs/operations/events.md");
+  EXPECT_NE(docs.find(markdown_tables()), std::string::npos)
+      << "docs/operations/events.md does not have these tables:\n"
+      << markdown_tables();
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ std::string_view protobuf_type(Shape shape) {
 
 std::string protobuf_schema() {
   std::string out =
-      "// What Courier's events say. `courier events schema` prints it; docs/events.md explains it.\n"
+      "// What Courier's events say. `courier events schema` prints it; docs/operations/events.md explains "
+      "it.\n"
       "syntax = \"proto3\";\n\npackage courier.events.v1;\n\n"
       "message Property {\n  string name = 1;\n  string value = 2;\n}\n\nmessage Event {\n";
   for (const FieldInfo& each : fields()) {

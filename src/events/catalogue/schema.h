@@ -1,5 +1,6 @@
-// The catalogue for those who read events: as a protobuf schema, and as the tables of docs/events.md.
-// `courier events schema` prints the first; a test holds both files in the repository to it.
+// The catalogue for those who read events: as a protobuf schema, and as the tables of
+// docs/operations/events.md. `courier events schema` prints the first; a test holds both files in the
+// repository to it.
 #pragma once
 
 #include <string>

@@ -212,7 +212,9 @@ TEST_F(KafkaSinkTest, WhatKafkaHasIsNotSentAgainBecauseAnotherTopicIsRefused) {
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("does not let us write to the topic"), std::string::npos)
       << refused.error().message;
-  ASSERT_TRUE(sink->tell(told));
+  Result<void> done = sink->tell(told);
+  for (int i = 0; i < 5 && !done; ++i) done = sink->tell(told);  // each broker refuses once
+  ASSERT_TRUE(done) << done.error().message;
   EXPECT_EQ(kafka_.read(Kind::publish, 1).size() + kafka_.read(Kind::delivery_complete, 1).size(), 2u);
 }
 

@@ -176,7 +176,8 @@ class Admin(unittest.TestCase):
     def test_the_page_of_metrics_is_what_a_node_says(self):
         passwords = self.folder / "passwords"
         self.courier("passwd", passwords, "someone", "-b", "a password")
-        self.start(None, f"auth.password_file={passwords}", "listener.mqtt.proxy_protocol=optional")
+        self.start(None, f"auth.password_file={passwords}", "listener.mqtt.proxy_protocol=optional",
+                   f"sink.audit.path={self.folder}/events.jsonl")
         page = metrics_page(self.get("/metrics")[1])
         if os.environ.get("COURIER_REGENERATE"):
             METRICS_PAGE.write_text(page)
