@@ -5,8 +5,8 @@
 // that stands alone. The rest is best effort and goes past the log.
 #include "broker/shard.h"
 #include "broker/shared.h"
-#include "events/compose.h"
 #include "events/catalogue/fields.h"
+#include "events/compose.h"
 
 namespace courier::broker {
 

@@ -139,9 +139,10 @@ void Outbox::add(Position position, Kind kind, std::string bytes) {
   if (crowded(kind)) {
     dropped_[index]->add();
     static log::Limit limit{{.per_second = 1}};
-    log::error(limit,
-               "events are dropped: too many wait for sinks; the metric courier_sink_ok says which sink is away",
-               {{"kind", info(kind).name}, {"bytes_waiting", bytes_added_ - bytes_told_}});
+    log::error(
+        limit,
+        "events are dropped: too many wait for sinks; the metric courier_sink_ok says which sink is away",
+        {{"kind", info(kind).name}, {"bytes_waiting", bytes_added_ - bytes_told_}});
     return;
   }
   added_[index]->add();

@@ -211,9 +211,9 @@ struct Feature {
   bool operator==(const Feature&) const = default;
 };
 
-using Record =
-    std::variant<Publish, Subscribe, Unsubscribe, Attach, Detach, Acked, Sent, Received, Completed, Qos2In,
-                 Released, Dropped, Expired, RetainedExpired, RetainedNext, NodeDown, Feature, Own, Event, Told>;
+using Record = std::variant<Publish, Subscribe, Unsubscribe, Attach, Detach, Acked, Sent, Received, Completed,
+                            Qos2In, Released, Dropped, Expired, RetainedExpired, RetainedNext, NodeDown,
+                            Feature, Own, Event, Told>;
 // Each message takes two through the log, which moves them a few times.
 static_assert(sizeof(Record) <= 96);
 

@@ -1,4 +1,4 @@
-// What keeps Kafka from being told.
+// What keeps Kafka from being told. The sentence beside the code says which broker or topic, and what to do.
 #pragma once
 
 #include <system_error>

@@ -78,7 +78,7 @@ class DataDirectory {
   std::string path_;
   rocksdb::FileLock* lock_ = nullptr;
   bool is_new_ = false;
-  uint32_t format_ = 0;  // 0: new
+  uint32_t format_ = 0;      // 0: new
   bool held_store_ = false;  // the lock file says so
 };
 
