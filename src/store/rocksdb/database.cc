@@ -9,8 +9,10 @@
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
+#include <cstdio>
 #include <cstdlib>
 
+#include "base/log.h"
 #include "base/sabotage.h"
 #include "store/errc.h"
 #include "store/rocksdb/files.h"
@@ -95,9 +97,26 @@ std::vector<rocksdb::ColumnFamilyDescriptor> descriptors(const std::shared_ptr<r
   return list;
 }
 
+// RocksDB's words about itself, in Courier's log. Its own file beside the data is worse than none: on a disk
+// that took no write for a while the next line of it ends the process (WritableFileWriter::Append asserts),
+// and a reader must not write at all.
+class Diary : public rocksdb::Logger {
+ public:
+  Diary() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
+
+  using rocksdb::Logger::Logv;
+  void LogHeader(const char*, va_list) override {}  // all its settings, at each opening
+  void Logv(const char* format, va_list arguments) override {
+    char text[log::kValueBytesMax];
+    if (std::vsnprintf(text, sizeof text, format, arguments) >= 0)
+      log::debug("RocksDB says", {{"text", text}});
+  }
+};
+
 rocksdb::DBOptions database_options(rocksdb::Env* env) {
   rocksdb::DBOptions options;
   options.env = env;
+  options.info_log = std::make_shared<Diary>();
   options.db_host_id =
       "courier";  // table files and backups travel; whose machine made them is nobody's business
   options.paranoid_checks = true;
@@ -113,21 +132,11 @@ rocksdb::DBOptions database_options(rocksdb::Env* env) {
   options.max_open_files = 1024;
   options.max_background_jobs = 2;
   options.bytes_per_sync = 1 << 20;  // so that a finished table file is not written back all at once
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  options.keep_log_file_num = 2;
-  options.max_log_file_size = 4 << 20;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.max_bgerror_resume_count = 0;  // recover() decides
   return options;
 }
-
-// RocksDB keeps a diary beside its files even when it only reads; a reader must not.
-class NoDiary : public rocksdb::Logger {
- public:
-  using rocksdb::Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
 
 Result<std::shared_ptr<OpenDatabase>> refused(const rocksdb::Status& status, const std::string& path) {
   Error error = error_of(status, "cannot open the database " + path);
@@ -299,7 +308,6 @@ Result<std::shared_ptr<OpenDatabase>> Database::open_read_only(
   // Kept as long as the database is: RocksDB wants its Env to outlive it.
   std::shared_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(std::move(file_system));
   rocksdb::DBOptions options = database_options(env.get());
-  options.info_log = std::make_shared<NoDiary>();
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> columns;
   const std::string path = directory.database_path();

@@ -30,11 +30,6 @@ std::string normal(std::string path) {
   return path;
 }
 
-// RocksDB's diary is written past us, and worth nothing.
-bool is_diary(const std::string& path) {
-  return base_of(path).starts_with("LOG");
-}
-
 IOStatus no_such_file(const std::string& path) {
   return IOStatus::PathNotFound(path, "No such file or directory");
 }
@@ -431,11 +426,11 @@ IOStatus FaultyFileSystem::GetChildrenFileAttributes(const std::string& folder, 
   return status;
 }
 
-IOStatus FaultyFileSystem::DeleteFile(const std::string& name, const Options& options, Context* context) {
+IOStatus FaultyFileSystem::DeleteFile(const std::string& name, const Options& /*options*/,
+                                      Context* /*context*/) {
   const std::lock_guard lock(mutex_);
   if (IOStatus status = check(); !status.ok()) return status;
   const std::string path = normal(name);
-  if (is_diary(path)) return target()->DeleteFile(path, options, context);
   if (!exists(path)) return no_such_file(path);
   forget(path);
   return IOStatus::OK();
@@ -489,16 +484,14 @@ IOStatus FaultyFileSystem::RenameFile(const std::string& source, const std::stri
   const std::string from = normal(source);
   const std::string to = normal(destination);
   bool is_folder = false;
-  if (is_diary(from) || (target()->IsDirectory(from, options, &is_folder, context).ok() && is_folder)) {
+  if (target()->IsDirectory(from, options, &is_folder, context).ok() && is_folder) {
     // Of a folder everything is made safe first; a backup is what moves one.
-    if (is_folder) {
-      std::set<std::string> folders{from};
-      for (const auto& [name, real] : names_) {
-        if (name.starts_with(from + "/")) folders.insert(folder_of(name));
-      }
-      for (const std::string& folder : folders) {
-        if (IOStatus status = sync_folder(folder); !status.ok()) return status;
-      }
+    std::set<std::string> folders{from};
+    for (const auto& [name, real] : names_) {
+      if (name.starts_with(from + "/")) folders.insert(folder_of(name));
+    }
+    for (const std::string& folder : folders) {
+      if (IOStatus status = sync_folder(folder); !status.ok()) return status;
     }
     return target()->RenameFile(from, to, options, context);
   }

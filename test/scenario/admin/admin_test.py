@@ -244,9 +244,9 @@ class Admin(unittest.TestCase):
         self.offline("away")
         publish = [COURIER, "pub", "-p", str(self.port), "-t", "t", "-q", "1", "-W", "5", "--quiet", "-m"]
         _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100_000, hard))
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (60_000, hard))
         sent = 0
-        while subprocess.run([*publish, "x" * 50_000], check=False).returncode == 0:
+        while subprocess.run([*publish, "x" * 20_000], check=False).returncode == 0:
             sent += 1
             self.assertLess(sent, 100, "nothing was refused")
         self.until(lambda: self.get("/readyz")[0] == 503)
