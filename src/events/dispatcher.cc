@@ -11,6 +11,9 @@ namespace {
 
 constexpr size_t kEventsAtOnce = 4096;
 constexpr size_t kBytesAtOnce = 1 << 20;
+// With a sink, and not done with: one that cannot tell of one client goes on with the others so far.
+constexpr size_t kGivenMax = 64 * 1024;
+constexpr size_t kGivenBytesMax = 64 << 20;
 // What comes in a crowd is told together: a wake-up for each would cost more than the telling.
 constexpr int64_t kLingerMs = 5;
 constexpr int64_t kIdleMs = 500;
@@ -76,12 +79,13 @@ bool Dispatcher::wait_a_while(int64_t milliseconds) {
 void Dispatcher::run() {
   int64_t retry_ms = kRetryMsMin;
   while (!stopping_) {
+    look_who_tells();
     const Position newest = outbox_.newest();
     const Load load = next();
-    if (load.events.empty()) {
+    if (load.noted.empty() && load.events.empty() && given_.empty()) {
       if (load.up_to > cursor_) {  // nothing that this sink is told
-        cursor_ = load.up_to;
-        outbox_.report(index_, cursor_);
+        read_ = load.up_to;
+        finish(0);
         continue;
       }
       idle_up_to_ = std::max(cursor_, newest).value;
@@ -89,39 +93,42 @@ void Dispatcher::run() {
       if (!wait_a_while(kLingerMs)) return;
       continue;
     }
-    if (!tell(load)) {
-      noted_cursor_ = load.noted_up_to;  // those are not worth a second attempt
-      if (!wait_a_while(retry_ms)) return;
-      retry_ms = std::min(2 * retry_ms, kRetryMsMax);
+    if (tell(load)) {
+      retry_ms = kRetryMsMin;
       continue;
     }
-    retry_ms = kRetryMsMin;
-    noted_cursor_ = load.noted_up_to;
-    if (load.up_to > cursor_) {
-      cursor_ = load.up_to;
-      outbox_.report(index_, cursor_);
-    }
+    given_.clear();
+    given_bytes_ = 0;
+    read_ = cursor_;
+    if (!wait_a_while(retry_ms)) return;
+    retry_ms = std::min(2 * retry_ms, kRetryMsMax);
   }
+}
+
+void Dispatcher::look_who_tells() {
+  const Position told = outbox_.told(index_);
+  if (active_ == was_active_) {
+    // Another node told it before this one owned it.
+    if (was_active_ && given_.empty()) read_ = cursor_ = std::max(cursor_, told);
+    return;
+  }
+  was_active_ = active_;
+  sink_->forget();
+  given_.clear();
+  given_bytes_ = 0;
+  read_ = cursor_ = told;
 }
 
 Dispatcher::Load Dispatcher::next() {
   Load load;
-  if (active_ != was_active_) {
-    was_active_ = active_;
-    cursor_ = outbox_.told(index_);
-  } else if (was_active_) {
-    cursor_ = std::max(cursor_, outbox_.told(index_));  // another node told it before this one owned it
-  }
-  load.up_to = cursor_;
-  load.noted_up_to = noted_cursor_;
+  load.up_to = read_;
   for (EventPtr& event : outbox_.read_noted(noted_cursor_, kEventsAtOnce)) {
-    missed_ += event->position.value - load.noted_up_to - 1;
-    load.noted_up_to = event->position.value;
-    if (kinds_.has(event->kind)) load.events.push_back(std::move(event));
+    missed_ += event->position.value - noted_cursor_ - 1;
+    noted_cursor_ = event->position.value;  // those are not worth a second attempt
+    if (kinds_.has(event->kind)) load.noted.push_back(std::move(event));
   }
-  load.noted = load.events.size();
-  if (!was_active_) return load;
-  auto events = outbox_.read(cursor_, kEventsAtOnce, kBytesAtOnce);
+  if (!was_active_ || given_.size() >= kGivenMax || given_bytes_ >= kGivenBytesMax) return load;
+  auto events = outbox_.read(read_, kEventsAtOnce, kBytesAtOnce);
   if (!events) {
     trouble("what waits cannot be read: " + events.error().message);
     return load;
@@ -134,18 +141,35 @@ Dispatcher::Load Dispatcher::next() {
 }
 
 bool Dispatcher::tell(const Load& load) {
+  read_ = load.up_to;
+  for (const EventPtr& event : load.events) {
+    given_.push_back({event->position, event->bytes.size()});
+    given_bytes_ += event->bytes.size();
+  }
   const MonoNs began = system_clock().mono_ns();
-  Result<void> done = sink_->tell(load.events);
+  const Result<Told> told = sink_->tell(load.noted, load.events);
   tell_seconds_.observe(static_cast<double>(system_clock().mono_ns() - began) * 1e-9);
-  if (!done) {
+  if (!told) {
     failures_.add();
-    if (!stopping_) trouble(done.error().message);
+    if (!stopping_) trouble(told.error().message);
     return false;
   }
-  told_ += load.events.size();
-  told_total_.add(load.events.size());
-  trouble("");
+  told_ += load.noted.size() + told->finished;
+  told_total_.add(load.noted.size() + told->finished);
+  finish(told->finished);
+  trouble(told->trouble);
   return true;
+}
+
+// The sink is done with so many more.
+void Dispatcher::finish(size_t count) {
+  for (; count > 0; --count) {
+    cursor_ = given_.front().position;
+    given_bytes_ -= given_.front().bytes;
+    given_.pop_front();
+  }
+  if (given_.empty()) cursor_ = read_;  // and what it is not told
+  if (was_active_) outbox_.report(index_, cursor_);
 }
 
 void Dispatcher::trouble(const std::string& what) {

@@ -1,7 +1,8 @@
 // One sink's thread: takes what waits for it out of the outbox, and says how far it was told.
 //
-//   Outbox::read() --> Sink::tell() --> Outbox::report()
-//                        | error: the same again, after 0.1 s, twice as long each time, up to 30 s
+//   Outbox::read() --> Sink::tell() --> Outbox::report(), up to the first that the sink is not done with
+//                        | error: what it is not done with again, after 0.1 s, twice as long each time,
+//                          up to 30 s
 //
 // In a cluster one node tells a sink what stands in the log, the one that owns the sink's partition:
 // set_active(). Best-effort events are told by the node that they happened at.
@@ -11,6 +12,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -53,15 +55,15 @@ class Dispatcher {
 
  private:
   void run();
-  // What is to be told next; `noted` of them are best-effort ones, in front.
+  // What is to be given next.
   struct Load {
-    std::vector<EventPtr> events;
-    size_t noted = 0;
+    std::vector<EventPtr> noted, events;
     Position up_to;  // behind which nothing was looked at
-    uint64_t noted_up_to = 0;
   };
+  void look_who_tells();
   Load next();
   bool tell(const Load& load);
+  void finish(size_t count);
   void trouble(const std::string& what);
   bool wait_a_while(int64_t milliseconds);
 
@@ -74,8 +76,15 @@ class Dispatcher {
 
   // The thread's.
   bool was_active_ = false;
-  Position cursor_;
+  Position cursor_;  // the sink is done with all up to there
+  Position read_;    // and was given what it is told up to there
   uint64_t noted_cursor_ = 0;
+  struct Given {
+    Position position;
+    size_t bytes = 0;
+  };
+  std::deque<Given> given_;  // and not done with
+  size_t given_bytes_ = 0;
 
   std::atomic<uint64_t> told_{0}, missed_{0};
   std::atomic<uint64_t> idle_up_to_{0};  // cursor_

@@ -21,6 +21,7 @@ class ScriptedSink final : public Sink {
     std::string fails;           // with that; "": it works
     size_t calls = 0;
     bool stands_still = false, stopped = false;
+    size_t keeps = 0;  // of what it was given, until it is called with nothing new
 
     template <typename Condition>
     bool wait_for(Condition condition) {
@@ -35,17 +36,25 @@ class ScriptedSink final : public Sink {
   };
   explicit ScriptedSink(Script& script) : script_(script) {}
 
-  Result<void> tell(std::span<const EventPtr> events) override {
+  Result<Told> tell(std::span<const EventPtr> noted, std::span<const EventPtr> events) override {
     std::unique_lock lock(script_.mutex);
     ++script_.calls;
     script_.changed.notify_all();
     script_.changed.wait(lock, [&] { return !script_.stands_still || script_.stopped; });
     if (!script_.fails.empty() || script_.stopped)
       return courier::fail(Error(std::make_error_code(std::errc::io_error), script_.fails));
-    for (const EventPtr& event : events) script_.told.push_back(event->position.value);
+    for (const auto part : {noted, events}) {
+      for (const EventPtr& event : part) script_.told.push_back(event->position.value);
+    }
+    under_way_ += events.size();
     script_.changed.notify_all();
-    return {};
+    // It keeps some under way, and finishes them when it is called again.
+    if (script_.keeps >= under_way_ && !events.empty()) return Told{0, "one is slow"};
+    const size_t finished = events.empty() ? under_way_ : under_way_ - script_.keeps;
+    under_way_ -= finished;
+    return Told{finished, {}};
   }
+  void forget() override { under_way_ = 0; }
   void stop() override {
     const std::lock_guard lock(script_.mutex);
     script_.stopped = true;
@@ -54,6 +63,7 @@ class ScriptedSink final : public Sink {
 
  private:
   Script& script_;
+  size_t under_way_ = 0;
 };
 
 class DispatcherTest : public ::testing::Test {
@@ -125,6 +135,20 @@ TEST_F(DispatcherTest, WhatFailsComesAgainAndIsSaid) {
   EXPECT_TRUE(reported(2));
   EXPECT_EQ(dispatcher_->state().trouble, "");
   EXPECT_EQ(dispatcher_->state().events, 2u);
+}
+
+TEST_F(DispatcherTest, WhatASinkKeepsUnderWayIsGivenOnceAndCountsWhenItIsDone) {
+  script_.keeps = 1;
+  start();
+  add(1);
+  add(2, Kind::drop);
+  add(3);
+  EXPECT_EQ(script_.wait_for_told(2), List({1, 3}));
+  EXPECT_TRUE(reported(3));
+  add(4);
+  EXPECT_TRUE(reported(4));
+  EXPECT_EQ(script_.wait_for_told(3), List({1, 3, 4})) << "none twice";
+  EXPECT_EQ(dispatcher_->state().events, 3u);
 }
 
 TEST_F(DispatcherTest, ANodeThatDoesNotOwnItTellsOnlyWhatHappenedHere) {

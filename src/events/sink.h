@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 #include "base/result.h"
 #include "events/catalogue/catalogue.h"
@@ -9,14 +10,26 @@
 
 namespace courier::events {
 
+// What came of telling.
+struct Told {
+  // How many more of those that it was given are done with: the first ones.
+  size_t finished = 0;
+  std::string trouble;  // why the others are not, if something is wrong
+};
+
 class Sink {
  public:
   virtual ~Sink() = default;
 
-  // Tells of all of them, those of one client in this order, and returns when they are safe there, or given
-  // up by the sink's own rules (and counted, and kept, as those say). Error: some are not; all of them come
-  // again, after a while, so some may be told twice. BLOCKS. One thread, one call at a time.
-  virtual Result<void> tell(std::span<const EventPtr> events) = 0;
+  // Takes `events` on, behind those that it was given before and is not done with; those of one client are
+  // told in this order. Done with is what is safe there, or given up by the sink's own rules (and counted,
+  // and kept, as those say). A sink that goes on by itself may come back with others under way, after a tenth
+  // of a second or so, and is then called again, perhaps with nothing new. `noted` are best-effort events,
+  // given once and not counted. Error: what it was given and is not done with is all to be given again, after
+  // a while; so some may be told twice. BLOCKS. One thread, one call at a time.
+  virtual Result<Told> tell(std::span<const EventPtr> noted, std::span<const EventPtr> events) = 0;
+  // What it was given is none of its business any more: another node tells it. The thread of tell().
+  virtual void forget() {}
   // From another thread: the call under way, and each later one, comes back soon, with an error if it must.
   virtual void stop() = 0;
 };

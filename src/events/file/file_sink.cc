@@ -83,24 +83,26 @@ Result<void> FileSink::open_file() {
   return {};
 }
 
-Result<void> FileSink::tell(std::span<const EventPtr> events) {
+Result<Told> FileSink::tell(std::span<const EventPtr> noted, std::span<const EventPtr> events) {
+  lines_.clear();
+  for (const auto part : {noted, events}) {
+    for (const EventPtr& event : part) {
+      append_json(lines_, event->bytes);
+      lines_.push_back('\n');
+    }
+  }
+  if (auto written = write_lines(); !written) return fail(std::move(written.error()));
+  if (lines_.capacity() > kLinesKept) lines_ = {};
+  return Told{events.size(), {}};
+}
+
+Result<void> FileSink::write_lines() {
   if (fd_ < 0) {
     if (auto opened = open_file(); !opened) return opened;
-  }
-  lines_.clear();
-  for (const EventPtr& event : events) {
-    append_json(lines_, event->bytes);
-    lines_.push_back('\n');
   }
   if (is_file_ && bytes_ > 0 && bytes_ + lines_.size() > options_.file_bytes_max) {
     if (auto rotated = rotate(); !rotated) return rotated;
   }
-  auto written = write_lines();
-  if (lines_.capacity() > kLinesKept) lines_ = {};
-  return written;
-}
-
-Result<void> FileSink::write_lines() {
   std::string_view left = lines_;
   while (!left.empty()) {
     // Who reads a pipe may stand still.

@@ -25,7 +25,7 @@ class FileSink final : public Sink {
   static Result<std::unique_ptr<FileSink>> open(FileSinkOptions options);
   ~FileSink() override;
 
-  Result<void> tell(std::span<const EventPtr> events) override;
+  Result<Told> tell(std::span<const EventPtr> noted, std::span<const EventPtr> events) override;
   void stop() override { stopping_ = true; }
 
  private:

@@ -42,9 +42,9 @@ class FileSinkTest : public ::testing::Test {
     EXPECT_TRUE(sink) << sink.error().message;
     return std::move(*sink);
   }
-  Result<void> tell(FileSink& sink, int number) {
+  Result<Told> tell(FileSink& sink, int number) {
     const EventPtr events[] = {event(number)};
-    return sink.tell(events);
+    return sink.tell({}, events);
   }
   const fs::path folder_ =
       fs::path(::testing::TempDir()) / ("courier_file_sink_" + std::to_string(::getpid()));
@@ -109,7 +109,7 @@ TEST_F(FileSinkTest, WhoeverStandsStillAtTheOtherEndOfAPipeDoesNotHoldUpTheStop)
   const auto sink = open();  // reads and writes it, so that it opens without a reader
   std::vector<EventPtr> many(20'000, event(1));
   std::thread stopper([&] { sink->stop(); });
-  EXPECT_FALSE(sink->tell(many));
+  EXPECT_FALSE(sink->tell({}, many));
   stopper.join();
 }
 

@@ -142,23 +142,25 @@ Result<void> KafkaSink::begin() {
   return {};
 }
 
-Result<void> KafkaSink::tell(std::span<const EventPtr> events) {
+Result<Told> KafkaSink::tell(std::span<const EventPtr> noted, std::span<const EventPtr> events) {
   if (!producer_) {
-    if (auto begun = begin(); !begun) return begun;
+    if (auto begun = begin(); !begun) return fail(std::move(begun.error()));
   }
   producer_->trouble.clear();
   producer_->heard_at = system_clock().mono_ns();
-  for (const EventPtr& event : events) {
-    if (!taken_.empty() && taken_.contains(std::string(text_of(event->bytes, Field::id)))) continue;
-    if (auto produced = produce(*event); !produced) {
-      // What is under way points at events that the caller may let go of.
-      producer_.reset();
-      return produced;
+  for (const auto part : {noted, events}) {
+    for (const EventPtr& event : part) {
+      if (!taken_.empty() && taken_.contains(std::string(text_of(event->bytes, Field::id)))) continue;
+      if (auto produced = produce(*event); !produced) {
+        // What is under way points at events that the caller may let go of.
+        producer_.reset();
+        return fail(std::move(produced.error()));
+      }
     }
   }
-  Result<void> done = wait_for_all();
-  if (done) taken_.clear();
-  return done;
+  if (auto done = wait_for_all(); !done) return fail(std::move(done.error()));
+  taken_.clear();
+  return Told{events.size(), {}};
 }
 
 Result<void> KafkaSink::produce(const Event& event) {

@@ -43,7 +43,7 @@ class KafkaSink final : public Sink {
   static Result<std::unique_ptr<KafkaSink>> open(KafkaSinkOptions options, Registry& metrics);
   ~KafkaSink() override;
 
-  Result<void> tell(std::span<const EventPtr> events) override;
+  Result<Told> tell(std::span<const EventPtr> noted, std::span<const EventPtr> events) override;
   void stop() override { stopping_ = true; }
 
  private:

@@ -143,7 +143,7 @@ TEST_F(KafkaSinkTest, EventsStandInTheirTopicsWithKeysAndHeaders) {
   FieldWriter(bytes).text(Field::traceparent, trace);
   const std::vector<EventPtr> told{
       std::make_shared<const Event>(Event{Position(1), Kind::delivery_complete, bytes}), event(2)};
-  ASSERT_TRUE(sink->tell(told));
+  ASSERT_TRUE(sink->tell({}, told));
   const auto completed = kafka_.read(Kind::delivery_complete, 1);
   ASSERT_EQ(completed.size(), 1u);
   EXPECT_EQ(completed[0].key, "phone");
@@ -161,7 +161,7 @@ TEST_F(KafkaSinkTest, EventsStandInTheirTopicsWithKeysAndHeaders) {
 TEST_F(KafkaSinkTest, ValuesMayBeJson) {
   const auto sink = open({.format = Format::json});
   const EventPtr told[] = {event(1)};
-  ASSERT_TRUE(sink->tell(told));
+  ASSERT_TRUE(sink->tell({}, told));
   std::string json;
   append_json(json, told[0]->bytes);
   EXPECT_EQ(kafka_.read(Kind::publish, 1).at(0).value, json);
@@ -176,22 +176,22 @@ TEST_F(KafkaSinkTest, OneClientsEventsKeepTheirOrderOverErrorsOfBrokers) {
     const int32_t leader = 1 + static_cast<int32_t>(round % 3);
     rd_kafka_mock_partition_set_leader(kafka_.cluster(), "courier-publish",
                                        static_cast<int32_t>(round % kPartitions), leader);
-    ASSERT_TRUE(sink->tell(events(round * 100 + 1, round * 100 + 100)));
+    ASSERT_TRUE(sink->tell({}, events(round * 100 + 1, round * 100 + 100)));
   }
   expect_complete(kafka_.read(Kind::publish, 1000), 1000);
 }
 
 TEST_F(KafkaSinkTest, WhileKafkaIsAwayItSaysSoAndAfterwardsAllIsThere) {
   const auto sink = open({.patience_ms = 1'000});
-  ASSERT_TRUE(sink->tell(events(1, 50)));
+  ASSERT_TRUE(sink->tell({}, events(1, 50)));
   kafka_.set_up(false);
-  const auto refused = sink->tell(events(51, 100));
+  const auto refused = sink->tell({}, events(51, 100));
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("has not taken anything for 1 s"), std::string::npos)
       << refused.error().message;
   kafka_.set_up(true);
-  Result<void> done = sink->tell(events(51, 100));
-  for (int i = 0; i < 20 && !done; ++i) done = sink->tell(events(51, 100));
+  Result<Told> done = sink->tell({}, events(51, 100));
+  for (int i = 0; i < 20 && !done; ++i) done = sink->tell({}, events(51, 100));
   ASSERT_TRUE(done) << done.error().message;
   expect_complete(kafka_.read(Kind::publish, 100), 100);
 }
@@ -199,7 +199,7 @@ TEST_F(KafkaSinkTest, WhileKafkaIsAwayItSaysSoAndAfterwardsAllIsThere) {
 TEST_F(KafkaSinkTest, WhatIsTooLargeIsGivenUpAndHoldsNothingUp) {
   const auto sink = open({.properties = {{"message.max.bytes", "2000"}}});
   const EventPtr told[] = {event(1), event(2, Kind::publish, "phone2", 5'000), event(3)};
-  ASSERT_TRUE(sink->tell(told));
+  ASSERT_TRUE(sink->tell({}, told));
   EXPECT_EQ(kafka_.read(Kind::publish, 2).size(), 2u);
   EXPECT_EQ(metrics_.value("courier_sink_given_up_total", {{"sink", "kafka"}}), 1);
 }
@@ -208,12 +208,12 @@ TEST_F(KafkaSinkTest, WhatKafkaHasIsNotSentAgainBecauseAnotherTopicIsRefused) {
   const auto sink = open({.patience_ms = 5'000});
   rd_kafka_mock_push_request_errors(kafka_.cluster(), 0, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
   const EventPtr told[] = {event(1, Kind::publish, "a"), event(2, Kind::delivery_complete, "a")};
-  const auto refused = sink->tell(told);
+  const auto refused = sink->tell({}, told);
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("does not let us write to the topic"), std::string::npos)
       << refused.error().message;
-  Result<void> done = sink->tell(told);
-  for (int i = 0; i < 5 && !done; ++i) done = sink->tell(told);  // each broker refuses once
+  Result<Told> done = sink->tell({}, told);
+  for (int i = 0; i < 5 && !done; ++i) done = sink->tell({}, told);  // each broker refuses once
   ASSERT_TRUE(done) << done.error().message;
   EXPECT_EQ(kafka_.read(Kind::publish, 1).size() + kafka_.read(Kind::delivery_complete, 1).size(), 2u);
 }
@@ -229,7 +229,7 @@ TEST_F(KafkaSinkTest, AStopEndsAnAttempt) {
   const auto sink = open({.patience_ms = 600'000});
   kafka_.set_up(false);
   sink->stop();
-  EXPECT_FALSE(sink->tell(events(1, 10)));
+  EXPECT_FALSE(sink->tell({}, events(1, 10)));
 }
 
 }  // namespace
