@@ -30,6 +30,9 @@ struct Request {
   int redirects_max = 0;
   std::string ca_file;                     // whom to trust instead of the system's authorities, PEM
   std::string certificate_file, key_file;  // what to show to a server that asks for it, PEM
+  // Whether it may go to an address of the link (169.254.0.0/16, fe80::/10) or to another where clouds keep
+  // their metadata: to whatever the name in the URL leads.
+  bool link_local = false;
 };
 
 struct Response {

@@ -51,6 +51,20 @@ TEST(HttpClient, PostsABodyWithItsHeaders) {
   EXPECT_THAT(seen, Not(HasSubstr("Expect:")));
 }
 
+TEST(HttpClient, AddressesOfTheLinkAndOfMetadataAreNotAsked) {
+  for (const char* url :
+       {"http://169.254.169.254/latest/meta-data", "http://[fe80::1]/", "http://0xa9fea9fe/",
+        "http://[::ffff:169.254.169.254]/", "http://[fd00:ec2::254]/", "http://100.100.100.200/"}) {
+    const auto refused = get({.url = url});
+    ASSERT_FALSE(refused) << url;
+    EXPECT_EQ(refused.error().code, errc::forbidden) << refused.error().message;
+    EXPECT_THAT(refused.error().message, HasSubstr("allow_link_local"));
+  }
+  Server redirects(
+      [](const std::string&) { return answer("", "Location: http://169.254.169.254/\r\n", "302 Found"); });
+  EXPECT_EQ(get({.url = redirects.url(), .redirects_max = 3}).error().code, errc::forbidden);
+}
+
 TEST(HttpClient, AnAnswerBeyondItsLimitIsRefused) {
   Server server([](const std::string&) { return answer(std::string(1000, 'x')); });
   EXPECT_TRUE(get({.url = server.url(), .body_bytes_max = 1000}));

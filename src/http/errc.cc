@@ -19,6 +19,8 @@ const std::error_category& category() {
           return "the server did not answer in time";
         case errc::too_large:
           return "the answer is too large";
+        case errc::forbidden:
+          return "the server's address is of the link, or a cloud's metadata";
         case errc::bad_redirect:
           return "the server redirects to where it must not";
         case errc::bad_response:

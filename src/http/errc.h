@@ -11,6 +11,7 @@ enum class errc {
   tls,           // the handshake failed, or the certificate is not to be trusted
   timeout,       // not whole in time
   too_large,     // the answer is larger than was allowed
+  forbidden,     // its address is of the link, or a cloud's metadata
   bad_redirect,  // too many, or to another scheme
   bad_response,  // what came is not HTTP, or broke off
   cancelled,     // by cancel()

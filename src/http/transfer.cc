@@ -1,11 +1,14 @@
 #include "http/transfer.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <mutex>
 
 #include <fmt/format.h>
 
 #include "http/errc.h"
+#include "net/cidr.h"
 
 namespace courier::http {
 namespace {
@@ -75,6 +78,20 @@ errc code_of(CURLcode code) {
   }
 }
 
+// Where clouds tell a machine its secrets, beside the addresses of the link: Amazon's over IPv6, Alibaba's,
+// and Oracle's.
+bool is_link_local(const net::SocketAddress& address) {
+  static const std::vector<net::Cidr> kNetworks = [] {
+    std::vector<net::Cidr> networks;
+    for (const char* each :
+         {"169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "192.0.0.192/32"})
+      networks.push_back(*net::Cidr::parse(each));
+    return networks;
+  }();
+  return std::any_of(kNetworks.begin(), kNetworks.end(),
+                     [&](const net::Cidr& network) { return network.contains(address); });
+}
+
 }  // namespace
 
 void start_libcurl() {
@@ -123,6 +140,16 @@ void Transfer::add_header(const std::string& line) {
   if (curl_slist* longer = ::curl_slist_append(headers_, line.c_str())) headers_ = longer;
 }
 
+// With the address that the name led to.
+curl_socket_t Transfer::open_socket(void* self, curlsocktype, curl_sockaddr* address) {
+  const auto to = net::SocketAddress::from_native(&address->addr, address->addrlen);
+  if (is_link_local(to)) {
+    static_cast<Transfer*>(self)->forbidden_ = to.host();
+    return CURL_SOCKET_BAD;
+  }
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 Result<void> Transfer::set_up(CURL* easy) {
   const bool encrypted = request_.url.starts_with("https://");
   if (!encrypted && !request_.url.starts_with("http://")) {
@@ -150,6 +177,10 @@ Result<void> Transfer::set_up(CURL* easy) {
   ::curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
   ::curl_easy_setopt(easy, CURLOPT_HEADERDATA, &incoming_);
   ::curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_);
+  if (!request_.link_local) {
+    ::curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    ::curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
+  }
   if (!request_.ca_file.empty()) {
     ::curl_easy_setopt(easy, CURLOPT_CAINFO, request_.ca_file.c_str());
     ::curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
@@ -176,6 +207,12 @@ Result<Response> Transfer::finish(CURL* easy, CURLcode code) {
   }
   long status = 0;
   ::curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  if (code != CURLE_OK && !forbidden_.empty()) {
+    return fail(errc::forbidden,
+                fmt::format("{}: its address {} is one of the link or of a cloud's metadata, which is not "
+                            "asked unless the configuration allows it (allow_link_local)",
+                            without_secrets(request_.url), forbidden_));
+  }
   if (code != CURLE_OK) {
     const bool elsewhere = code == CURLE_UNSUPPORTED_PROTOCOL && status >= 300 && status < 400;
     return fail(elsewhere ? errc::bad_redirect : code_of(code),

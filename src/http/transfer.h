@@ -40,11 +40,13 @@ class Transfer {
 
  private:
   void add_header(const std::string& line);
+  static curl_socket_t open_socket(void* self, curlsocktype, curl_sockaddr* address);
 
   const Request request_;  // libcurl reads its URL and its body where they stand
   Incoming incoming_;
   curl_slist* headers_ = nullptr;
   char reason_[CURL_ERROR_SIZE] = "";
+  std::string forbidden_;  // the address that it was not let to
 };
 
 }  // namespace courier::http
