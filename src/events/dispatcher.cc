@@ -82,7 +82,7 @@ void Dispatcher::run() {
     look_who_tells();
     const Position newest = outbox_.newest();
     const Load load = next();
-    if (load.noted.empty() && load.events.empty() && given_.empty()) {
+    if (load.noted.empty() && load.events.empty() && given_.empty() && !sink_->busy()) {
       if (load.up_to > cursor_) {  // nothing that this sink is told
         read_ = load.up_to;
         finish(0);

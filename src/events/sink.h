@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 
+#include "base/metrics.h"
 #include "base/result.h"
 #include "events/catalogue/catalogue.h"
 #include "events/outbox.h"
@@ -30,8 +31,16 @@ class Sink {
   virtual Result<Told> tell(std::span<const EventPtr> noted, std::span<const EventPtr> events) = 0;
   // What it was given is none of its business any more: another node tells it. The thread of tell().
   virtual void forget() {}
+  // Whether tell() is to be called though there is nothing new: something is under way. The same thread.
+  virtual bool busy() const { return false; }
   // From another thread: the call under way, and each later one, comes back soon, with an error if it must.
   virtual void stop() = 0;
 };
+
+// courier_sink_given_up_total of that sink.
+inline Counter& given_up_counter(Registry& metrics, const std::string& sink) {
+  return metrics.counter("courier_sink_given_up_total",
+                         "Events that the sink would never take, or not in time.", {{"sink", sink}});
+}
 
 }  // namespace courier::events

@@ -110,6 +110,9 @@ const KindInfo& info(Kind kind) {
   CHECK(at < kKinds.size());
   return kKinds[at];
 }
+std::string type_of(Kind kind) {
+  return "courier." + std::string(info(kind).name);
+}
 const FieldInfo& info(Field field) {
   const auto at = static_cast<size_t>(field) - 1;
   CHECK(at < kFields.size());

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace courier::events {
@@ -96,6 +97,7 @@ struct KindInfo {
 
 std::span<const KindInfo> kinds();
 const KindInfo& info(Kind kind);
+std::string type_of(Kind kind);  // of CloudEvents: "courier.publish"
 std::span<const FieldInfo> fields();
 const FieldInfo& info(Field field);
 

@@ -48,7 +48,7 @@ class FileSinkTest : public ::testing::Test {
   }
   const fs::path folder_ =
       fs::path(::testing::TempDir()) / ("courier_file_sink_" + std::to_string(::getpid()));
-  FileSinkOptions options_{.path = folder_ / "events.jsonl"};
+  LineFileOptions options_{.path = folder_ / "events.jsonl"};
 };
 
 TEST_F(FileSinkTest, EachEventIsALineAndANewRunGoesOn) {

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "events/catalogue/fields.h"
 #include "events/catalogue/json.h"
-#include "events/kafka/errc.h"
+#include "events/errc.h"
 
 namespace courier::events::kafka {
 namespace {
@@ -87,10 +87,7 @@ struct KafkaSink::Producer {
 };
 
 KafkaSink::KafkaSink(KafkaSinkOptions options, Registry& metrics)
-    : options_(std::move(options)),
-      given_up_(metrics.counter("courier_sink_given_up_total",
-                                "Events that the sink will never take: too large, or not as it wants them.",
-                                {{"sink", options_.name}})) {
+    : options_(std::move(options)), given_up_(given_up_counter(metrics, options_.name)) {
   for (const KindInfo& each : kinds()) topics_.push_back(topic_of(options_.topic_prefix, each.kind));
 }
 
@@ -180,7 +177,7 @@ Result<void> KafkaSink::produce(const Event& event) {
     value = scratch_;
   }
   const std::string& topic = topics_[static_cast<size_t>(event.kind) - 1];
-  const std::string type = "courier." + std::string(info(event.kind).name);
+  const std::string type = type_of(event.kind);
   while (!stopping_) {
     rd_kafka_headers_t* headers = rd_kafka_headers_new(6);
     const auto add = [&](const char* name, std::string_view text) {

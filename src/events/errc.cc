@@ -1,18 +1,18 @@
-#include "events/kafka/errc.h"
+#include "events/errc.h"
 
 #include <string>
 
-namespace courier::events::kafka {
+namespace courier::events {
 
 const std::error_category& category() {
   class Category : public std::error_category {
-    const char* name() const noexcept override { return "kafka"; }
+    const char* name() const noexcept override { return "events"; }
     std::string message(int code) const override {
       switch (static_cast<errc>(code)) {
         case errc::bad_options:
           return "a setting that cannot be";
         case errc::away:
-          return "Kafka cannot be told now";
+          return "the sink cannot be told now";
         case errc::stopped:
           return "stopped";
       }
@@ -23,4 +23,4 @@ const std::error_category& category() {
   return category;
 }
 
-}  // namespace courier::events::kafka
+}  // namespace courier::events
