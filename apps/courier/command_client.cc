@@ -5,6 +5,7 @@
 
 #include "admin/target.h"
 #include "courier/admin_client.h"
+#include "courier/json_text.h"
 #include "courier/text_table.h"
 
 namespace courier::cli {
@@ -34,10 +35,6 @@ std::string text_of(const Json& value) {
 std::string field(const Json& object, const char* name) {
   const auto value = object.find(name);
   return value == object.end() ? "" : text_of(*value);
-}
-
-void print(const Json& json, int indent) {
-  fmt::print("{}\n", json.dump(indent, ' ', false, Json::error_handler_t::replace));
 }
 
 // --- ls ---
@@ -77,7 +74,7 @@ int list(const ClientFlags& flags) {
     for (Json& client : (*page)["clients"]) {
       ++printed;
       if (flags.output == "ndjson") {
-        print(client, -1);
+        print_json(client, -1);
       } else {
         clients.push_back(std::move(client));
       }
@@ -85,7 +82,7 @@ int list(const ClientFlags& flags) {
     cursor = page->value("next_cursor", "");
   } while (!cursor.empty() && (flags.limit == 0 || printed < flags.limit));
   if (flags.output == "table") fmt::print("{}", clients_table(clients));
-  if (flags.output == "json") print(Json(std::move(clients)), 2);
+  if (flags.output == "json") print_json(Json(std::move(clients)), 2);
   if (!cursor.empty()) admin->say(fmt::format("there are more than {}; -n 0 shows all", printed));
   return kOk;
 }
@@ -140,7 +137,7 @@ int show(const ClientFlags& flags) {
   if (flags.output == "table") {
     fmt::print("{}", client_text(*client));
   } else {
-    print(*client, flags.output == "json" ? 2 : -1);
+    print_json(*client, flags.output == "json" ? 2 : -1);
   }
   return kOk;
 }
@@ -159,7 +156,7 @@ int kick(const ClientFlags& flags) {
     } else if (flags.output == "table") {
       fmt::print("{} disconnected\n", one_line(id));
     } else {
-      print(*done, -1);
+      print_json(*done, -1);
     }
   }
   return exit;

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "courier/admin_client.h"
+#include "courier/json_text.h"
 #include "courier/text_table.h"
 
 namespace courier::cli {
@@ -14,12 +15,6 @@ struct ListenerFlags {
   AdminFlags admin;
   std::string output = "table";
 };
-
-std::string text(const Json& listener, const char* name) {
-  const auto value = listener.find(name);
-  if (value == listener.end()) return "";
-  return value->is_string() ? value->get<std::string>() : value->dump();
-}
 
 // The one that ends first: that is the one to renew.
 std::string first_end(const Json& listener) {
@@ -35,9 +30,10 @@ std::string listeners_table(const Json& listeners) {
   TextTable table(
       {"NAME", "BIND", "PROTOCOL", "PROXY", "MOUNTPOINT", "CONNECTIONS", "MAX", "CERTIFICATE UNTIL"});
   for (const Json& one : listeners) {
-    const std::string most = text(one, "connections_max");
-    table.add({text(one, "name"), text(one, "bind"), text(one, "protocol"), text(one, "proxy_protocol"),
-               text(one, "mountpoint"), text(one, "connections"), most == "0" ? "" : most, first_end(one)});
+    const std::string most = text_in(one, "connections_max");
+    table.add({text_in(one, "name"), text_in(one, "bind"), text_in(one, "protocol"),
+               text_in(one, "proxy_protocol"), text_in(one, "mountpoint"), text_in(one, "connections"),
+               most == "0" ? "" : most, first_end(one)});
   }
   return table.text();
 }
@@ -48,13 +44,10 @@ int list(const ListenerFlags& flags) {
   const auto answer = admin->ask_json("GET", "/v1/listeners");
   if (!answer) return answer.error();
   const Json listeners = answer->value("listeners", Json::array());
-  const auto print = [](const Json& json, int indent) {
-    fmt::print("{}\n", json.dump(indent, ' ', false, Json::error_handler_t::replace));
-  };
   if (flags.output == "table") fmt::print("{}", listeners_table(listeners));
-  if (flags.output == "json") print(listeners, 2);
+  if (flags.output == "json") print_json(listeners, 2);
   if (flags.output == "ndjson") {
-    for (const Json& one : listeners) print(one, -1);
+    for (const Json& one : listeners) print_json(one, -1);
   }
   return kOk;
 }

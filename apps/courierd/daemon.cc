@@ -164,7 +164,7 @@ class Daemon {
   std::unique_ptr<auth::ReplaceableHooks> hooks_;
   std::unique_ptr<auth::acl::Rules> rules_;
   std::unique_ptr<gateway::Gateway> gateway_;
-  std::unique_ptr<Sinks> sinks_;  // null: nobody is told of events
+  std::unique_ptr<Sinks> sinks_;
   std::unique_ptr<broker::Node> node_;
   std::optional<Reload> reload_;
   std::unique_ptr<admin::NodeControl> control_;
@@ -379,7 +379,7 @@ std::optional<ExitCode> Daemon::recover() {
   auto sinks = Sinks::open(settings_, store_->state(), registry_);
   if (!sinks) return refuse(kUsage, sinks.error().message);
   sinks_ = *std::move(sinks);
-  if (sinks_) options.outbox = &sinks_->outbox();
+  options.outbox = &sinks_->outbox();
   node_ = std::make_unique<broker::Node>(options, limits_, log(), store_->state(), clock(), *gateway_,
                                          *authenticator_, *rules_, registry_, hooks_.get());
   auto limits = limit_rules_of(settings_);
@@ -387,7 +387,7 @@ std::optional<ExitCode> Daemon::recover() {
   if (auto in_force = node_->quota().exchange(*std::move(limits)); !in_force) {
     return refuse(kUsage, in_force.error().message);
   }
-  if (sinks_) sinks_->use(*node_, rules_->labels());
+  sinks_->use(*node_, rules_->labels());
   if (const auto code = start_admin()) return code;
   auto report = node_->start();
   if (!report) {
@@ -398,7 +398,7 @@ std::optional<ExitCode> Daemon::recover() {
   report_ = *report;
   gateway_->start([this](uint32_t i) -> broker::Shard& { return node_->shard(i); });
   if (cluster_) cluster_->start(*node_);
-  if (sinks_) sinks_->start();
+  sinks_->start();
   // The end of the previous run must be in the log before anybody new comes.
   while (!wait(1s, [this] { return node_->ready(); })) {
     if (hurry_) break;
@@ -425,6 +425,11 @@ std::optional<ExitCode> Daemon::start_admin() {
       .version = COURIER_VERSION,
       .bans = bans_.get(),
       .listeners = [this] { return listeners(); },
+      .outbox = &sinks_->outbox(),
+      .sinks = [this] { return sinks_->facts(); },
+      .test_sink = [this](const auto& name, auto kind,
+                          auto done) { sinks_->test(name, kind, std::move(done)); },
+      .replay_sink = [this](const auto& name) { return sinks_->replay(name); },
       .cluster = cluster_ ? [this] { return cluster_->facts(); } : std::function<admin::ClusterFacts()>(),
       .reload = [this](auto done) { ask([this, done = std::move(done)] { done(reload()); }); },
       .drain =
@@ -461,7 +466,7 @@ bool Daemon::serve() {
 void Daemon::tick() {
   if (cluster_) cluster_clock_.follow();
   node_->housekeeping();
-  if (sinks_) sinks_->look(*node_);
+  sinks_->look(*node_);
   look_at_bans();
   authenticator_->sweep();
   hooks_->sweep();
@@ -725,7 +730,7 @@ void Daemon::stop() {
     return all.load();
   };
   bool written = wait_for_disk(quiet);
-  if (sinks_) tell_the_last();
+  tell_the_last();
   written = written && wait_for_disk([this] { return !node_->checkpoint_running(); });
   if (written) node_->checkpoint();
   if (const auto saved = bans_->save(); !saved) log::error("bans", {{"error", saved.error().message}});

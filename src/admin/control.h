@@ -17,6 +17,8 @@
 #include "auth/acl/explanation.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "events/catalogue/catalogue.h"
+#include "events/outbox.h"
 
 namespace courier::admin {
 
@@ -202,6 +204,34 @@ struct BanPage {
   bool more = false;
 };
 
+// One that is told of events: a [[sink]].
+struct SinkFacts {
+  std::string name, kind, target;  // "kafka", its brokers
+  std::vector<std::string> events;
+  bool active = false;  // this node is the one that tells it what stands in the log
+  uint64_t told = 0;    // events since the start
+  uint64_t missed = 0;  // best-effort ones that it was too slow for
+  std::string trouble;  // why it is not told more now; "": nothing is wrong
+  struct Webhook {
+    std::string profile;
+    uint64_t waiting = 0;                // events with it
+    uint64_t under_way = 0;              // requests
+    uint64_t taken = 0, failed = 0;      // requests since the start
+    uint64_t given_up = 0;               // events since the start
+    uint64_t dead_letters = 0;           // events on disk
+    std::string last_failure;            // "": the last request was taken
+    WallMs failing_since = 0;            // 0: it is not
+    bool resting = false, gone = false;  // asked one request at a time; not at all, since it said 410
+  };
+  std::optional<Webhook> webhook;
+};
+// What a made-up event led to.
+struct SinkTrial {
+  int status = 0;  // of HTTP
+  int64_t took_ms = 0;
+  std::string body;  // its beginning
+};
+
 // One packet of a traced client.
 struct TraceLine {
   WallMs at = 0;
@@ -247,6 +277,18 @@ class Control {
   virtual void describe_cluster(std::function<void(Result<ClusterFacts>)> done) = 0;
   // At once; none while the node starts.
   virtual std::vector<ListenerFacts> listeners() const = 0;
+  // At once; of this node.
+  virtual std::vector<SinkFacts> sinks() const = 0;
+  // errc::not_found; errc::conflict: it is no webhook, or its profile has no such event; errc::unreachable:
+  // it gave no answer.
+  virtual void test_sink(const std::string& name, events::Kind kind,
+                         std::function<void(Result<SinkTrial>)> done) = 0;
+  // Tells a webhook's dead letters again: how many there are. errc::not_found, errc::conflict.
+  virtual Result<uint64_t> replay_sink(const std::string& name) = 0;
+  // `each` gets every event of these kinds as it comes, on any thread, and must be quick; until end_events()
+  // with the number that this returns.
+  virtual uint64_t begin_events(events::Kinds kinds, std::function<void(const events::EventPtr&)> each) = 0;
+  virtual void end_events(uint64_t number) = 0;
   // Takes over changed settings, all or nothing. errc::settings: nothing was.
   virtual void reload_config(std::function<void(Result<ReloadFacts>)> done) = 0;
   // Takes no new clients and lets go of those that are there; in a cluster others act for its offline

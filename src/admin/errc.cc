@@ -22,6 +22,8 @@ class Category final : public std::error_category {
         return "the store or the disk failed";
       case errc::settings:
         return "the settings are no good";
+      case errc::unreachable:
+        return "no answer";
       case errc::listen:
         return "cannot listen";
       case errc::tokens:

@@ -13,6 +13,7 @@ enum class errc {
   storage_full,     // a backup found no room
   storage,          // a backup failed
   settings,         // a reload: what stands in the settings, or in a file that they name, is no good
+  unreachable,      // whom the node was to ask gave no answer
   listen,           // the server: its address cannot be used
   tokens,           // the server: the token file cannot be used
 };

@@ -22,6 +22,8 @@ unsigned http_status(const std::error_code& code) {
       return 500;
     case errc::settings:
       return 422;
+    case errc::unreachable:
+      return 502;
     case errc::listen:
       return 500;
     case errc::tokens:

@@ -25,9 +25,9 @@ inline constexpr uint32_t kPageDefault = 100;
 inline constexpr uint32_t kPageMax = 5'000;
 // Clients that a shard looks at in one Turn on behalf of a page.
 inline constexpr size_t kWalkClients = 2'048;
-// What one trace keeps for an API client that reads slowly; what comes then is dropped and counted.
-inline constexpr size_t kTraceLinesMax = 2'000;
-inline constexpr size_t kTraceBytesMax = 1024 * 1024;
+// What one stream of lines keeps for an API client that reads slowly; what comes then is dropped and counted.
+inline constexpr size_t kStreamLinesMax = 2'000;
+inline constexpr size_t kStreamBytesMax = 1024 * 1024;
 // Of a backup.
 inline constexpr size_t kPathBytesMax = 4'096;
 inline constexpr size_t kTokensMax = 1'000;

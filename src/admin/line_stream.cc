@@ -1,33 +1,18 @@
 #include "admin/line_stream.h"
 
-#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "admin/limits.h"
-#include "base/log.h"
 
 namespace courier::admin {
-namespace {
 
-void append_line(std::string& out, const nlohmann::ordered_json& line) {
-  out += line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  out += '\n';
-}
-
-}  // namespace
-
-void LineStream::on_started(bool connected) {
+void LineStream::push(size_t bytes, Text text) {
   std::unique_lock lock(mutex_);
-  started_ = connected ? 2 : 1;
-  wake_if_first(std::move(lock));
-}
-
-void LineStream::on_line(const TraceLine& line) {
-  std::unique_lock lock(mutex_);
-  if (lines_.size() >= kTraceLinesMax || bytes_ + line.packet.size() > kTraceBytesMax) {
+  if (lines_.size() >= kStreamLinesMax || bytes_ + bytes > kStreamBytesMax) {
     ++dropped_;
   } else {
-    bytes_ += line.packet.size();
-    lines_.push_back(line);
+    bytes_ += bytes;
+    lines_.push_back(std::move(text));
   }
   wake_if_first(std::move(lock));
 }
@@ -43,29 +28,22 @@ void LineStream::wake_if_first(std::unique_lock<std::mutex> lock) {
 void LineStream::open(std::function<void()> wake) {
   std::unique_lock lock(mutex_);
   wake_ = std::move(wake);
-  if (!lines_.empty() || dropped_ > 0 || started_ != 0) wake_if_first(std::move(lock));
+  if (!lines_.empty() || dropped_ > 0) wake_if_first(std::move(lock));
 }
 
 std::string LineStream::take() {
-  std::deque<TraceLine> lines;
+  std::deque<Text> lines;
   uint64_t dropped = 0;
-  int started = 0;
   {
     const std::lock_guard lock(mutex_);
     lines.swap(lines_);
     bytes_ = 0;
     std::swap(dropped, dropped_);
-    std::swap(started, started_);
     waiting_ = false;
   }
   std::string out;
-  if (started != 0) append_line(out, {{"event", "started"}, {"connected", started == 2}});
-  for (const TraceLine& line : lines) {
-    append_line(out, {{"time", log::iso8601(line.at)},
-                      {"direction", line.inbound ? "in" : "out"},
-                      {"packet", line.packet}});
-  }
-  if (dropped > 0) append_line(out, {{"event", "dropped"}, {"lines", dropped}});
+  for (const Text& line : lines) out.append(line()).push_back('\n');
+  if (dropped > 0) out += R"({"event":"dropped","lines":)" + std::to_string(dropped) + "}\n";
   return out;
 }
 
@@ -74,7 +52,7 @@ void LineStream::close() {
     const std::lock_guard lock(mutex_);
     wake_ = nullptr;
   }
-  if (const auto closed = std::exchange(closed_, nullptr)) closed(*this);
+  if (const auto closed = std::exchange(closed_, nullptr)) closed();
 }
 
 }  // namespace courier::admin

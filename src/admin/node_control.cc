@@ -376,6 +376,28 @@ void NodeControl::end_trace(const ClientName& name, const TraceSink& sink) {
            [name](broker::Shard& shard) { (void)shard.trace(name.mountpoint, name.client_id, nullptr); });
 }
 
+uint64_t NodeControl::begin_events(events::Kinds kinds, std::function<void(const events::EventPtr&)> each) {
+  const uint64_t number =
+      parts_.outbox->watch([kinds, each = std::move(each)](const events::EventPtr& event) {
+        if (kinds.has(event->kind)) each(event);
+      });
+  watched_[number] = kinds;
+  watch_all();
+  return number;
+}
+
+void NodeControl::end_events(uint64_t number) {
+  parts_.outbox->unwatch(number);
+  watched_.erase(number);
+  watch_all();
+}
+
+void NodeControl::watch_all() {
+  events::Kinds all;
+  for (const auto& [number, kinds] : watched_) all |= kinds;
+  parts_.node.interest().watch(all);
+}
+
 void NodeControl::describe_cluster(std::function<void(Result<ClusterFacts>)> done) {
   if (!parts_.cluster) {
     done(fail(errc::not_found, "this is a node alone: its settings name no cluster ([cluster] name)"));

@@ -33,6 +33,11 @@ class NodeControl final : public Control {
     admission::Bans* bans = nullptr;  // null: there are none, and none can be made
     // What only those know who put the node together. Called on the server's thread.
     std::function<std::vector<ListenerFacts>()> listeners;
+    // Null: it has no events, as in some tests.
+    events::Outbox* outbox = nullptr;
+    std::function<std::vector<SinkFacts>()> sinks;
+    std::function<void(const std::string&, events::Kind, std::function<void(Result<SinkTrial>)>)> test_sink;
+    std::function<Result<uint64_t>(const std::string&)> replay_sink;
     // All but who owns what; that is the log's. None: a node alone.
     std::function<ClusterFacts()> cluster;
     std::function<void(std::function<void(Result<ReloadFacts>)>)> reload;
@@ -57,6 +62,14 @@ class NodeControl final : public Control {
   void describe_node(std::function<void(NodeFacts)> done) override;
   void describe_cluster(std::function<void(Result<ClusterFacts>)> done) override;
   std::vector<ListenerFacts> listeners() const override { return parts_.listeners(); }
+  std::vector<SinkFacts> sinks() const override { return parts_.sinks(); }
+  void test_sink(const std::string& name, events::Kind kind,
+                 std::function<void(Result<SinkTrial>)> done) override {
+    parts_.test_sink(name, kind, std::move(done));
+  }
+  Result<uint64_t> replay_sink(const std::string& name) override { return parts_.replay_sink(name); }
+  uint64_t begin_events(events::Kinds kinds, std::function<void(const events::EventPtr&)> each) override;
+  void end_events(uint64_t number) override;
   void reload_config(std::function<void(Result<ReloadFacts>)> done) override {
     parts_.reload(std::move(done));
   }
@@ -68,6 +81,7 @@ class NodeControl final : public Control {
  private:
   void save_bans(admission::Ban ban, std::function<void(Result<admission::Ban>)> done);
   class TraceHub;
+  void watch_all();
 
   // Of the shard that has this client.
   uint32_t shard_of(const ClientName& name) const;
@@ -77,6 +91,7 @@ class NodeControl final : public Control {
   const MonoNs started_at_;
   // A shard knows one tracer a client; several API clients may watch the same.
   std::map<ClientName, std::shared_ptr<TraceHub>> hubs_;
+  std::map<uint64_t, events::Kinds> watched_;  // by number of begin_events()
   std::atomic<bool> backup_running_{false};
   WorkerPool worker_{"courier-backup", 1, 1};
 };

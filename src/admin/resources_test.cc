@@ -5,6 +5,7 @@
 
 #include "admin/limits.h"
 #include "admin/server_test_bed.h"
+#include "events/catalogue/fields.h"
 
 namespace courier::admin {
 namespace {
@@ -307,6 +308,75 @@ TEST_F(Resources, BackupMayTakeLongerThanAnythingElse) {
   EXPECT_EQ(get("/v1/node").status, 504) << "meanwhile the time of an ordinary answer has passed";
   control.with([](FakeControl& c) { return c.held_backup_; })(BackupFacts{.bytes = 1, .position = 2});
   EXPECT_EQ(peer.receive().status, 200);
+}
+
+// --- events, and who is told of them ---
+
+TEST_F(Resources, SinksAreShownWithWhatTheyDo) {
+  const auto sinks = get("/v1/sinks").json()["sinks"];
+  ASSERT_EQ(sinks.size(), 2u);
+  EXPECT_EQ(sinks[0], nlohmann::json::parse(R"({"name":"audit","kind":"file","target":"-","events":["drop"],
+      "active":true,"told":9,"missed":0,"trouble":""})"));
+  EXPECT_EQ(sinks[1]["trouble"], "503");
+  EXPECT_EQ(sinks[1]["webhook"]["state"], "resting");
+  EXPECT_EQ(sinks[1]["webhook"]["dead_letters"], 2);
+  EXPECT_EQ(sinks[1]["webhook"]["failing_since"], "2023-11-14T22:13:20.000Z");
+}
+
+TEST_F(Resources, AWebhookIsTriedOutAndItsDeadLettersToldAgain) {
+  Peer peer(server->port());
+  EXPECT_EQ(peer.ask("POST", "/v1/sinks/backend/test?event=connect").json(),
+            nlohmann::json({{"status", 204}, {"took_ms", 12}, {"body", "connect"}}));
+  EXPECT_EQ(peer.ask("POST", "/v1/sinks/backend/test").json()["body"], "publish");
+  EXPECT_EQ(peer.ask("POST", "/v1/sinks/backend/test?event=drop").status, 502);
+  EXPECT_EQ(peer.ask("POST", "/v1/sinks/backend/test?event=nonsense").status, 400);
+  EXPECT_EQ(peer.ask("POST", "/v1/sinks/backend/test?kind=drop").status, 400);
+  EXPECT_EQ(peer.ask("POST", "/v1/sinks/audit/test").status, 409);
+  EXPECT_EQ(peer.ask("POST", "/v1/sinks/nobody/test").status, 404);
+  const Answer replay = peer.ask("POST", "/v1/sinks/backend/replay");
+  EXPECT_EQ(replay.status, 202);
+  EXPECT_EQ(replay.json()["dead_letters"], 2);
+  EXPECT_EQ(peer.ask("POST", "/v1/sinks/nobody/replay").status, 404);
+}
+
+TEST_F(Resources, EventsAreFollowedByClientTopicAndKind) {
+  const auto event = [](events::Kind kind, std::string_view client, std::string_view topic) {
+    auto made = std::make_shared<events::Event>();
+    made->kind = kind;
+    events::FieldWriter(made->bytes)
+        .text(events::Field::kind, events::info(kind).name)
+        .text(events::Field::client_id, client)
+        .text(events::Field::topic, topic);
+    return made;
+  };
+  {
+    Peer peer(server->port());
+    peer.send(
+        "GET /v1/events?client=phone&topic=orders%2F%23&kind=publish,drop HTTP/1.1\r\nAuthorization: "
+        "Bearer " +
+        std::string(kToken) + "\r\n\r\n");
+    ASSERT_TRUE(control.wait([](FakeControl& c) { return c.watcher_ != nullptr; }));
+    events::Kinds wanted = events::Kinds::of(events::Kind::publish);
+    wanted |= events::Kinds::of(events::Kind::drop);
+    EXPECT_EQ(control.with([](FakeControl& c) { return c.watched_kinds_; }), wanted);
+    EXPECT_THAT(peer.read_up_to("}\n"), HasSubstr(R"({"event":"started"})"));
+    const auto watcher = control.with([](FakeControl& c) { return c.watcher_; });
+    watcher(event(events::Kind::publish, "other", "orders/1"));
+    watcher(event(events::Kind::publish, "phone", "chats/1"));
+    watcher(event(events::Kind::drop, "phone", ""));
+    watcher(event(events::Kind::drop, "phone", "orders/1"));
+    EXPECT_THAT(peer.read_up_to("}\n"),
+                HasSubstr(R"({"kind":"drop","client_id":"phone","topic":"orders/1"})"));
+  }
+  EXPECT_TRUE(control.wait([](FakeControl& c) { return c.watcher_ == nullptr; }));
+}
+
+TEST_F(Resources, WhatCannotBeFollowedIsRefused) {
+  EXPECT_EQ(get("/v1/events?kind=publish,nonsense").status, 400);
+  EXPECT_EQ(get("/v1/events?kind=").status, 400);
+  EXPECT_EQ(get("/v1/events?topic=a%23").status, 400);
+  EXPECT_EQ(get("/v1/events?since=1").status, 400);
+  EXPECT_TRUE(control.with([](FakeControl& c) { return c.watcher_ == nullptr; }));
 }
 
 // --- trace ---

@@ -59,6 +59,12 @@ void undrain_node(const Surroundings&, const Request&, const Reply&);
 void show_cluster(const Surroundings&, const Request&, const Reply&);
 // listeners.cc
 void list_listeners(const Surroundings&, const Request&, const Reply&);
+// sinks.cc
+void list_sinks(const Surroundings&, const Request&, const Reply&);
+void test_sink(const Surroundings&, const Request&, const Reply&);
+void replay_sink(const Surroundings&, const Request&, const Reply&);
+// events.cc
+void follow_events(const Surroundings&, const Request&, const Reply&);
 // config.cc
 void reload_config(const Surroundings&, const Request&, const Reply&);
 // backup.cc

@@ -173,6 +173,37 @@ class FakeControl final : public Control {
              .connections_max = 10,
              .certificates = {{"/tls/a.pem", "CN=a", {"a.example"}, 1'700'000'000'000}}}};
   }
+  std::vector<SinkFacts> sinks() const override {
+    SinkFacts file{
+        .name = "audit", .kind = "file", .target = "-", .events = {"drop"}, .active = true, .told = 9};
+    SinkFacts hook{.name = "backend", .kind = "webhook", .target = "https://b.example/", .trouble = "503"};
+    hook.webhook = SinkFacts::Webhook{
+        .profile = "vernemq", .dead_letters = 2, .failing_since = 1'700'000'000'000, .resting = true};
+    return {file, hook};
+  }
+  void test_sink(const std::string& name, events::Kind kind,
+                 std::function<void(Result<SinkTrial>)> done) override {
+    if (name == "audit") return done(fail(errc::conflict, "audit is no webhook"));
+    if (name != "backend") return done(fail(errc::not_found, "there is no sink " + name));
+    if (kind == events::Kind::drop) return done(fail(errc::unreachable, "nobody is there"));
+    done(SinkTrial{204, 12, std::string(events::info(kind).name)});
+  }
+  Result<uint64_t> replay_sink(const std::string& name) override {
+    if (name != "backend") return fail(errc::not_found, "there is no sink " + name);
+    return uint64_t{2};
+  }
+  uint64_t begin_events(events::Kinds kinds, std::function<void(const events::EventPtr&)> each) override {
+    const std::lock_guard lock(mutex_);
+    watched_kinds_ = kinds;
+    watcher_ = std::move(each);
+    changed_.notify_all();
+    return 1;
+  }
+  void end_events(uint64_t) override {
+    const std::lock_guard lock(mutex_);
+    watcher_ = nullptr;
+    changed_.notify_all();
+  }
   void reload_config(std::function<void(Result<ReloadFacts>)> done) override {
     const std::lock_guard lock(mutex_);
     done(reload_result_);
@@ -228,6 +259,8 @@ class FakeControl final : public Control {
   ClientQuery last_query_;
   ClientName traced_;
   std::vector<std::shared_ptr<TraceSink>> sinks_;
+  events::Kinds watched_kinds_;
+  std::function<void(const events::EventPtr&)> watcher_;
   bool silent_ = false;
   std::function<void(NodeFacts)> late_;
   Result<ReloadFacts> reload_result_ = ReloadFacts{};

@@ -495,6 +495,20 @@ void Loader::check_sinks() {
       problem(origin(""), fmt::format("sink \"{}\": it has no path; name its file", one.name));
     if (one.kind == SinkKind::kafka && one.brokers.empty() && !broken_.contains("sink.brokers"))
       problem(origin(""), fmt::format("sink \"{}\": it has no brokers; name some of Kafka's", one.name));
+    if (one.kind == SinkKind::webhook && one.url.empty() && !broken_.contains("sink.url"))
+      problem(origin(""), fmt::format("sink \"{}\": it has no url; say where to", one.name));
+    if (one.kind == SinkKind::webhook && one.profile == WebhookProfile::vernemq &&
+        !broken_.contains("sink.events")) {
+      for (const std::string& kind : one.events) {
+        if (kind == "disconnect" || kind == "unsubscribe" || kind == "deliver") {
+          problem(
+              origin(".events"),
+              fmt::format("sink \"{}\": VerneMQ has no webhook that would tell of {}; use another profile, "
+                          "or leave it out",
+                          one.name, kind));
+        }
+      }
+    }
     if (one.username.empty() != one.password_file.empty())
       problem(origin(".username"), "sink.username and sink.password_file: one needs the other");
   }

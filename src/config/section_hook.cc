@@ -16,6 +16,13 @@ constexpr std::array<std::string_view, 11> kHookNames = {
 
 std::optional<std::string> check_hook_name(std::string_view text) {
   if (std::ranges::find(kHookNames, text) != kHookNames.end()) return std::nullopt;
+  for (const char* told : {"on_register", "on_publish", "on_subscribe", "on_offline_message",
+                           "on_client_wakeup", "on_client_offline", "on_client_gone", "on_session_expired",
+                           "on_delivery_complete", "on_message_drop"}) {
+    if (text == told || text == std::string(told) + "_m5")
+      return "it decides nothing; who is told of it is a [[sink]] with kind = \"webhook\" and profile = "
+             "\"vernemq\"";
+  }
   return "there is no such hook; there are auth_on_register, auth_on_publish, auth_on_subscribe, "
          "on_unsubscribe, on_deliver, each with an _m5 twin for clients of 5.0, and on_auth_m5";
 }

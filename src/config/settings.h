@@ -215,8 +215,10 @@ struct Events {
   bool operator==(const Events&) const = default;
 };
 
-enum class SinkKind : uint8_t { file, kafka };
+enum class SinkKind : uint8_t { file, kafka, webhook };
 enum class KafkaFormat : uint8_t { protobuf, json };
+enum class WebhookProfile : uint8_t { cloudevents, vernemq };
+enum class WebhookMode : uint8_t { structured, binary, batch };
 enum class KafkaSecurity : uint8_t { plaintext, ssl, sasl_plaintext, sasl_ssl };
 
 // One that is told of events.
@@ -234,6 +236,15 @@ struct Sink {
   std::string ca_file, certificate_file, key_file;
   std::string sasl_mechanism = "SCRAM-SHA-512", username, password_file;
   std::vector<std::string> properties;  // "name=value"
+  std::string url;
+  WebhookProfile profile = WebhookProfile::cloudevents;
+  WebhookMode mode = WebhookMode::structured;
+  std::string secret_file;
+  std::vector<std::string> headers;  // "name: value"
+  Milliseconds timeout = 5s;
+  uint32_t parallel = 32, batch_events_max = 100;
+  uint64_t dead_letters_bytes_max = 64 * kMegabyte;
+  bool allow_link_local = false;
   bool operator==(const Sink&) const = default;
 };
 

@@ -27,9 +27,16 @@ class Interest {
   bool wants(Kind kind, const mqtt::Message& message) const { return wants(kind) && sampled(message); }
   bool wants_payloads() const { return payloads_.load(std::memory_order_relaxed); }
 
+  // What sinks are told.
   void set(Kinds kinds, bool payloads) {
-    kinds_.store(kinds.bits(), std::memory_order_relaxed);
+    told_ = kinds;
     payloads_.store(payloads, std::memory_order_relaxed);
+    store();
+  }
+  // What somebody watches besides, all of them together. One thread, and set() before it.
+  void watch(Kinds kinds) {
+    watched_ = kinds;
+    store();
   }
   // Of messages with that label only so many, 0 to 1.
   void sample(uint8_t label, double part);
@@ -41,6 +48,13 @@ class Interest {
     return threshold == kAll || hash_of(message) < threshold;
   }
   static uint32_t hash_of(const mqtt::Message& message);
+  void store() {
+    Kinds all = told_;
+    all |= watched_;
+    kinds_.store(all.bits(), std::memory_order_relaxed);
+  }
+
+  Kinds told_, watched_;
 
   std::atomic<uint32_t> kinds_{0};
   std::atomic<bool> payloads_{false};

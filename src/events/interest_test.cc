@@ -44,5 +44,16 @@ TEST(Interest, ALabelsShareOfMessagesIsToldAndAllEventsOfOneMessageOrNone) {
   EXPECT_TRUE(interest.wants(Kind::publish, *message(1, 3)));
 }
 
+TEST(Interest, WhatSomebodyWatchesIsWantedBesides) {
+  Interest interest;
+  interest.set(Kinds::of(Kind::drop), false);
+  interest.watch(Kinds::of(Kind::connect));
+  EXPECT_TRUE(interest.wants(Kind::drop));
+  EXPECT_TRUE(interest.wants(Kind::connect));
+  interest.watch({});
+  EXPECT_TRUE(interest.wants(Kind::drop));
+  EXPECT_FALSE(interest.wants(Kind::connect));
+}
+
 }  // namespace
 }  // namespace courier::events

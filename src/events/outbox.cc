@@ -135,6 +135,9 @@ Result<void> Outbox::restore() {
 void Outbox::add(Position position, Kind kind, std::string bytes) {
   const std::lock_guard lock(mutex_);
   newest_ = position;
+  const auto event = std::make_shared<const Event>(Event{position, kind, std::move(bytes)});
+  show(event);
+  if (names_.empty()) return;
   const size_t index = static_cast<size_t>(kind) - 1;
   if (crowded(kind)) {
     dropped_[index]->add();
@@ -146,8 +149,8 @@ void Outbox::add(Position position, Kind kind, std::string bytes) {
     return;
   }
   added_[index]->add();
-  const size_t cost = sizeof(Event) + bytes.size();
-  memory_.push_back(std::make_shared<const Event>(Event{position, kind, std::move(bytes)}));
+  const size_t cost = sizeof(Event) + event->bytes.size();
+  memory_.push_back(event);
   memory_bytes_ += cost;
   bytes_added_ += cost;
   if (marks_.empty() || bytes_added_ - marks_.back().bytes >= kMarkEvery)
@@ -264,11 +267,29 @@ void Outbox::written() {
 
 void Outbox::note(Kind kind, std::string_view fields, WallMs now) {
   const std::lock_guard lock(mutex_);
-  added_[static_cast<size_t>(kind) - 1]->add();
   ++notes_;
-  noted_.push_back(std::make_shared<const Event>(
-      Event{Position(notes_), kind, compose_noted(kind, fields, options_.run, notes_, now)}));
+  const auto event = std::make_shared<const Event>(
+      Event{Position(notes_), kind, compose_noted(kind, fields, options_.run, notes_, now)});
+  show(event);
+  if (names_.empty()) return;
+  added_[static_cast<size_t>(kind) - 1]->add();
+  noted_.push_back(event);
   if (noted_.size() > options_.noted_max) noted_.pop_front();
+}
+
+void Outbox::show(const EventPtr& event) const {
+  for (const auto& [number, watcher] : watchers_) watcher(event);
+}
+
+uint64_t Outbox::watch(Watcher watcher) {
+  const std::lock_guard lock(mutex_);
+  watchers_[++watches_] = std::move(watcher);
+  return watches_;
+}
+
+void Outbox::unwatch(uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  watchers_.erase(number);
 }
 
 void Outbox::report(SinkIndex sink, Position up_to) {

@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -102,6 +103,13 @@ class Outbox {
   Result<std::vector<EventPtr>> read(Position after, size_t count_max, size_t bytes_max) const;
   // Those with greater numbers. Who is too slow misses some: their numbers show it.
   std::vector<EventPtr> read_noted(uint64_t after, size_t count_max) const;
+  // Who looks on: gets every event as it comes, and must be quick; not those that a run begins with. On the
+  // threads of add() and note(), one at a time.
+  using Watcher = std::function<void(const EventPtr&)>;
+  uint64_t watch(Watcher watcher);
+  // When it returns, the watcher is called no more.
+  void unwatch(uint64_t number);
+
   // Blocks until there is something behind either, stop() was called or the time is over.
   void wait(Position after, uint64_t noted_after, int64_t milliseconds) const;
   // Ends every wait, from now on.
@@ -110,6 +118,7 @@ class Outbox {
  private:
   // Under mutex_.
   bool crowded(Kind kind) const;
+  void show(const EventPtr& event) const;
   void forget_told();
   void shrink_memory();
   Position told_to_all() const;
@@ -153,6 +162,9 @@ class Outbox {
 
   std::deque<EventPtr> noted_;
   uint64_t notes_ = 0;  // number of the last
+
+  std::map<uint64_t, Watcher> watchers_;
+  uint64_t watches_ = 0;  // number of the last
 
   std::vector<Counter*> added_, dropped_;  // by kind
 };

@@ -231,5 +231,22 @@ TEST_F(OutboxTest, SinksReadEverythingOnceWhileItIsMoved) {
   EXPECT_FALSE(wrong);
 }
 
+TEST_F(OutboxTest, WhoLooksOnSeesEachEventAndNothingWaitsForHim) {
+  restart({});
+  std::vector<std::string> seen;
+  const uint64_t watch = outbox_->watch([&](const EventPtr& event) {
+    seen.push_back(std::string(info(event->kind).name) + " " + std::to_string(event->position.value));
+  });
+  add(3);
+  outbox_->note(Kind::deliver, "", 0);
+  outbox_->unwatch(watch);
+  add(4);
+  EXPECT_EQ(seen, std::vector<std::string>({"publish 3", "deliver 1"}));
+  EXPECT_EQ(outbox_->bytes_waiting(), 0u);
+  EXPECT_TRUE(outbox_->read_noted(0, kAny).empty());
+  checkpoint();
+  EXPECT_EQ(rows(), 0u);
+}
+
 }  // namespace
 }  // namespace courier::events
