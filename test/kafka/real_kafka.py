@@ -108,8 +108,10 @@ class Kafka(tool.Kafka):
         with_dots = {name.replace("_", "."): value for name, value in settings.items()}
         self.admin().create_topics([admin.NewTopic(topic, partitions, 1, topic_configs=with_dots) for topic in topics])
 
-    def topics(self):
-        return self.admin().list_topics()
+    def allow(self, user, topic):
+        """To write."""
+        self.ask("org.apache.kafka.tools.AclCommand", "--bootstrap-server", self.at("inside"), "--add", "--allow-principal",
+                 f"User:{user}", "--producer", "--topic", topic)
 
 
 class Reader:
