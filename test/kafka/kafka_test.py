@@ -211,32 +211,33 @@ class Refused(unittest.TestCase):
             self.assertEqual([base64.b64decode(each["payload"]) for each in node.events()], small)
             self.assertIn("an event is given up: Kafka will never take it", node.log())
 
+    def as_user(self, kafka, *lines):
+        """Of a sink that comes as courier, with the password "ours"."""
+        password = kafka.dir / "password"
+        password.write_text("ours\n")
+        return "\n".join(["payload = true", 'username = "courier"', f'password_file = "{password}"', *lines])
+
     def test_a_wrong_password_is_said_and_what_waits_is_told_once_it_is_right(self):
-        with real_kafka.Kafka(sasl=True, tls=True) as kafka:
+        with real_kafka.Kafka(sasl=("courier", "theirs"), tls=True) as kafka:
             kafka.create(PUBLISH)
-            kafka.let_in("courier", "theirs")
-            (kafka.dir / "password").write_text("ours\n")
-            with KafkaNode(kafka, ["publish"], sink=f"""payload = true
-                           username = "courier"
-                           password_file = "{kafka.dir / 'password'}"
-                           ca_file = "{kafka.certificate}" """) as node:
+            with KafkaNode(kafka, ["publish"], sink=self.as_user(kafka, 'sasl_mechanism = "PLAIN"',
+                                                                 f'ca_file = "{kafka.certificate}"')) as node:
                 self.publish(node, "1", "2")
                 self.wait_for_trouble(node, "Kafka does not know us: check the user name and the password")
-                kafka.let_in("courier", "ours")
+                kafka.die()
+                kafka.sasl = ("courier", "ours")
+                kafka.start()
                 self.wait_for_told(node, "1", "2")
 
     def test_a_right_that_is_missing_is_said_and_what_waits_is_told_once_it_is_given(self):
-        with real_kafka.Kafka(sasl=True, settings=[
+        with real_kafka.Kafka(sasl=("courier", "ours"), settings=[
                 "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
                 "super.users=User:ANONYMOUS"]) as kafka:
             kafka.create(PUBLISH, "other")
-            kafka.let_in("courier", "ours")
-            kafka.allow("courier", "other")
-            (kafka.dir / "password").write_text("ours\n")
-            with KafkaNode(kafka, ["publish"], sink=f"""payload = true
-                           username = "courier"
-                           password_file = "{kafka.dir / 'password'}" """) as node:
+            with KafkaNode(kafka, ["publish"], sink=self.as_user(kafka, 'sasl_mechanism = "PLAIN"')) as node:
                 self.publish(node, "1", "2")
+                self.wait_for_trouble(node, "Kafka does not let us write to any topic: give this user the right to")
+                kafka.allow("courier", "other")
                 self.wait_for_trouble(node, f"Kafka does not let us write to the topic {PUBLISH}: give this user the right to")
                 kafka.allow("courier", PUBLISH)
                 self.wait_for_told(node, "1", "2")
