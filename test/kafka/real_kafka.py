@@ -33,7 +33,7 @@ PATIENCE = 60
 def check():
     """Gets Kafka if it is not there. Error: Unavailable."""
     if client is None:
-        raise Unavailable(f"there is no {MISSING} for {sys.executable}: tools/setup kafka installs it")
+        raise Unavailable(f"{sys.executable} has no module {MISSING}: tools/setup kafka installs it")
     tool.fetch()
 
 

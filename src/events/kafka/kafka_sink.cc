@@ -51,12 +51,13 @@ std::string reason(rd_kafka_resp_err_t error, const char* text, bool scram) {
   switch (error) {
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-      return fmt::format("Kafka does not know us: check the user name and the password{}",
-                         scram && rd_kafka_version() < kScramVersion
-                             ? fmt::format("; if they are right, librdkafka {} cannot do SCRAM with Kafka 4: use "
-                                           "PLAIN over TLS, or a certificate",
-                                           rd_kafka_version_str())
-                             : "");
+      return fmt::format(
+          "Kafka does not know us: check the user name and the password{}",
+          scram && rd_kafka_version() < kScramVersion
+              ? fmt::format("; if they are right, librdkafka {} cannot do SCRAM with Kafka 4: use "
+                            "PLAIN over TLS, or a certificate",
+                            rd_kafka_version_str())
+              : "");
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
       return "Kafka does not let us write to any topic: give this user the right to";
     case RD_KAFKA_RESP_ERR__SSL:
