@@ -2,7 +2,8 @@
 """The sink of events against a real Kafka: what comes there, and that nothing is lost and nobody waits, whatever becomes of
 courierd or of Kafka.
 
-Usage: kafka_test.py BIN_DIR [unittest arguments]. Exits with 77 where Kafka cannot be had.
+Usage: kafka_test.py BIN_DIR [unittest arguments]. Exits with 77 where Kafka cannot be had. COURIER_ROUNDS is how often courierd
+is killed, COURIER_SECONDS for how long there is load without Kafka.
 """
 import base64
 import json

@@ -12,6 +12,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "test"), str(ROOT / "test/cluster")]
+from client import wait_until  # noqa: E402
 from ports import free_port  # noqa: E402
 from tool_module import load_tool  # noqa: E402
 
@@ -20,11 +21,11 @@ Unavailable = tool.Unavailable
 
 try:
     import google.protobuf.json_format as json_format
-    import kafka as client
+    import kafka as python_client
     import kafka.admin as admin
     import zstandard  # noqa: F401: the client reads what is compressed with it
 except ImportError as missing:
-    json_format = client = admin = None
+    json_format = python_client = admin = None
     MISSING = missing.name
 
 PATIENCE = 60
@@ -32,7 +33,7 @@ PATIENCE = 60
 
 def check():
     """Gets Kafka if it is not there. Error: Unavailable."""
-    if client is None:
+    if python_client is None:
         raise Unavailable(f"{sys.executable} has no module {MISSING}: tools/setup kafka installs it")
     tool.fetch()
 
@@ -71,6 +72,10 @@ class Kafka(tool.Kafka):
     def __init__(self, **more):
         super().__init__(tempfile.mkdtemp(prefix="courier-kafka-"), 0, **more)
         self._ports = {}
+
+    def launcher(self, name):
+        """It is large, and does not outlive a test that was killed."""
+        return ["setpriv", "--pdeathsig", "KILL"]
 
     def port(self, which):
         if which not in self._ports:
@@ -119,10 +124,12 @@ class Reader:
 
     def __init__(self, kafka, topics, keep=lambda record: record):
         self.topics, self.keep, self.told = topics, keep, []
-        self.consumer = client.KafkaConsumer(bootstrap_servers=kafka.at("inside"), fetch_max_wait_ms=50)
-        self.consumer.assign([client.TopicPartition(topic, i) for topic in topics
-                              for i in sorted(self.consumer.partitions_for_topic(topic))])
+        self.consumer = python_client.KafkaConsumer(bootstrap_servers=kafka.at("inside"), fetch_max_wait_ms=50)
+        self.consumer.assign([python_client.TopicPartition(topic, i) for topic in topics for i in self.partitions(topic)])
         self.consumer.seek_to_beginning()
+
+    def partitions(self, topic):
+        return wait_until(f"{topic} is there", lambda: self.consumer.partitions_for_topic(topic))
 
     def read(self):
         """Up to what there is now; returns `told`."""
