@@ -211,6 +211,7 @@ class Refused(unittest.TestCase):
             wait_until("nothing waits", lambda: node.metric("courier_outbox_bytes") == 0, PATIENCE)
             self.assertEqual([base64.b64decode(each["payload"]) for each in node.events()], small)
             self.assertIn("an event is given up: Kafka will never take it", node.log())
+            self.assertNotIn("cannot be told", node.log())
 
     def as_user(self, kafka, *lines):
         """Of a sink that comes as courier, with the password "ours"."""

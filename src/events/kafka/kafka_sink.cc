@@ -111,6 +111,7 @@ struct KafkaSink::Producer {
     --self.under_way;
     self.heard_at = system_clock().mono_ns();
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      self.why_silent.clear();
       self.owner->taken_.emplace(text_of(static_cast<const Event*>(message->_private)->bytes, Field::id));
       return;
     }
@@ -208,7 +209,8 @@ Result<void> KafkaSink::tell(std::span<const EventPtr> events) {
 Result<void> KafkaSink::tell_in_parts(std::span<const EventPtr> events) {
   bool too_large = false;
   Result<void> done = tell_together(events, too_large);
-  if (!too_large || events.size() == 1) return done;
+  if (!too_large) return done;
+  if (events.size() == 1) return {};  // given up
   const size_t half = events.size() / 2;
   if (auto first = tell_in_parts(events.first(half)); !first) return first;
   return tell_in_parts(events.subspan(half));
@@ -229,8 +231,8 @@ Result<void> KafkaSink::tell_together(std::span<const EventPtr> events, bool& to
   if (done) done = wait_for_all();
   if (done && producer_->trouble.empty() && !producer_->too_large) return done;
   producer_->let_go();
-  if (!producer_->trouble.empty()) done = fail(errc::away, producer_->trouble);
   too_large = producer_->too_large;
+  if (!producer_->trouble.empty()) done = fail(errc::away, producer_->trouble);
   // Another one next time. What is under way points at events that the caller may let go of.
   producer_.reset();
   return done;

@@ -204,6 +204,16 @@ TEST_F(KafkaSinkTest, WhatIsTooLargeIsGivenUpAndHoldsNothingUp) {
   EXPECT_EQ(metrics_.value("courier_sink_given_up_total", {{"sink", "kafka"}}), 1);
 }
 
+TEST_F(KafkaSinkTest, WhatIsRefusedAloneIsGivenUp) {
+  const auto sink = open({.patience_ms = 5'000});
+  rd_kafka_mock_push_request_errors(kafka_.cluster(), 0 /* Produce */, 1,
+                                    RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  ASSERT_TRUE(sink->tell(events(1, 1)));
+  ASSERT_TRUE(sink->tell(events(2, 2)));
+  EXPECT_EQ(kafka_.read(Kind::publish, 1).size(), 1u);
+  EXPECT_EQ(metrics_.value("courier_sink_given_up_total", {{"sink", "kafka"}}), 1);
+}
+
 TEST_F(KafkaSinkTest, ABatchThatIsTooLargeIsToldInPartsAndNothingIsGivenUp) {
   const auto sink = open({.patience_ms = 5'000});
   rd_kafka_mock_push_request_errors(kafka_.cluster(), 0 /* Produce */, 1,
