@@ -9,7 +9,7 @@ TOOLS = pathlib.Path(__file__).resolve().parent.parent / "tools"
 
 
 def load_tool(program):
-    name = program.replace("-", "_")
+    name = "tool_" + program.replace("-", "_")  # not that of a library
     loader = importlib.machinery.SourceFileLoader(name, str(TOOLS / program))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
     sys.modules[name] = module  # dataclasses look their module up

@@ -101,7 +101,9 @@ Result<void> Outbox::restore() {
                             if (sink == names_.end()) {
                               gone_.emplace_back(key);
                             } else {
-                              told_[static_cast<size_t>(sink - names_.begin())] = Position(*number);
+                              const auto index = static_cast<size_t>(sink - names_.begin());
+                              told_[index] = Position(*number);
+                              known[index] = true;
                             }
                             return true;
                           });
@@ -122,6 +124,9 @@ Result<void> Outbox::restore() {
   if (!bad.empty()) {
     return fail(store::errc::damaged, "a row of the events that wait for sinks cannot be read");
   }
+  // Where a new sink begins is written with the first checkpoint: after a crash it is not new again, and
+  // does not pass over what that checkpoint has.
+  for (size_t i = 0; i < names_.size(); ++i) told_changed_[i] = !known[i];
   put_ = safe_ = newest_;
   if (first_row_ != Position()) last_row_ = newest_;
   rows_listed_ = first_row_ == Position();

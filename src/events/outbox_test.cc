@@ -122,6 +122,19 @@ TEST_F(OutboxTest, ASinkThatIsNewBeginsNowAndOneThatWentHoldsNothingUp) {
   EXPECT_EQ(rows(), 0u);
 }
 
+TEST_F(OutboxTest, ASinkThatWasNeverToldStaysWhereItBegan) {
+  add(1);
+  add(2);
+  checkpoint();
+  restart();
+  EXPECT_EQ(outbox_->told(0), Position(0));
+  EXPECT_EQ(positions(outbox_->told(0).value), List({1, 2}));
+  add(3);
+  checkpoint();
+  restart();
+  EXPECT_EQ(positions(outbox_->told(0).value), List({1, 2, 3}));
+}
+
 TEST_F(OutboxTest, MemoryIsBoundedByLeavingWhatHasARow) {
   options_.memory_bytes_max = 20 * (sizeof(Event) + text(100).size());
   restart();

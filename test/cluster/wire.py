@@ -13,7 +13,7 @@ KINDS = {0x01: "B", 0x02: "I", 0x03: "s", 0x08: "s", 0x09: "b", 0x0B: "v", 0x11:
          0x16: "b", 0x17: "B", 0x18: "I", 0x19: "B", 0x1A: "s", 0x1C: "s", 0x1F: "s", 0x21: "H", 0x22: "H", 0x23: "H",
          0x24: "B", 0x25: "B", 0x26: "p", 0x27: "I", 0x28: "B", 0x29: "B", 0x2A: "B"}
 SESSION_EXPIRY, WILL_DELAY, MESSAGE_EXPIRY, RECEIVE_MAXIMUM, ASSIGNED_ID = 0x11, 0x18, 0x02, 0x21, 0x12
-REASON_STRING, SERVER_REFERENCE = 0x1F, 0x1C
+REASON_STRING, SERVER_REFERENCE, USER_PROPERTY = 0x1F, 0x1C, 0x26
 
 
 def varint(number):
@@ -35,7 +35,10 @@ def properties(values):
     for number, value in (values or {}).items():
         kind = KINDS[number]
         out += varint(number)
-        out += varint(value) if kind == "v" else text(value) if kind in "sb" else struct.pack(">" + kind, value)
+        if kind == "p":
+            out += text(value[0]) + text(value[1])
+        else:
+            out += varint(value) if kind == "v" else text(value) if kind in "sb" else struct.pack(">" + kind, value)
     return varint(len(out)) + out
 
 

@@ -6,14 +6,13 @@ Usage: events_test.py BIN_DIR [unittest arguments]
 import json
 import os
 import pathlib
-import random
 import sys
-import threading
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import node as nodes  # noqa: E402
+import crashes  # noqa: E402
 from client import Client, Phone, Refused, wait_until  # noqa: E402
 
 BIN = None
@@ -107,90 +106,11 @@ class Kinds(unittest.TestCase):
             self.assertNotIn(b"connect", (node.events_file).read_bytes())
 
 
-class Backend(Phone):
-    """Publishes to its phone; what has no PUBACK it sends again, after each connect."""
-
-    def __init__(self, node, books):
-        super().__init__("backend", node.doors)
-        self.books = books
-
-    def acknowledged(self, message):
-        self.books.append(message.payload)
-
-
 class Crashes(unittest.TestCase):
     def test_every_delivery_is_told_over_any_number_of_crashes(self):
-        rounds = 200 if LONG else 12
-        with nodes.Node(BIN, kinds=["publish", "delivery_complete", "connect", "client_wakeup"],
-                        sink="file_bytes_max = \"64MB\"", settings="[store]\ncheckpoint_interval = \"200ms\"") as node:
-            phones = [Phone(f"phone{i}", node.doors) for i in range(4)]
-            for phone in phones:
-                phone.arrived = lambda _, phone=phone: None
-                phone.start()
-            for phone in phones:
-                wait_until(f"{phone.id} is connected", lambda: phone.connected)
-                phone.subscribe(f"to/{phone.id}", qos=1)
-            acked = []
-            backend = Backend(node, acked).start()
-            wait_until("the backend is connected", lambda: backend.connected)
-            over, sent = threading.Event(), []
-
-            def publish():
-                number = 0
-                while not over.wait(0.004):
-                    if len(backend.out) >= 30 or not backend.connected:
-                        continue
-                    number += 1
-                    payload = f"{number}"
-                    sent.append(payload)
-                    try:
-                        backend.publish(f"to/phone{number % 4}", payload, 1)
-                    except Exception:  # it broke: what has an id is sent again
-                        pass
-
-            publisher = threading.Thread(target=publish)
-            publisher.start()
-            chance = random.Random(7)
-            for _ in range(rounds):
-                time.sleep(chance.uniform(0.05, 0.5))
-                node.kill()
-                node.start()
-            wait_until("it goes on", lambda: len(acked) > 20)
-            over.set()
-            publisher.join()
-            wait_until("all is acknowledged", lambda: not backend.out)
-            for phone in phones:
-                mine = {each for each in sent if f"phone{int(each) % 4}" == phone.id}
-                wait_until(f"{phone.id} has all", lambda: mine <= set(phone.payloads()))
-            expected = {each.decode() for each in acked}
-
-            def told():
-                by_id = {}
-                for event in node.events("publish"):
-                    by_id[event["message_id"]] = event
-                return {event["message_id"] for event in node.events("delivery_complete")}, by_id
-            wait_until("each delivery is told", lambda: len(told()[0]) >= len(expected))
-            completed, published = told()
-            # Each event once by its id, whatever its number of copies, and the same each time.
-            seen = {}
-            for event in node.events():
-                same = {key: value for key, value in event.items()}
-                self.assertEqual(seen.setdefault(event["id"], same), same)
-            self.assertLessEqual(completed, set(published), "none is invented")
-            # What a phone got is told: a message that was published twice, since its PUBACK was lost, has two ids.
-            self.assertGreaterEqual(len(published), len(expected))
-            got = sum(len(phone.payloads()) for phone in phones)
-            self.assertGreaterEqual(got, len(completed))
-            print(f"{rounds} kills: {len(expected)} acknowledged, {len(completed)} told of, "
-                  f"{len(node.events())} lines, {len(seen)} events")
-            # The order of one client, in the order of first lines.
-            for phone in phones:
-                first, order = set(), []
-                for event in node.events():
-                    if event.get("client_id") == phone.id and event["id"] not in first and "best_effort" not in event:
-                        first.add(event["id"])
-                        order.append(int(event["id"]))
-                self.assertEqual(order, sorted(order))
+        with nodes.Node(BIN, kinds=crashes.KINDS, sink=crashes.SINK + 'file_bytes_max = "64MB"',
+                        settings=crashes.SETTINGS) as node:
+            crashes.every_delivery_is_told(self, node, 200 if LONG else 12, lambda event: event["client_id"])
 
 
 class Away(unittest.TestCase):

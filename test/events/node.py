@@ -20,7 +20,7 @@ KINDS = ["connect", "connect_failed", "disconnect", "subscribe", "unsubscribe", 
 
 
 class Node:
-    """with Node(bin_dir) as node: it runs, and is gone afterwards."""
+    """with Node(bin_dir) as node: it runs, and is gone afterwards. Its sink is a file; `sink` are more lines of that."""
 
     def __init__(self, bin_dir, kinds=KINDS, settings="", sink=""):
         self.courierd = pathlib.Path(bin_dir) / "courierd"

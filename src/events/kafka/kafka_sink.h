@@ -50,9 +50,12 @@ class KafkaSink final : public Sink {
   struct Producer;
   KafkaSink(KafkaSinkOptions options, Registry& metrics);
   Result<void> begin();  // a producer anew
+  Result<void> tell_in_parts(std::span<const EventPtr> events);
+  Result<void> tell_together(std::span<const EventPtr> events, bool& too_large);
   Result<void> produce(const Event& event);
   Result<void> wait_for_all();
-  bool give_up(const Event& event, int error);
+  void give_up(const Event& event, int error);
+  bool uses_scram() const;
   bool is_silent() const;
   std::string silence() const;
 
@@ -60,7 +63,8 @@ class KafkaSink final : public Sink {
   std::vector<std::string> topics_;  // by kind
   std::unique_ptr<Producer> producer_;
   std::atomic<bool> stopping_{false};
-  std::unordered_set<std::string> taken_;  // ids, of what tell() has to repeat, that Kafka has: not twice
+  // Ids, of what tell() has to repeat, that Kafka has or will never have: not twice.
+  std::unordered_set<std::string> taken_;
   std::string scratch_;
   Counter& given_up_;
 };

@@ -204,6 +204,25 @@ TEST_F(KafkaSinkTest, WhatIsTooLargeIsGivenUpAndHoldsNothingUp) {
   EXPECT_EQ(metrics_.value("courier_sink_given_up_total", {{"sink", "kafka"}}), 1);
 }
 
+TEST_F(KafkaSinkTest, WhatIsRefusedAloneIsGivenUp) {
+  const auto sink = open({.patience_ms = 5'000});
+  rd_kafka_mock_push_request_errors(kafka_.cluster(), 0 /* Produce */, 1,
+                                    RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  ASSERT_TRUE(sink->tell({}, events(1, 1)));
+  ASSERT_TRUE(sink->tell({}, events(2, 2)));
+  EXPECT_EQ(kafka_.read(Kind::publish, 1).size(), 1u);
+  EXPECT_EQ(metrics_.value("courier_sink_given_up_total", {{"sink", "kafka"}}), 1);
+}
+
+TEST_F(KafkaSinkTest, ABatchThatIsTooLargeIsToldInPartsAndNothingIsGivenUp) {
+  const auto sink = open({.patience_ms = 5'000});
+  rd_kafka_mock_push_request_errors(kafka_.cluster(), 0 /* Produce */, 1,
+                                    RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  ASSERT_TRUE(sink->tell({}, events(1, 100)));
+  expect_complete(kafka_.read(Kind::publish, 100), 100);
+  EXPECT_EQ(metrics_.value("courier_sink_given_up_total", {{"sink", "kafka"}}), 0);
+}
+
 TEST_F(KafkaSinkTest, WhatKafkaHasIsNotSentAgainBecauseAnotherTopicIsRefused) {
   const auto sink = open({.patience_ms = 5'000});
   rd_kafka_mock_push_request_errors(kafka_.cluster(), 0, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
