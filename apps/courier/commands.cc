@@ -34,6 +34,7 @@ constexpr Command kCommands[] = {
     {"jwt", "Server", "Make, show and check signed tokens", set_up_jwt},
     {"config", "Server", "Check and show settings, print the reference, make a node reload", set_up_config},
     {"events", "Server", "List what courierd can tell of, print the schema", set_up_events},
+    {"relay", "Server", "Send events from Kafka to an HTTP backend", set_up_relay},
     {"doctor", "Server", "Say what this machine lacks for many connections", set_up_doctor},
     {"demo", "Server", "Show the main job: orders, phones, a kill -9, and what was lost", set_up_demo},
     {"completion", "Shell", "Print the completion script for your shell", set_up_completion},

@@ -4,15 +4,13 @@
 
 #include <fmt/format.h>
 
-#include "base/file.h"
+#include "config/kafka.h"
 #include "events/file/file_sink.h"
 #include "events/kafka/kafka_sink.h"
 #include "record/record.h"
 
 namespace courier::courierd {
 namespace {
-
-constexpr size_t kPasswordBytesMax = 64 * 1024;
 
 events::Kinds kinds_of(const config::Sink& sink) {
   events::Kinds kinds;
@@ -21,31 +19,15 @@ events::Kinds kinds_of(const config::Sink& sink) {
 }
 
 Result<events::kafka::KafkaSinkOptions> kafka_of(const config::Settings& settings, const config::Sink& from) {
-  static constexpr const char* kProtocols[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl"};
   events::kafka::KafkaSinkOptions options{
-      .name = from.name, .brokers = from.brokers, .topic_prefix = from.topic_prefix};
+      .name = from.name, .brokers = from.kafka.brokers, .topic_prefix = from.topic_prefix};
   options.format = from.format == config::KafkaFormat::json ? events::kafka::Format::json
                                                             : events::kafka::Format::protobuf;
   options.source =
       "courier://" + (settings.cluster.name.empty() ? std::string("courier") : settings.cluster.name);
-  const auto set = [&](const char* name, const std::string& value) {
-    if (!value.empty()) options.properties.emplace_back(name, value);
-  };
-  set("security.protocol", kProtocols[static_cast<size_t>(from.security)]);
-  set("ssl.ca.location", from.ca_file);
-  set("ssl.certificate.location", from.certificate_file);
-  set("ssl.key.location", from.key_file);
-  if (!from.username.empty()) {
-    auto password = read_file(from.password_file, kPasswordBytesMax);
-    if (!password) return fail(std::move(password.error()));
-    set("sasl.mechanism", from.sasl_mechanism);
-    set("sasl.username", from.username);
-    set("sasl.password", password->substr(0, password->find_first_of("\r\n")));
-  }
-  for (const std::string& each : from.properties) {
-    const size_t equals = each.find('=');
-    options.properties.emplace_back(each.substr(0, equals), each.substr(equals + 1));
-  }
+  auto properties = config::kafka_properties(from.kafka);
+  if (!properties) return fail(std::move(properties.error()));
+  options.properties = *std::move(properties);
   return options;
 }
 

@@ -219,6 +219,16 @@ enum class SinkKind : uint8_t { file, kafka };
 enum class KafkaFormat : uint8_t { protobuf, json };
 enum class KafkaSecurity : uint8_t { plaintext, ssl, sasl_plaintext, sasl_ssl };
 
+// How Kafka is reached; kafka.h has its keys, and what librdkafka is told.
+struct KafkaConnection {
+  std::string brokers;
+  KafkaSecurity security = KafkaSecurity::plaintext;
+  std::string ca_file, certificate_file, key_file;
+  std::string sasl_mechanism = "SCRAM-SHA-512", username, password_file;
+  std::vector<std::string> properties;  // "name=value"
+  bool operator==(const KafkaConnection&) const = default;
+};
+
 // One that is told of events.
 struct Sink {
   std::string name;
@@ -228,12 +238,9 @@ struct Sink {
   std::string path = "-";
   uint64_t file_bytes_max = 64 * kMegabyte;
   uint32_t files_max = 5;
-  std::string brokers, topic_prefix = "courier-";
+  KafkaConnection kafka;
+  std::string topic_prefix = "courier-";
   KafkaFormat format = KafkaFormat::protobuf;
-  KafkaSecurity security = KafkaSecurity::plaintext;
-  std::string ca_file, certificate_file, key_file;
-  std::string sasl_mechanism = "SCRAM-SHA-512", username, password_file;
-  std::vector<std::string> properties;  // "name=value"
   bool operator==(const Sink&) const = default;
 };
 

@@ -10,9 +10,14 @@
 #include "base/log.h"
 #include "events/catalogue/fields.h"
 #include "events/catalogue/json.h"
-#include "events/kafka/errc.h"
+#include "kafka/errc.h"
+#include "kafka/library.h"
 
 namespace courier::events::kafka {
+
+using courier::kafka::errc;
+using courier::kafka::not_taken;
+
 namespace {
 
 constexpr int kPollMs = 100;
@@ -22,32 +27,6 @@ constexpr int kFlushMs = 1'000;
 bool is_hopeless(rd_kafka_resp_err_t error) {
   return error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || error == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
          error == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE;
-}
-
-std::string advice(rd_kafka_resp_err_t error, const std::string& topic) {
-  switch (error) {
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-      return "Kafka has no topic " + topic + " and makes none by itself: create it";
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-      return "Kafka does not let us write to the topic " + topic + ": give this user the right to";
-    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-      return "Kafka does not know us: check the user name and the password";
-    case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
-      return "Kafka did not take an event for the topic " + topic + " in time";
-    default:
-      return "Kafka did not take an event for the topic " + topic + ": " + rd_kafka_err2str(error);
-  }
-}
-
-void say(const rd_kafka_t*, int level, const char*, const char* text) {
-  static log::Limit limit{{.per_second = 5}};
-  if (level <= 4) {
-    log::warn(limit, "Kafka", {{"says", text}});
-  } else {
-    log::debug("Kafka", {{"says", text}});
-  }
 }
 
 }  // namespace
@@ -82,7 +61,7 @@ struct KafkaSink::Producer {
       return;
     }
     if (self.owner->give_up(*static_cast<const Event*>(message->_private), message->err)) return;
-    if (self.trouble.empty()) self.trouble = advice(message->err, rd_kafka_topic_name(message->rkt));
+    if (self.trouble.empty()) self.trouble = not_taken(message->err, rd_kafka_topic_name(message->rkt));
   }
 };
 
@@ -108,9 +87,7 @@ Result<void> KafkaSink::begin() {
   producer_.reset();
   auto producer = std::make_unique<Producer>();
   producer->owner = this;
-  std::array<char, 512> why{};
-  rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  std::vector<std::pair<std::string, std::string>> settings{
+  courier::kafka::Properties settings{
       {"bootstrap.servers", options_.brokers},
       {"client.id", "courierd"},
       {"enable.idempotence", "true"},
@@ -124,20 +101,12 @@ Result<void> KafkaSink::begin() {
       {"log_level", "4"},
   };
   settings.insert(settings.end(), options_.properties.begin(), options_.properties.end());
-  for (const auto& [name, value] : settings) {
-    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why.data(), why.size()) == RD_KAFKA_CONF_OK)
-      continue;
-    rd_kafka_conf_destroy(conf);
-    return fail(errc::bad_options, fmt::format("librdkafka does not take {}: {}", name, why.data()));
-  }
-  rd_kafka_conf_set_opaque(conf, producer.get());
-  rd_kafka_conf_set_dr_msg_cb(conf, Producer::delivered);
-  rd_kafka_conf_set_log_cb(conf, say);
-  producer->handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why.data(), why.size());
-  if (!producer->handle) {
-    rd_kafka_conf_destroy(conf);
-    return fail(errc::bad_options, fmt::format("librdkafka cannot start: {}", why.data()));
-  }
+  auto handle = courier::kafka::start(RD_KAFKA_PRODUCER, settings, [&](rd_kafka_conf_t* conf) {
+    rd_kafka_conf_set_opaque(conf, producer.get());
+    rd_kafka_conf_set_dr_msg_cb(conf, Producer::delivered);
+  });
+  if (!handle) return fail(std::move(handle.error()));
+  producer->handle = *handle;
   producer_ = std::move(producer);
   return {};
 }
@@ -201,7 +170,7 @@ Result<void> KafkaSink::produce(const Event& event) {
     }
     rd_kafka_headers_destroy(headers);
     if (give_up(event, error)) return {};
-    if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) return fail(errc::away, advice(error, topic));
+    if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) return fail(errc::away, not_taken(error, topic));
     rd_kafka_poll(producer_->handle, kPollMs);
     if (is_silent()) return fail(errc::away, silence());
   }

@@ -3,7 +3,7 @@
 
 #include <system_error>
 
-namespace courier::events::kafka {
+namespace courier::kafka {
 
 enum class errc {
   bad_options = 1,  // librdkafka does not take a setting
@@ -16,4 +16,4 @@ inline std::error_code make_error_code(errc code) {
   return {static_cast<int>(code), category()};
 }
 
-}  // namespace courier::events::kafka
+}  // namespace courier::kafka

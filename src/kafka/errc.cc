@@ -1,8 +1,8 @@
-#include "events/kafka/errc.h"
+#include "kafka/errc.h"
 
 #include <string>
 
-namespace courier::events::kafka {
+namespace courier::kafka {
 
 const std::error_category& category() {
   class Category : public std::error_category {
@@ -23,4 +23,4 @@ const std::error_category& category() {
   return category;
 }
 
-}  // namespace courier::events::kafka
+}  // namespace courier::kafka
