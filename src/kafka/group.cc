@@ -83,7 +83,7 @@ struct Group::Consumer {
   explicit Consumer(Member& owner) : member(owner) {}
   ~Consumer() {
     if (queue) rd_kafka_queue_destroy(queue);
-    if (handle) rd_kafka_destroy(handle);
+    if (handle) rd_kafka_destroy_flags(handle, left ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
   }
 
   static void rebalanced(rd_kafka_t*, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* list,
@@ -149,9 +149,7 @@ struct Group::Consumer {
 
 Group::Group(std::unique_ptr<Consumer> consumer) : consumer_(std::move(consumer)) {}
 
-Group::~Group() {
-  if (!consumer_->left) rd_kafka_consumer_close(consumer_->handle);
-}
+Group::~Group() = default;
 
 Result<std::unique_ptr<Group>> Group::join(const GroupOptions& options, Member& member) {
   auto consumer = std::make_unique<Consumer>(member);

@@ -68,7 +68,8 @@ class Group {
  public:
   // Does not wait for Kafka. `member` outlives it. Errors: bad_options.
   static Result<std::unique_ptr<Group>> join(const GroupOptions& options, Member& member);
-  // Leaves at once if that was not done: what is not committed is read again.
+  // Without leave() as if the process had died: the member is not called, and the group notices when the
+  // session's time is over.
   ~Group();
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;

@@ -53,6 +53,9 @@ class Relay final : private kafka::Member, private Lanes::Hands, private net::Wa
   // end, commits, and leaves the group.
   void run(const std::function<bool()>& stopped);
 
+  // One round of it; waits at most so long for something to do.
+  void turn(MonoNs wait_ns);
+
   // Why events cannot come; "": they can.
   std::string trouble() const;
   // Whether run() goes round.
@@ -81,7 +84,6 @@ class Relay final : private kafka::Member, private Lanes::Hands, private net::Wa
 
   void wake() noexcept override;
 
-  void turn(MonoNs wait_ns);
   void wait(MonoNs wait_ns);
   void take_answers();
   void hold_back();
