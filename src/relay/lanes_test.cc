@@ -128,7 +128,7 @@ TEST_F(LanesTest, WhatGoesElsewhereGoesInARequestOfItsOwnInOrder) {
   offer(4, "a");
   std::string all;
   for (lanes_->run(0); !sent_.empty(); answer(200))
-    all += sent_.front().second.url.substr(15) + " " + ids() + "; ";
+    all += sent_.front().second.url.substr(14) + " " + ids() + "; ";
   EXPECT_EQ(all, "/a 1 2; /b 3; /a 4; ");
 }
 
