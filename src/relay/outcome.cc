@@ -13,7 +13,6 @@ Outcome without_answer(const Error& error) {
   if (error.code == http::errc::timeout) outcome.reason = "timeout";
   if (error.code == http::errc::bad_response || error.code == http::errc::too_large)
     outcome.reason = "broken_answer";
-  if (error.code == http::errc::bad_url) outcome = {.verdict = Verdict::refused, .why = error.message};
   return outcome;
 }
 

@@ -2,7 +2,7 @@
 //
 //   2xx                                         taken
 //   408, 425, 429, 3xx, 5xx, 1xx, no answer     retry
-//   another 4xx, a URL that is none             refused: never to be taken
+//   another 4xx                                 refused: never to be taken
 #pragma once
 
 #include <cstdint>

@@ -227,7 +227,9 @@ void Relay::show() {
 void Relay::on_assigned(std::span<const kafka::Partition> partitions) {
   for (const kafka::Partition& each : partitions) {
     log::info("a partition is ours", {{"topic", each.topic}, {"partition", each.number}});
-    tracks_[each] = std::make_shared<Track>(Track{.partition = each});
+    TrackPtr& track = tracks_[each];
+    if (track) track->live = false;
+    track = std::make_shared<Track>(Track{.partition = each});
   }
 }
 

@@ -18,7 +18,7 @@ using test::answer;
 using test::Asked;
 using test::Backend;
 
-constexpr auto kPatience = 30s;
+constexpr auto kPatience = 60s;
 const std::string kTopic = "courier-publish", kDead = "dead";
 
 // What a backend took, by its clients, and what a test waits for.
@@ -109,8 +109,10 @@ class RelayTest : public ::testing::Test {
   Settings settings(const Backend& backend, std::string_view path = "/") {
     Settings settings;
     settings.kafka.connection.brokers = kafka_.brokers();
-    // A short session, so that the group soon misses who is gone.
-    settings.kafka.connection.properties = {"session.timeout.ms=3000", "heartbeat.interval.ms=200"};
+    // A short session, so that the group soon misses who is gone. And the stand-in forgets to answer who
+    // joins at a bad moment: that is asked again after the poll interval.
+    settings.kafka.connection.properties = {"session.timeout.ms=3000", "heartbeat.interval.ms=200",
+                                            "max.poll.interval.ms=5000"};
     settings.kafka.group = "group";
     settings.kafka.topics = {kTopic};
     settings.http.url = backend.url(path);

@@ -4,6 +4,7 @@
 #include "config/credentials.h"
 #include "config/kafka.h"
 #include "config/reference.h"
+#include "http/client.h"
 #include "mqtt/topic.h"
 #include "relay/sections.h"
 #include "relay/text_template.h"
@@ -27,6 +28,7 @@ Problem check_url(std::string_view text) {
   const auto made = TextTemplate::parse(text);
   if (!made) return made.error().message;
   if (const auto why = config::check_http_url(text)) return why;
+  if (http::names_user(text)) return "it names a user, which is not sent; use authorization_file";
   const std::string_view head = made->head();
   const size_t host = head.find("//") + 2;
   if (made->has_slots() && head.find('/', host) == std::string_view::npos)

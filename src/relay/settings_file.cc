@@ -1,4 +1,6 @@
 // Reads a file of settings by the table.
+#include <regex.h>
+
 #include <map>
 #include <set>
 
@@ -34,6 +36,16 @@ std::string meant(std::string_view word, const std::vector<Row>& rows) {
   for (const Row& each : rows) known.emplace_back(each.name);
   const auto near = config::suggest(word, known);
   return near ? fmt::format("; did you mean \"{}\"?", *near) : "";
+}
+
+// Whether who subscribes to `wanted` gets the topic, as librdkafka has it.
+bool reads(const std::string& wanted, const std::string& topic) {
+  if (!wanted.starts_with('^')) return wanted == topic;
+  regex_t expression;
+  if (::regcomp(&expression, wanted.c_str(), REG_EXTENDED | REG_NOSUB) != 0) return false;
+  const bool matches = ::regexec(&expression, topic.c_str(), 0, nullptr, 0) == 0;
+  ::regfree(&expression);
+  return matches;
 }
 
 // The settings under construction, and all that is wrong with them. No line is repeated: it may hold a
@@ -107,8 +119,8 @@ class Reader {
     rule(kafka.username.empty() ? "kafka.password_file" : "kafka.username",
          kafka.username.empty() == kafka.password_file.empty(), "username and password_file go together");
     for (const std::string& each : settings_.kafka.topics) {
-      rule("dead_letter.topic", each != settings_.dead_letter_topic,
-           "it is one of kafka.topics: what was given up would come back");
+      rule("dead_letter.topic", !reads(each, settings_.dead_letter_topic),
+           fmt::format("it is one of kafka.topics (\"{}\"): what was given up would come back", each));
     }
   }
   void rule(const std::string& key, bool kept, std::string_view what) {

@@ -99,6 +99,9 @@ TEST(RelaySettings, EveryProblemHasItsLineItsKeyAndWhatToDo) {
       says(with("[retry]\nattempts = 5"), "relay.toml:9: retry.attempts: what is given up needs a place"));
   EXPECT_TRUE(says(with("[retry]\nfirst = 120"), "relay.toml:9: retry.first: it is longer than retry.max"));
   EXPECT_TRUE(says(with("[dead_letter]\ntopic = \"courier-publish\""), "it is one of kafka.topics"));
+  EXPECT_TRUE(says(problems("[kafka]\ntopics = [\"^courier-.*\"]\n[dead_letter]\ntopic = \"courier-dead\""),
+                   "relay.toml:4: dead_letter.topic: it is one of kafka.topics (\"^courier-.*\")"));
+  EXPECT_TRUE(says(problems("[http]\nurl = \"http://a:b@host/\""), "it names a user"));
   EXPECT_TRUE(says(with("batch = \"cloudevents\"\nbody = \"x\""), "relay.toml:9: http.body: CloudEvents"));
   EXPECT_TRUE(says(with("x ="), "relay.toml:8: this line is not TOML"));
   EXPECT_TRUE(says(problems("group = \"x\"\n"), "relay.toml:1: there is no section [group]"));
