@@ -33,6 +33,8 @@ class RelayVitals final : public admin::Vitals {
 };
 
 int relay_events(const relay::Settings& settings) {
+  watch_interrupts();
+  ::signal(SIGPIPE, SIG_IGN);
   Registry metrics;
   auto relay = relay::Relay::open(settings, metrics);
   if (!relay) return failure("relay", relay.error());
@@ -47,8 +49,6 @@ int relay_events(const relay::Settings& settings) {
                                  {"group", settings.kafka.group},
                                  {"url", http::without_secrets(settings.http.url)},
                                  {"admin", server ? server->address() : "off"}});
-  watch_interrupts();
-  ::signal(SIGPIPE, SIG_IGN);
   (*relay)->run(interrupted);
   return kOk;
 }
