@@ -4,6 +4,10 @@
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#ifdef __SANITIZE_THREAD__
+#include <pthread.h>
+#include <threads.h>
+#endif
 
 #include <array>
 #include <initializer_list>
@@ -13,6 +17,27 @@
 #include <vector>
 
 #include "base/check.h"
+
+#ifdef __SANITIZE_THREAD__
+// librdkafka starts its threads by C11's calls, which the thread sanitizer does not see, and falls over them.
+extern "C" inline __attribute__((used)) int thrd_create(thrd_t* thread, thrd_start_t start, void* argument) {
+  struct Call {
+    thrd_start_t start;
+    void* argument;
+  };
+  const auto run = [](void* given) -> void* {
+    const Call call = *static_cast<Call*>(given);
+    delete static_cast<Call*>(given);
+    call.start(call.argument);
+    return nullptr;
+  };
+  return ::pthread_create(thread, nullptr, run, new Call{start, argument}) == 0 ? thrd_success : thrd_error;
+}
+extern "C" inline __attribute__((used)) int thrd_join(thrd_t thread, int* result) {
+  if (result) *result = 0;
+  return ::pthread_join(thread, nullptr) == 0 ? thrd_success : thrd_error;
+}
+#endif
 
 namespace courier::kafka::test {
 
