@@ -158,10 +158,11 @@ Result<std::unique_ptr<Group>> Group::join(const GroupOptions& options, Member& 
       {"group.id", options.group},
       {"auto.offset.reset", "earliest"},
       {"partition.assignment.strategy", "cooperative-sticky"},
-      // What librdkafka reads ahead, beside what its owner keeps.
-      {"queued.max.messages.kbytes", "16384"},
-      {"queued.min.messages", "20000"},
-      {"fetch.message.max.bytes", "4194304"},
+      // What librdkafka reads ahead, beside what its owner keeps. Where that is full it waits for a second,
+      // so one answer of a broker has to be much smaller, compressed as it is.
+      {"queued.max.messages.kbytes", "65536"},
+      {"queued.min.messages", "100000"},
+      {"fetch.message.max.bytes", "262144"},
       {"log_level", "4"},
   };
   settings.insert(settings.end(), options.properties.begin(), options.properties.end());

@@ -511,6 +511,22 @@ TEST_F(RelayTest, ItIsReadyOnlyWhileKafkaIsThere) {
   ASSERT_TRUE(book_.wait_for(10));
 }
 
+TEST_F(RelayTest, AStopComesToItsEndWithoutKafka) {
+  Backend backend([&](const Asked& asked) {
+    book_.take(asked);
+    return answer(200);
+  });
+  write(1, 10);
+  Running relay(settings(backend));
+  ASSERT_TRUE(book_.wait_for(10));
+  ASSERT_TRUE(wait_until([&] { return relay.relay().trouble().empty(); }));
+  kafka_.set_up(false);
+  ASSERT_TRUE(wait_until([&] { return !relay.relay().trouble().empty(); }));
+  const MonoNs begun = system_clock().mono_ns();
+  relay.stop();
+  EXPECT_LT(system_clock().mono_ns() - begun, 20 * kNsPerSecond);
+}
+
 TEST_F(RelayTest, ASettingThatLibrdkafkaDoesNotTakeIsNamed) {
   Backend backend([](const Asked&) { return answer(200); });
   Settings wanted = settings(backend);

@@ -90,7 +90,7 @@ config::Section kafka_section() {
       {.name = "buffer_bytes_max",
        .kind = Kind::bytes,
        .member = member<&Settings::kafka, &KafkaSettings::buffer_bytes_max>(),
-       .help = "Their bytes, likewise. librdkafka has up to 16 MB of its own.",
+       .help = "Their bytes, likewise. librdkafka has up to 64 MB of its own.",
        .min = config::kMB,
        .max = 64 * config::kGB},
       {.name = "ahead_max",
