@@ -79,8 +79,9 @@ class Cluster {
   void write(const std::string& topic, std::string_view key, std::string_view value,
              const std::map<std::string, std::string>& headers = {}) {
     if (!writer_)
-      writer_ = client(RD_KAFKA_PRODUCER,
-                       {{"partitioner", "murmur2_random"}, {"linger.ms", "100"}, {"compression.type", "zstd"}});
+      writer_ =
+          client(RD_KAFKA_PRODUCER,
+                 {{"partitioner", "murmur2_random"}, {"linger.ms", "100"}, {"compression.type", "zstd"}});
     rd_kafka_headers_t* list = rd_kafka_headers_new(headers.size());
     for (const auto& [name, text] : headers)
       rd_kafka_header_add(list, name.c_str(), -1, text.data(), static_cast<ssize_t>(text.size()));
