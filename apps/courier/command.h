@@ -76,6 +76,7 @@ Run set_up_jwt(CLI::App& app);
 Run set_up_config(CLI::App& app);
 Run set_up_events(CLI::App& app);
 Run set_up_hook(CLI::App& app);
+Run set_up_relay(CLI::App& app);
 Run set_up_doctor(CLI::App& app);
 Run set_up_demo(CLI::App& app);
 Run set_up_completion(CLI::App& app);

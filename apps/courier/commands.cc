@@ -35,6 +35,7 @@ constexpr Command kCommands[] = {
     {"config", "Server", "Check and show settings, print the reference, make a node reload", set_up_config},
     {"events", "Server", "Follow what happens, say who is told of it, print the schema", set_up_events},
     {"hook", "Server", "Say how webhooks are told of events, try one out, replay dead letters", set_up_hook},
+    {"relay", "Server", "Send events from Kafka to an HTTP backend", set_up_relay},
     {"doctor", "Server", "Say what this machine lacks for many connections", set_up_doctor},
     {"demo", "Server", "Show the main job: orders, phones, a kill -9, and what was lost", set_up_demo},
     {"completion", "Shell", "Print the completion script for your shell", set_up_completion},

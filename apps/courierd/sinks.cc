@@ -7,6 +7,7 @@
 
 #include "admin/errc.h"
 #include "base/file.h"
+#include "config/kafka.h"
 #include "events/file/file_sink.h"
 #include "events/kafka/kafka_sink.h"
 #include "events/webhook/signature.h"
@@ -29,30 +30,14 @@ events::Kinds kinds_of(const config::Sink& sink) {
 }
 
 Result<events::kafka::KafkaSinkOptions> kafka_of(const config::Settings& settings, const config::Sink& from) {
-  static constexpr const char* kProtocols[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl"};
   events::kafka::KafkaSinkOptions options{
-      .name = from.name, .brokers = from.brokers, .topic_prefix = from.topic_prefix};
+      .name = from.name, .brokers = from.kafka.brokers, .topic_prefix = from.topic_prefix};
   options.format = from.format == config::KafkaFormat::json ? events::kafka::Format::json
                                                             : events::kafka::Format::protobuf;
   options.source = source_of(settings);
-  const auto set = [&](const char* name, const std::string& value) {
-    if (!value.empty()) options.properties.emplace_back(name, value);
-  };
-  set("security.protocol", kProtocols[static_cast<size_t>(from.security)]);
-  set("ssl.ca.location", from.ca_file);
-  set("ssl.certificate.location", from.certificate_file);
-  set("ssl.key.location", from.key_file);
-  if (!from.username.empty()) {
-    auto password = read_file(from.password_file, kSecretsBytesMax);
-    if (!password) return fail(std::move(password.error()));
-    set("sasl.mechanism", from.sasl_mechanism);
-    set("sasl.username", from.username);
-    set("sasl.password", password->substr(0, password->find_first_of("\r\n")));
-  }
-  for (const std::string& each : from.properties) {
-    const size_t equals = each.find('=');
-    options.properties.emplace_back(each.substr(0, equals), each.substr(equals + 1));
-  }
+  auto properties = config::kafka_properties(from.kafka);
+  if (!properties) return fail(std::move(properties.error()));
+  options.properties = *std::move(properties);
   return options;
 }
 
@@ -76,9 +61,9 @@ Result<events::webhook::WebhookSinkOptions> webhook_of(const config::Settings& s
     const size_t colon = each.find(": ");
     options.headers.emplace_back(each.substr(0, colon), each.substr(colon + 2));
   }
-  options.ca_file = from.ca_file;
-  options.certificate_file = from.certificate_file;
-  options.key_file = from.key_file;
+  options.ca_file = from.kafka.ca_file;
+  options.certificate_file = from.kafka.certificate_file;
+  options.key_file = from.kafka.key_file;
   options.link_local = from.allow_link_local;
   options.timeout_ms = from.timeout.count();
   options.parallel = from.parallel;
@@ -195,7 +180,7 @@ std::vector<admin::SinkFacts> Sinks::facts() const {
         break;
       case config::SinkKind::kafka:
         facts.kind = "kafka";
-        facts.target = one.brokers;
+        facts.target = one.kafka.brokers;
         break;
       case config::SinkKind::webhook: {
         const events::webhook::WebhookState of = webhooks_.at(one.name)->state();

@@ -26,7 +26,7 @@ void make_backup(const Surroundings& around, const Request& request, const Reply
   if (!folder.starts_with('/') || folder.size() > kPathBytesMax || folder.find('\0') != std::string::npos)
     return reply.send(error_response(400, "the path must be absolute",
                                      "it names a new folder on the machine where courierd runs"));
-  around.control.backup(folder, [reply, folder](const Result<BackupFacts>& done) {
+  around.control->backup(folder, [reply, folder](const Result<BackupFacts>& done) {
     if (!done) return reply.send(error_response(done.error()));
     reply.send(json_response(
         nlohmann::ordered_json{{"path", folder}, {"bytes", done->bytes}, {"position", done->position}}));

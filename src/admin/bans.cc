@@ -101,7 +101,7 @@ void list_bans(const Surroundings& around, const Request& request, const Reply& 
   const auto after = number_of(request.query.find("cursor").value_or("0"));
   if (!after)
     return reply.send(error_response(400, "the cursor is not one that an earlier page gave as next_cursor"));
-  const BanPage page = around.control.list_bans(*after, *limit);
+  const BanPage page = around.control->list_bans(*after, *limit);
   Json bans = Json::array();
   for (const Ban& ban : page.bans) bans.push_back(to_json(ban));
   Json body = {{"bans", std::move(bans)}};
@@ -113,23 +113,23 @@ void add_ban(const Surroundings& around, const Request& request, const Reply& re
   auto wanted = to_wanted(request.body);
   if (!wanted) return reply.send(error_response(wanted.error(), kBanShape));
   const WallMs until = wanted->seconds == 0 ? 0 : system_clock().wall_ms() + wanted->seconds * 1000;
-  around.control.add_ban(std::move(wanted->target), std::move(wanted->reason), std::move(wanted->made_by),
-                         until, [reply](const Result<Ban>& ban) {
-                           if (!ban) return reply.send(error_response(ban.error()));
-                           log::warn("a ban was made over the REST API",
-                                     {{"id", ban->id},
-                                      {"kind", admission::name(ban->target.kind)},
-                                      {"value", ban->target.value},
-                                      {"reason", ban->reason},
-                                      {"made_by", ban->made_by}});
-                           reply.send([ban = *ban] { return json_response(to_json(ban), 201); });
-                         });
+  around.control->add_ban(std::move(wanted->target), std::move(wanted->reason), std::move(wanted->made_by),
+                          until, [reply](const Result<Ban>& ban) {
+                            if (!ban) return reply.send(error_response(ban.error()));
+                            log::warn("a ban was made over the REST API",
+                                      {{"id", ban->id},
+                                       {"kind", admission::name(ban->target.kind)},
+                                       {"value", ban->target.value},
+                                       {"reason", ban->reason},
+                                       {"made_by", ban->made_by}});
+                            reply.send([ban = *ban] { return json_response(to_json(ban), 201); });
+                          });
 }
 
 void remove_ban(const Surroundings& around, const Request& request, const Reply& reply) {
   const auto id = number_of(request.id);
   if (!id) return reply.send(error_response(400, "the id of a ban is a number", "GET /v1/bans lists them"));
-  around.control.remove_ban(*id, [reply](const Result<Ban>& ban) {
+  around.control->remove_ban(*id, [reply](const Result<Ban>& ban) {
     if (!ban) return reply.send(error_response(ban.error(), "GET /v1/bans lists them"));
     log::warn("a ban was removed over the REST API",
               {{"id", ban->id}, {"kind", admission::name(ban->target.kind)}, {"value", ban->target.value}});

@@ -173,7 +173,7 @@ Response missing(const Error& error) {
 void list_clients(const Surroundings& around, const Request& request, const Reply& reply) {
   auto query = to_client_query(request.query);
   if (!query) return reply.send(error_response(query.error(), kListHint));
-  around.control.list_clients(*std::move(query), [reply](ClientPage page) {
+  around.control->list_clients(*std::move(query), [reply](ClientPage page) {
     reply.send([page = std::move(page)] { return to_response(page); });
   });
 }
@@ -181,7 +181,7 @@ void list_clients(const Surroundings& around, const Request& request, const Repl
 void show_client(const Surroundings& around, const Request& request, const Reply& reply) {
   auto name = client_name(request);
   if (!name) return reply.send(error_response(name.error(), kNameHint));
-  around.control.show_client(*std::move(name), [reply](Result<ClientDetail> found) {
+  around.control->show_client(*std::move(name), [reply](Result<ClientDetail> found) {
     reply.send([found = std::move(found)] {
       return found ? json_response(to_json(*found)) : missing(found.error());
     });
@@ -191,7 +191,7 @@ void show_client(const Surroundings& around, const Request& request, const Reply
 void kick_client(const Surroundings& around, const Request& request, const Reply& reply) {
   auto name = client_name(request);
   if (!name) return reply.send(error_response(name.error(), kNameHint));
-  around.control.kick_client(*name, [reply, name = *name](const Result<void>& done) {
+  around.control->kick_client(*name, [reply, name = *name](const Result<void>& done) {
     if (!done) return reply.send(missing(done.error()));
     log::info("a client was disconnected over the REST API",
               {{"client_id", name.client_id}, {"mountpoint", name.mountpoint}});

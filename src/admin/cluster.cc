@@ -35,7 +35,7 @@ Response to_response(const ClusterFacts& facts) {
 }  // namespace
 
 void show_cluster(const Surroundings& around, const Request&, const Reply& reply) {
-  around.control.describe_cluster([reply](Result<ClusterFacts> answer) {
+  around.control->describe_cluster([reply](Result<ClusterFacts> answer) {
     reply.send([answer = std::move(answer)] {
       return answer ? to_response(*answer) : error_response(answer.error());
     });

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admin/vitals.h"
 #include "admission/ban.h"
 #include "auth/acl/explanation.h"
 #include "base/clock.h"
@@ -102,11 +103,6 @@ struct ClientQuery {
 struct ClientPage {
   std::vector<ClientSummary> clients;  // in order of their names
   bool more = false;
-};
-
-struct Health {
-  bool ready = false;
-  std::string reason;  // when not
 };
 
 struct NodeFacts {
@@ -246,13 +242,8 @@ class TraceSink {
   virtual void on_line(const TraceLine& line) = 0;
 };
 
-class Control {
+class Control : public Vitals {
  public:
-  virtual ~Control() = default;
-
-  // At once.
-  virtual Health health() const = 0;
-
   virtual void list_clients(ClientQuery query, std::function<void(ClientPage)> done) = 0;
   // errc::not_found.
   virtual void show_client(ClientName name, std::function<void(Result<ClientDetail>)> done) = 0;

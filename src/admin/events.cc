@@ -49,7 +49,7 @@ void follow_events(const Surroundings& around, const Request& request, const Rep
     kinds = *some;
   }
   auto number = std::make_shared<uint64_t>(0);
-  Control& control = around.control;
+  Control& control = *around.control;
   auto lines = std::make_shared<LineStream>([&control, number] { control.end_events(*number); });
   if (!reply.stream(lines)) return;
   *number = control.begin_events(kinds, [lines, client, filter](const events::EventPtr& event) {

@@ -64,7 +64,8 @@ class Reply {
 };
 
 struct Surroundings {
-  Control& control;
+  const Vitals& vitals;
+  Control* control;  // null: this is no node, and nothing under /v1 is asked
   const Registry& registry;
 };
 using Handler = void (*)(const Surroundings&, const Request&, const Reply&);

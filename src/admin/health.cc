@@ -1,5 +1,5 @@
-// /livez: the process answers. /readyz: send clients here, or say why not. For load balancers and systemd;
-// without a token.
+// /livez: the process answers, and its work goes on. /readyz: send clients here, or say why not. For load
+// balancers and systemd; without a token.
 #include "admin/routes.h"
 
 namespace courier::admin {
@@ -11,12 +11,12 @@ Response text(unsigned status, std::string line) {
 
 }  // namespace
 
-void get_livez(const Surroundings&, const Request&, const Reply& reply) {
-  reply.send(text(200, "alive"));
+void get_livez(const Surroundings& around, const Request&, const Reply& reply) {
+  reply.send(around.vitals.alive() ? text(200, "alive") : text(503, "stuck"));
 }
 
 void get_readyz(const Surroundings& around, const Request&, const Reply& reply) {
-  const Health health = around.control.health();
+  const Health health = around.vitals.health();
   reply.send(health.ready ? text(200, "ready") : text(503, "not ready: " + health.reason));
 }
 

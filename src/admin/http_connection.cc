@@ -24,10 +24,11 @@ Counter& closed_for(Registry& registry, const char* reason) {
 
 // --- HttpFloor ---
 
-HttpFloor::HttpFloor(ServerOptions given, Tokens accepted, Control& control, Registry& registry)
+HttpFloor::HttpFloor(ServerOptions given, Tokens accepted, const Surroundings& surroundings,
+                     Registry& registry)
     : options(std::move(given)),
       tokens(std::move(accepted)),
-      around{control, registry},
+      around(surroundings),
       crowded_out(closed_for(registry, "connections_max")),
       slow_requests(closed_for(registry, "request_timeout")),
       slow_readers(closed_for(registry, "write_timeout")),
@@ -216,6 +217,9 @@ void HttpConnection::refuse(unsigned status, std::string_view why, std::string_v
 
 // What is said to somebody without a token.
 std::optional<Response> HttpConnection::refusal(std::string_view authorization) {
+  if (!floor_.around.control) {
+    return error_response(404, "there is nothing at this path", "known: /metrics, /livez, /readyz");
+  }
   if (floor_.tokens.empty()) {
     return error_response(
         403, "the REST API is off: no token is configured",

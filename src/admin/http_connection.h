@@ -37,7 +37,7 @@ class HttpConnection;
 // What the connections of one server share.
 class HttpFloor : public std::enable_shared_from_this<HttpFloor> {
  public:
-  HttpFloor(ServerOptions options, Tokens tokens, Control& control, Registry& registry);
+  HttpFloor(ServerOptions options, Tokens tokens, const Surroundings& around, Registry& registry);
 
   // A new connection; may cost another its place.
   void admit(boost::asio::ip::tcp::socket socket);

@@ -29,7 +29,7 @@ nlohmann::ordered_json to_json(const ListenerFacts& listener) {
 
 void list_listeners(const Surroundings& around, const Request&, const Reply& reply) {
   nlohmann::ordered_json listeners = nlohmann::ordered_json::array();
-  for (const ListenerFacts& one : around.control.listeners()) listeners.push_back(to_json(one));
+  for (const ListenerFacts& one : around.control->listeners()) listeners.push_back(to_json(one));
   reply.send(json_response(nlohmann::ordered_json{{"listeners", std::move(listeners)}}));
 }
 

@@ -66,15 +66,15 @@ void drain_node(const Surroundings& around, const Request& request, const Reply&
           error_response(400, "the field " + key + " is not known, or has no such value", kDrainShape));
     }
   }
-  around.control.drain(std::move(order), [reply](const DrainFacts& done) { reply.send(to_response(done)); });
+  around.control->drain(std::move(order), [reply](const DrainFacts& done) { reply.send(to_response(done)); });
 }
 
 void undrain_node(const Surroundings& around, const Request&, const Reply& reply) {
-  around.control.drain(std::nullopt, [reply](const DrainFacts& done) { reply.send(to_response(done)); });
+  around.control->drain(std::nullopt, [reply](const DrainFacts& done) { reply.send(to_response(done)); });
 }
 
 void show_node(const Surroundings& around, const Request&, const Reply& reply) {
-  around.control.describe_node(
+  around.control->describe_node(
       [reply](NodeFacts now) { reply.send([facts = std::move(now)] { return to_response(facts); }); });
 }
 

@@ -45,8 +45,8 @@ std::string to_text(const tcp::endpoint& endpoint) {
 }  // namespace
 
 struct Server::Running {
-  Running(ServerOptions options, Tokens tokens, Control& control, Registry& registry)
-      : floor(std::make_shared<HttpFloor>(std::move(options), std::move(tokens), control, registry)),
+  Running(ServerOptions options, Tokens tokens, const Surroundings& around, Registry& registry)
+      : floor(std::make_shared<HttpFloor>(std::move(options), std::move(tokens), around, registry)),
         acceptor(floor->io),
         pause(floor->io) {}
 
@@ -100,9 +100,18 @@ struct Server::Running {
 Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Control& control, Registry& registry) {
   auto tokens = Tokens::load(options.tokens, options.token_file);
   if (!tokens) return fail(tokens.error());
+  return start(std::move(options), *std::move(tokens), {control, &control, registry}, registry);
+}
+
+Result<std::unique_ptr<Server>> Server::start(std::string bind, const Vitals& vitals, Registry& registry) {
+  return start({.bind = std::move(bind)}, Tokens(), {vitals, nullptr, registry}, registry);
+}
+
+Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Tokens tokens,
+                                              const Surroundings& around, Registry& registry) {
   const auto endpoint = parse_endpoint(options.bind);
   if (!endpoint) return fail(errc::listen, "[admin] bind is not ADDRESS:PORT: " + options.bind);
-  auto running = std::make_shared<Running>(std::move(options), *std::move(tokens), control, registry);
+  auto running = std::make_shared<Running>(std::move(options), std::move(tokens), around, registry);
   if (auto listening = running->listen(*endpoint); !listening) return fail(listening.error());
   running->accept();
   running->thread = std::thread([raw = running.get()] { raw->run(); });

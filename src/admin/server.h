@@ -22,6 +22,9 @@
 
 namespace courier::admin {
 
+class Tokens;
+struct Surroundings;
+
 struct ServerOptions {
   std::string bind = "127.0.0.1:9464";  // or "[::1]:9464"
   std::vector<std::string> tokens;
@@ -39,6 +42,8 @@ class Server {
  public:
   // `control` and `registry` outlive it. errc::listen, errc::tokens.
   static Result<std::unique_ptr<Server>> start(ServerOptions options, Control& control, Registry& registry);
+  // Of a program that is no node: without /v1, and so without tokens. errc::listen.
+  static Result<std::unique_ptr<Server>> start(std::string bind, const Vitals& vitals, Registry& registry);
   // stop()s.
   ~Server();
   // Closes everything at once.
@@ -54,6 +59,8 @@ class Server {
 
  private:
   struct Running;
+  static Result<std::unique_ptr<Server>> start(ServerOptions options, Tokens tokens,
+                                               const Surroundings& around, Registry& registry);
   explicit Server(std::shared_ptr<Running> running);
   std::shared_ptr<Running> running_;
   std::string address_;

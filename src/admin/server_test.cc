@@ -173,6 +173,28 @@ TEST_F(AdminServer, StartRefusesWhatCannotWork) {
   EXPECT_THAT(refused([&](auto& o) { o.bind = server->address(); }), HasSubstr("in use"));
 }
 
+TEST_F(AdminServer, AProgramThatIsNoNodeHasItsVitalsAndMetricsAlone) {
+  class Program final : public Vitals {
+   public:
+    Health health() const override { return {false, "it waits"}; }
+    bool alive() const override { return is_alive; }
+    std::atomic<bool> is_alive{true};
+  };
+  Program program;
+  registry.counter("courier_program_total", "Things.").add(3);
+  auto started = Server::start("127.0.0.1:0", program, registry);
+  ASSERT_TRUE(started) << started.error().message;
+  server = *std::move(started);
+  EXPECT_EQ(get("/livez").status, 200);
+  program.is_alive = false;
+  EXPECT_EQ(get("/livez").status, 503);
+  EXPECT_EQ(get("/readyz").status, 503);
+  EXPECT_THAT(get("/readyz").body, HasSubstr("it waits"));
+  EXPECT_THAT(get("/metrics").body, HasSubstr("courier_program_total 3"));
+  EXPECT_EQ(get("/v1/node").status, 404);
+  EXPECT_EQ(get("/v1/clients").status, 404);
+}
+
 // --- peers that misbehave ---
 
 TEST_F(AdminServer, WhatIsNotHttpIsAnsweredOnceAndClosed) {

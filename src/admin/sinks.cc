@@ -35,7 +35,7 @@ nlohmann::ordered_json to_json(const SinkFacts& sink) {
 
 void list_sinks(const Surroundings& around, const Request&, const Reply& reply) {
   nlohmann::ordered_json sinks = nlohmann::ordered_json::array();
-  for (const SinkFacts& one : around.control.sinks()) sinks.push_back(to_json(one));
+  for (const SinkFacts& one : around.control->sinks()) sinks.push_back(to_json(one));
   reply.send(json_response(nlohmann::ordered_json{{"sinks", std::move(sinks)}}));
 }
 
@@ -46,7 +46,7 @@ void test_sink(const Surroundings& around, const Request& request, const Reply& 
   const auto kind = events::kind_of(std::string_view(event));
   if (!kind)
     return reply.send(error_response(400, "there is no event " + event, "courier events kinds lists them"));
-  around.control.test_sink(request.id, *kind, [reply](Result<SinkTrial> trial) {
+  around.control->test_sink(request.id, *kind, [reply](Result<SinkTrial> trial) {
     if (!trial) return reply.send(error_response(trial.error()));
     reply.send(json_response(nlohmann::ordered_json{
         {"status", trial->status}, {"took_ms", trial->took_ms}, {"body", trial->body}}));
@@ -54,7 +54,7 @@ void test_sink(const Surroundings& around, const Request& request, const Reply& 
 }
 
 void replay_sink(const Surroundings& around, const Request& request, const Reply& reply) {
-  const auto count = around.control.replay_sink(request.id);
+  const auto count = around.control->replay_sink(request.id);
   if (!count) return reply.send(error_response(count.error()));
   reply.send(json_response(nlohmann::ordered_json{{"dead_letters", *count}}, 202));
 }

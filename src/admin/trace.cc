@@ -37,7 +37,7 @@ void trace_client(const Surroundings& around, const Request& request, const Repl
   if (const auto stranger = request.query.stranger({"mountpoint"}))
     return reply.send(error_response(400, "there is no parameter " + *stranger, "known: mountpoint"));
   const ClientName name{request.query.find("mountpoint").value_or(""), request.id};
-  Control& control = around.control;
+  Control& control = *around.control;
   auto ended = std::make_shared<std::weak_ptr<TraceLines>>();
   auto lines = std::make_shared<LineStream>([&control, name, ended] {
     if (const auto sink = ended->lock()) control.end_trace(name, *sink);

@@ -89,12 +89,12 @@ void explain_access(const Surroundings& around, const Request& request, const Re
   if (!question)
     return reply.send(
         error_response(question.error(), "known: topic, action (publish, subscribe), mountpoint"));
-  around.control.explain_access(std::move(question->name), question->action, std::move(question->topic),
-                                [reply](Result<Why> why) {
-                                  reply.send([why = std::move(why)] {
-                                    return why ? json_response(to_json(*why)) : error_response(why.error());
-                                  });
-                                });
+  around.control->explain_access(std::move(question->name), question->action, std::move(question->topic),
+                                 [reply](Result<Why> why) {
+                                   reply.send([why = std::move(why)] {
+                                     return why ? json_response(to_json(*why)) : error_response(why.error());
+                                   });
+                                 });
 }
 
 }  // namespace courier::admin

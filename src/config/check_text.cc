@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cstdint>
 
+#include "events/catalogue/catalogue.h"
+
 namespace courier::config {
 namespace {
 
@@ -161,6 +163,16 @@ std::optional<std::string> check_http_url(std::string_view text) {
   if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7F; }))
     return "it holds white space or control characters";
   return std::nullopt;
+}
+
+std::optional<std::string> check_event_kind(std::string_view text) {
+  if (events::kind_of(text)) return std::nullopt;
+  std::string known;
+  for (const events::KindInfo& each : events::kinds()) {
+    if (!known.empty()) known += ", ";
+    known += each.name;
+  }
+  return "there is no such event; there are " + known;
 }
 
 std::optional<std::string> check_token(std::string_view text) {

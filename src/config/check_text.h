@@ -34,6 +34,8 @@ std::optional<std::string> check_http_url(std::string_view text);
 std::optional<std::string> check_node_name(std::string_view text);
 // "HOST:PORT", the host a name or an address.
 std::optional<std::string> check_endpoint(std::string_view text);
+// A kind of the catalogue of events.
+std::optional<std::string> check_event_kind(std::string_view text);
 // At least 16 printable characters without spaces.
 std::optional<std::string> check_token(std::string_view text);
 

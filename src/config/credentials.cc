@@ -35,6 +35,23 @@ class Resolver {
  public:
   explicit Resolver(const char* directory) : directory_(directory ? directory : "") {}
 
+  // All files that a section's keys name in `owner`, whose keys are called PREFIX.KEY.
+  void resolve(const Section& section, const std::string& prefix, void* owner) {
+    for (const Key& key : section.keys) {
+      if (key.check != check_input_file) continue;
+      const std::string name = prefix + std::string(key.name);
+      if (const auto* text = std::get_if<TextMember>(&key.member)) resolve(name, text->of(owner));
+      if (const auto* list = std::get_if<ListMember>(&key.member)) {
+        for (std::string& item : list->of(owner)) resolve(name, item);
+      }
+    }
+  }
+  Result<void> done() const {
+    if (!problems_.empty()) return fail(errc::invalid, problems_);
+    return {};
+  }
+
+ private:
   void resolve(const std::string& key, std::string& text) {
     if (!text.starts_with(kCredential)) return;
     const std::string name = text.substr(kCredential.size());
@@ -54,9 +71,6 @@ class Resolver {
     }
     text = path;
   }
-  const std::string& problems() const { return problems_; }
-
- private:
   void problem(const std::string& what) { problems_ += (problems_.empty() ? "" : "\n") + what; }
 
   const std::string directory_;
@@ -68,22 +82,21 @@ class Resolver {
 Result<void> resolve_credentials(Settings& settings, const char* directory) {
   Resolver resolver(directory);
   for (const Section& section : schema()) {
-    for (const Key& key : section.keys) {
-      if (key.check != check_input_file) continue;
-      for (size_t i = 0; i < owners(section, settings); ++i) {
-        void* row = owner(section, settings, i);
-        const std::string name = section.repeated
-                                     ? fmt::format("{}.{}.{}", section.name, row_name(section, row), key.name)
-                                     : full_name(section, key);
-        if (const auto* text = std::get_if<TextMember>(&key.member)) resolver.resolve(name, text->of(row));
-        if (const auto* list = std::get_if<ListMember>(&key.member)) {
-          for (std::string& item : list->of(row)) resolver.resolve(name, item);
-        }
-      }
+    const std::string prefix = section.name.empty() ? "" : std::string(section.name) + ".";
+    for (size_t i = 0; i < owners(section, settings); ++i) {
+      void* row = owner(section, settings, i);
+      resolver.resolve(section, section.repeated ? prefix + row_name(section, row) + "." : prefix, row);
     }
   }
-  if (!resolver.problems().empty()) return fail(errc::invalid, resolver.problems());
-  return {};
+  return resolver.done();
+}
+
+Result<void> resolve_credentials(const std::vector<Section>& sections, void* owner, const char* directory) {
+  Resolver resolver(directory);
+  for (const Section& section : sections) {
+    resolver.resolve(section, std::string(section.name) + ".", owner);
+  }
+  return resolver.done();
 }
 
 }  // namespace courier::config

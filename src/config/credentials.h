@@ -7,12 +7,14 @@
 #pragma once
 
 #include "base/result.h"
-#include "config/settings.h"
+#include "config/schema.h"
 
 namespace courier::config {
 
 // Puts the files' paths in. `directory`: $CREDENTIALS_DIRECTORY, null or empty when there is none. Error:
 // invalid, with all that are missing, and what there is.
 Result<void> resolve_credentials(Settings& settings, const char* directory);
+// The same for other settings, by sections of which none is repeated; their keys are set in `owner`.
+Result<void> resolve_credentials(const std::vector<Section>& sections, void* owner, const char* directory);
 
 }  // namespace courier::config

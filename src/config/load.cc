@@ -493,7 +493,7 @@ void Loader::check_sinks() {
       problem(origin(""), fmt::format("sink \"{}\": it is told nothing; name its events", one.name));
     if (one.kind == SinkKind::file && one.path.empty() && !broken_.contains("sink.path"))
       problem(origin(""), fmt::format("sink \"{}\": it has no path; name its file", one.name));
-    if (one.kind == SinkKind::kafka && one.brokers.empty() && !broken_.contains("sink.brokers"))
+    if (one.kind == SinkKind::kafka && one.kafka.brokers.empty() && !broken_.contains("sink.brokers"))
       problem(origin(""), fmt::format("sink \"{}\": it has no brokers; name some of Kafka's", one.name));
     if (one.kind == SinkKind::webhook && one.url.empty() && !broken_.contains("sink.url"))
       problem(origin(""), fmt::format("sink \"{}\": it has no url; say where to", one.name));
@@ -509,7 +509,7 @@ void Loader::check_sinks() {
         }
       }
     }
-    if (one.username.empty() != one.password_file.empty())
+    if (one.kafka.username.empty() != one.kafka.password_file.empty())
       problem(origin(".username"), "sink.username and sink.password_file: one needs the other");
   }
 }

@@ -70,16 +70,18 @@ std::string example_value(const Key& key) {
   return key.kind == Kind::text_list ? fmt::format("[{}]", key.example) : fmt::format("\"{}\"", key.example);
 }
 
-void append_sample_key(std::string& out, const Section& section, const Key& key) {
+void append_sample_key(std::string& out, const Section& section, const Key& key, const void* fresh) {
   append_wrapped(out, "# ", key.help);
   if (has_range(key)) append_wrapped(out, "# ", capitalised(range_text(key)) + ".");
-  if (!key.example.empty() && !section.repeated) {
+  // A listener is nothing without its address, so that of the sample is set.
+  const bool by_example =
+      section.repeated ? key.required || key.name == "name" : key.required && !key.example.empty();
+  if (!key.example.empty() && !section.repeated && !by_example) {
     append_wrapped(out, "# ", fmt::format("For example: {}", example_value(key)));
   }
-  // A listener is nothing without its address, so that of the sample is set.
-  const bool by_example = section.repeated && (key.required || key.name == "name");
-  out += fmt::format("{}{} = {}\n\n", by_example && section.rows.in_sample ? "" : "#", key.name,
-                     by_example ? example_value(key) : toml_default(section, key));
+  const bool is_set = by_example && (section.rows.in_sample || !section.repeated);
+  out += fmt::format("{}{} = {}\n\n", is_set ? "" : "#", key.name,
+                     by_example ? example_value(key) : toml_value(key, fresh));
 }
 
 // A cell of a Markdown table.
@@ -115,14 +117,18 @@ std::string sample_toml() {
       "# Sizes: 4096, \"64KB\", \"16MB\", \"2GB\" (powers of 1024). Durations: \"500ms\", \"30s\", \"5m\", "
       "\"1h\", \"7d\", or\n"
       "# a number of seconds. Check a file with: courierd --config FILE --check-config\n\n";
-  for (const Section& section : schema()) {
-    if (!section.name.empty()) {
-      append_wrapped(out, "# ", section.help);
-      out += (section.repeated && !section.rows.in_sample ? "#" : "") + header(section) + "\n\n";
-    }
-    for (const Key& key : section.keys) append_sample_key(out, section, key);
-  }
+  for (const Section& section : schema()) out += sample_section(section, fresh(section));
   out.pop_back();
+  return out;
+}
+
+std::string sample_section(const Section& section, const void* fresh) {
+  std::string out;
+  if (!section.name.empty()) {
+    append_wrapped(out, "# ", section.help);
+    out += (section.repeated && !section.rows.in_sample ? "#" : "") + header(section) + "\n\n";
+  }
+  for (const Key& key : section.keys) append_sample_key(out, section, key, fresh);
   return out;
 }
 

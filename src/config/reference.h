@@ -6,10 +6,15 @@
 
 #include <string>
 
+#include "config/schema.h"
+
 namespace courier::config {
 
 // TOML in which every key stands once with its help, commented out at its default.
 std::string sample_toml();
+// One section of it, for other files of settings. `fresh`: what its defaults stand in. What is required is
+// not commented out, and stands there by its example.
+std::string sample_section(const Section& section, const void* fresh);
 // Markdown: one table for each section.
 std::string manual_markdown();
 

@@ -5,26 +5,12 @@
 #include <fmt/format.h>
 
 #include "config/check_text.h"
+#include "config/kafka.h"
 #include "config/sections.h"
-#include "events/catalogue/catalogue.h"
 
 namespace courier::config {
 
 namespace {
-
-std::optional<std::string> check_kind(std::string_view text) {
-  if (events::kind_of(text)) return std::nullopt;
-  std::string known;
-  for (const events::KindInfo& each : events::kinds())
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", each.name);
-  return "there is no such event; there are " + known;
-}
-
-std::optional<std::string> check_property(std::string_view text) {
-  const size_t equals = text.find('=');
-  if (equals == 0 || equals == std::string_view::npos) return "it must be NAME=VALUE";
-  return std::nullopt;
-}
 
 // RFC 9110, section 5: a token, and what can be seen of ASCII.
 std::optional<std::string> check_header(std::string_view text) {
@@ -80,172 +66,126 @@ Section events_section() {
           }};
 }
 
+static std::vector<Key> webhook_keys() {
+  return {
+      {.name = "url",
+       .kind = Kind::text,
+       .member = member<&Sink::url>(),
+       .help = "Of a webhook: where to, http:// or https://. Redirects are not followed.",
+       .check = check_http_url,
+       .example = "https://backend.example/courier-events"},
+      {.name = "profile",
+       .kind = Kind::choice,
+       .member = member<&Sink::profile>(),
+       .help = "What a request says: an event as CloudEvents have it, or as VerneMQ's webhooks do "
+               "(on_publish, on_client_gone, ...).",
+       .choices = {"cloudevents", "vernemq"}},
+      {.name = "mode",
+       .kind = Kind::choice,
+       .member = member<&Sink::mode>(),
+       .help = "Of CloudEvents: one event with all it says in the body (structured), or with its "
+               "attributes in headers (binary), or many events in a request (batch).",
+       .choices = {"structured", "binary", "batch"}},
+      {.name = "secret_file",
+       .kind = Kind::text,
+       .member = member<&Sink::secret_file>(),
+       .help = "A file with secrets of Standard Webhooks, whsec_..., one a line: each signs.",
+       .check = check_input_file,
+       .example = "/etc/courier/webhook-secrets"},
+      {.name = "headers",
+       .kind = Kind::text_list,
+       .member = member<&Sink::headers>(),
+       .help = "Further headers of each request, NAME: VALUE.",
+       .check = check_header},
+      {.name = "timeout",
+       .kind = Kind::duration,
+       .member = member<&Sink::timeout>(),
+       .help = "For a request and its whole answer.",
+       .min = 100,
+       .max = 600 * kSecond},
+      {.name = "parallel",
+       .kind = Kind::count,
+       .member = member<&Sink::parallel>(),
+       .help = "So many requests at once; those of one client go one after another.",
+       .min = 1,
+       .max = 1000},
+      {.name = "batch_events_max",
+       .kind = Kind::count,
+       .member = member<&Sink::batch_events_max>(),
+       .help = "In a request, with mode batch.",
+       .min = 1,
+       .max = 10'000},
+      {.name = "dead_letters_bytes_max",
+       .kind = Kind::bytes,
+       .member = member<&Sink::dead_letters_bytes_max>(),
+       .help = "Of events that the endpoint would not take, in data_dir/dead-letters; then the oldest go.",
+       .min = kMB,
+       .max = 100 * kGB},
+      {.name = "allow_link_local",
+       .kind = Kind::boolean,
+       .member = member<&Sink::allow_link_local>(),
+       .help = "The URL may lead to an address of the link (169.254.0.0/16, fe80::/10), where clouds "
+               "have their metadata."},
+  };
+}
+
 Section sink_section() {
   Rows sinks = rows<&Settings::sinks>();
   sinks.max = 16;
-  return {
-      "sink",
-      "One that is told of events; repeat the section for more. See events.md.",
-      true,
-      {
-          {.name = "name",
-           .kind = Kind::text,
-           .member = member<&Sink::name>(),
-           .help = "What it is called, in metrics too. What it was told stands under this name: with "
-                   "another it is a "
-                   "new one, and begins at that moment.",
-           .check = check_listener_name,
-           .example = "audit"},
-          {.name = "kind",
-           .kind = Kind::choice,
-           .member = member<&Sink::kind>(),
-           .help = "file: lines of JSON. kafka: a topic for each event. webhook: requests to a URL.",
-           .choices = {"file", "kafka", "webhook"}},
-          {.name = "events",
-           .kind = Kind::text_list,
-           .member = member<&Sink::events>(),
-           .help = "What it is told: names of the table in events.md.",
-           .check = check_kind},
-          {.name = "payload",
-           .kind = Kind::boolean,
-           .member = member<&Sink::payload>(),
-           .help = "Events about messages have the payload. It is so for all sinks if it is for one."},
-          {.name = "path",
-           .kind = Kind::text,
-           .member = member<&Sink::path>(),
-           .help = "The file; - is standard output.",
-           .check = check_path},
-          {.name = "file_bytes_max",
-           .kind = Kind::bytes,
-           .member = member<&Sink::file_bytes_max>(),
-           .help = "Before it is longer it is renamed to PATH.1, that to PATH.2, and so on.",
-           .min = 64 * kKB,
-           .max = 1024 * kGB},
-          {.name = "files_max",
-           .kind = Kind::count,
-           .member = member<&Sink::files_max>(),
-           .help = "So many renamed ones are kept.",
-           .max = 10'000},
-          {.name = "brokers",
-           .kind = Kind::text,
-           .member = member<&Sink::brokers>(),
-           .help = "Of Kafka: HOST:PORT of some of its brokers, with commas between them.",
-           .example = "kafka1:9092,kafka2:9092"},
-          {.name = "topic_prefix",
-           .kind = Kind::text,
-           .member = member<&Sink::topic_prefix>(),
-           .help = "What the names of topics begin with; the rest is the event's with - for _: "
-                   "courier-delivery-complete."},
-          {.name = "format",
-           .kind = Kind::choice,
-           .member = member<&Sink::format>(),
-           .help = "What a message of Kafka holds.",
-           .choices = {"protobuf", "json"}},
-          {.name = "security",
-           .kind = Kind::choice,
-           .member = member<&Sink::security>(),
-           .help = "How Kafka's brokers are spoken to: with TLS (ssl), with a user name (sasl), both, or "
-                   "neither.",
-           .choices = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl"}},
-          {.name = "ca_file",
-           .kind = Kind::text,
-           .member = member<&Sink::ca_file>(),
-           .help = "PEM file: whom to trust instead of the authorities of this machine.",
-           .check = check_input_file,
-           .example = "/etc/courier/kafka-ca.pem"},
-          {.name = "certificate_file",
-           .kind = Kind::text,
-           .member = member<&Sink::certificate_file>(),
-           .help = "PEM file: the certificate to show, if one is asked for.",
-           .check = check_input_file,
-           .example = "/etc/courier/broker.pem"},
-          {.name = "key_file",
-           .kind = Kind::text,
-           .member = member<&Sink::key_file>(),
-           .help = "PEM file: its private key.",
-           .check = check_input_file,
-           .example = "/etc/courier/broker.key"},
-          {.name = "sasl_mechanism",
-           .kind = Kind::text,
-           .member = member<&Sink::sasl_mechanism>(),
-           .help = "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."},
-          {.name = "username",
-           .kind = Kind::text,
-           .member = member<&Sink::username>(),
-           .help = "As whom Kafka knows us, with sasl.",
-           .example = "courier"},
-          {.name = "password_file",
-           .kind = Kind::text,
-           .member = member<&Sink::password_file>(),
-           .help = "A file with the password on its first line.",
-           .check = check_input_file,
-           .example = "/etc/courier/kafka-password"},
-          {.name = "properties",
-           .kind = Kind::text_list,
-           .member = member<&Sink::properties>(),
-           .help = "Further settings of librdkafka's, NAME=VALUE, as in \"message.max.bytes=2000000\".",
-           .check = check_property},
-          {.name = "url",
-           .kind = Kind::text,
-           .member = member<&Sink::url>(),
-           .help = "Of a webhook: where to, http:// or https://. Redirects are not followed.",
-           .check = check_http_url,
-           .example = "https://backend.example/courier-events"},
-          {.name = "profile",
-           .kind = Kind::choice,
-           .member = member<&Sink::profile>(),
-           .help = "What a request says: an event as CloudEvents have it, or as VerneMQ's webhooks do "
-                   "(on_publish, on_client_gone, ...).",
-           .choices = {"cloudevents", "vernemq"}},
-          {.name = "mode",
-           .kind = Kind::choice,
-           .member = member<&Sink::mode>(),
-           .help = "Of CloudEvents: one event with all it says in the body (structured), or with its "
-                   "attributes in headers (binary), or many events in a request (batch).",
-           .choices = {"structured", "binary", "batch"}},
-          {.name = "secret_file",
-           .kind = Kind::text,
-           .member = member<&Sink::secret_file>(),
-           .help = "A file with secrets of Standard Webhooks, whsec_..., one a line: each signs.",
-           .check = check_input_file,
-           .example = "/etc/courier/webhook-secrets"},
-          {.name = "headers",
-           .kind = Kind::text_list,
-           .member = member<&Sink::headers>(),
-           .help = "Further headers of each request, NAME: VALUE.",
-           .check = check_header},
-          {.name = "timeout",
-           .kind = Kind::duration,
-           .member = member<&Sink::timeout>(),
-           .help = "For a request and its whole answer.",
-           .min = 100,
-           .max = 600 * kSecond},
-          {.name = "parallel",
-           .kind = Kind::count,
-           .member = member<&Sink::parallel>(),
-           .help = "So many requests at once; those of one client go one after another.",
-           .min = 1,
-           .max = 1000},
-          {.name = "batch_events_max",
-           .kind = Kind::count,
-           .member = member<&Sink::batch_events_max>(),
-           .help = "In a request, with mode batch.",
-           .min = 1,
-           .max = 10'000},
-          {.name = "dead_letters_bytes_max",
-           .kind = Kind::bytes,
-           .member = member<&Sink::dead_letters_bytes_max>(),
-           .help =
-               "Of events that the endpoint would not take, in data_dir/dead-letters; then the oldest go.",
-           .min = kMB,
-           .max = 100 * kGB},
-          {.name = "allow_link_local",
-           .kind = Kind::boolean,
-           .member = member<&Sink::allow_link_local>(),
-           .help = "The URL may lead to an address of the link (169.254.0.0/16, fe80::/10), where clouds "
-                   "have their metadata."},
-      },
-      sinks};
+  std::vector<Key> keys{
+      {.name = "name",
+       .kind = Kind::text,
+       .member = member<&Sink::name>(),
+       .help = "What it is called, in metrics too. What it was told stands under this name: with "
+               "another it is a "
+               "new one, and begins at that moment.",
+       .check = check_listener_name,
+       .example = "audit"},
+      {.name = "kind",
+       .kind = Kind::choice,
+       .member = member<&Sink::kind>(),
+       .help = "file: lines of JSON. kafka: a topic for each event. webhook: requests to a URL.",
+       .choices = {"file", "kafka", "webhook"}},
+      {.name = "events",
+       .kind = Kind::text_list,
+       .member = member<&Sink::events>(),
+       .help = "What it is told: names of the table in events.md.",
+       .check = check_event_kind},
+      {.name = "payload",
+       .kind = Kind::boolean,
+       .member = member<&Sink::payload>(),
+       .help = "Events about messages have the payload. It is so for all sinks if it is for one."},
+      {.name = "path",
+       .kind = Kind::text,
+       .member = member<&Sink::path>(),
+       .help = "The file; - is standard output.",
+       .check = check_path},
+      {.name = "file_bytes_max",
+       .kind = Kind::bytes,
+       .member = member<&Sink::file_bytes_max>(),
+       .help = "Before it is longer it is renamed to PATH.1, that to PATH.2, and so on.",
+       .min = 64 * kKB,
+       .max = 1024 * kGB},
+      {.name = "files_max",
+       .kind = Kind::count,
+       .member = member<&Sink::files_max>(),
+       .help = "So many renamed ones are kept.",
+       .max = 10'000},
+      {.name = "topic_prefix",
+       .kind = Kind::text,
+       .member = member<&Sink::topic_prefix>(),
+       .help = "What the names of topics begin with; the rest is the event's with - for _: "
+               "courier-delivery-complete."},
+      {.name = "format",
+       .kind = Kind::choice,
+       .member = member<&Sink::format>(),
+       .help = "What a message of Kafka holds.",
+       .choices = {"protobuf", "json"}},
+  };
+  for (Key& key : kafka_keys<&Sink::kafka>()) keys.push_back(std::move(key));
+  for (Key& key : webhook_keys()) keys.push_back(std::move(key));
+  return {"sink", "One that is told of events; repeat the section for more. See events.md.", true,
+          std::move(keys), sinks};
 }
 
 }  // namespace courier::config

@@ -221,6 +221,16 @@ enum class WebhookProfile : uint8_t { cloudevents, vernemq };
 enum class WebhookMode : uint8_t { structured, binary, batch };
 enum class KafkaSecurity : uint8_t { plaintext, ssl, sasl_plaintext, sasl_ssl };
 
+// How Kafka is reached; kafka.h has its keys, and what librdkafka is told.
+struct KafkaConnection {
+  std::string brokers;
+  KafkaSecurity security = KafkaSecurity::plaintext;
+  std::string ca_file, certificate_file, key_file;
+  std::string sasl_mechanism = "SCRAM-SHA-512", username, password_file;
+  std::vector<std::string> properties;  // "name=value"
+  bool operator==(const KafkaConnection&) const = default;
+};
+
 // One that is told of events.
 struct Sink {
   std::string name;
@@ -230,12 +240,9 @@ struct Sink {
   std::string path = "-";
   uint64_t file_bytes_max = 64 * kMegabyte;
   uint32_t files_max = 5;
-  std::string brokers, topic_prefix = "courier-";
+  KafkaConnection kafka;
+  std::string topic_prefix = "courier-";
   KafkaFormat format = KafkaFormat::protobuf;
-  KafkaSecurity security = KafkaSecurity::plaintext;
-  std::string ca_file, certificate_file, key_file;
-  std::string sasl_mechanism = "SCRAM-SHA-512", username, password_file;
-  std::vector<std::string> properties;  // "name=value"
   std::string url;
   WebhookProfile profile = WebhookProfile::cloudevents;
   WebhookMode mode = WebhookMode::structured;

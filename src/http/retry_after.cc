@@ -1,6 +1,6 @@
 #include "http/retry_after.h"
 
-#include <curl/curl.h>
+#include <time.h>
 
 #include <algorithm>
 #include <charconv>
@@ -9,15 +9,15 @@
 namespace courier::http {
 
 std::optional<int64_t> retry_after_ms(std::string_view value, WallMs now) {
-  constexpr int64_t kSecondsMax = int64_t{365} * 24 * 3600;
-  uint64_t seconds = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
-  if (end == value.data() + value.size() && error == std::errc())
-    return static_cast<int64_t>(std::min<uint64_t>(seconds, kSecondsMax)) * 1000;
-  // What curl_getdate() also takes and HTTP does not know, does no harm.
-  const time_t at = ::curl_getdate(std::string(value).c_str(), nullptr);
-  if (at < 0) return std::nullopt;
-  return std::clamp<int64_t>(static_cast<int64_t>(at) * 1000 - now, 0, kSecondsMax * 1000);
+  uint32_t seconds = 0;
+  const char* end = value.data() + value.size();
+  const auto [at, error] = std::from_chars(value.data(), end, seconds);
+  if (error == std::errc() && at == end) return int64_t{seconds} * 1000;
+  std::tm date{};
+  const std::string text(value);
+  const char* rest = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
+  if (!rest || *rest != '\0') return std::nullopt;
+  return std::max<int64_t>(0, int64_t{::timegm(&date)} * 1000 - now);
 }
 
 }  // namespace courier::http

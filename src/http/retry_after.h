@@ -1,4 +1,4 @@
-// When a server wants to be asked again, by its own word: Retry-After, RFC 9110, section 10.2.3. Pure.
+// Retry-After of an answer: when its sender wants to be asked again. Pure.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@
 
 namespace courier::http {
 
-// Milliseconds from `now`, 0 for a date that is over; nothing if it is neither seconds nor a date.
+// In milliseconds from `now` on: of "120" (seconds) or of a date as HTTP writes it, 0 if that is over.
+// Nothing: it is neither. Source: RFC 9110, 10.2.3 and 5.6.7 (the preferred format alone).
 std::optional<int64_t> retry_after_ms(std::string_view value, WallMs now);
 
 }  // namespace courier::http

@@ -11,8 +11,12 @@
 #include "events/catalogue/fields.h"
 #include "events/catalogue/json.h"
 #include "events/errc.h"
+#include "kafka/library.h"
 
 namespace courier::events::kafka {
+
+using courier::kafka::not_taken;
+
 namespace {
 
 constexpr int kPollMs = 100;
@@ -30,20 +34,6 @@ bool is_hopeless(rd_kafka_resp_err_t error) {
 bool is_let_go(rd_kafka_resp_err_t error) {
   return error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT ||
          error == RD_KAFKA_RESP_ERR__FATAL;
-}
-
-std::string advice(rd_kafka_resp_err_t error, const std::string& topic) {
-  switch (error) {
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-      return "Kafka has no topic " + topic + " and makes none by itself: create it";
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-      return "Kafka does not let us write to the topic " + topic + ": give this user the right to";
-    case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
-      return "Kafka did not take an event for the topic " + topic + " in time";
-    default:
-      return "Kafka did not take an event for the topic " + topic + ": " + rd_kafka_err2str(error);
-  }
 }
 
 // Why nothing is heard of Kafka; "": that says it all.
@@ -64,15 +54,6 @@ std::string reason(rd_kafka_resp_err_t error, const char* text, bool scram) {
       return fmt::format("Kafka cannot be reached by TLS: {}", text);
     default:
       return "";
-  }
-}
-
-void say(const rd_kafka_t*, int level, const char* about, const char* text) {
-  static log::Limit limit{{.per_second = 5}};
-  if (level <= 4 && std::string_view(about) != "CONFWARN") {
-    log::warn(limit, "Kafka", {{"says", text}});
-  } else {
-    log::debug("Kafka", {{"says", text}});
   }
 }
 
@@ -121,7 +102,7 @@ struct KafkaSink::Producer {
       return;
     }
     if (self.trouble.empty() && !is_let_go(message->err))
-      self.trouble = advice(message->err, rd_kafka_topic_name(message->rkt));
+      self.trouble = not_taken(message->err, rd_kafka_topic_name(message->rkt));
   }
   static void failed(rd_kafka_t*, int error, const char* text, void* opaque) {
     Producer& self = *static_cast<Producer*>(opaque);
@@ -157,9 +138,7 @@ Result<void> KafkaSink::begin() {
   producer_.reset();
   auto producer = std::make_unique<Producer>();
   producer->owner = this;
-  std::array<char, 512> why{};
-  rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  std::vector<std::pair<std::string, std::string>> settings{
+  courier::kafka::Properties settings{
       {"bootstrap.servers", options_.brokers},
       {"client.id", "courierd"},
       {"enable.idempotence", "true"},
@@ -177,21 +156,13 @@ Result<void> KafkaSink::begin() {
       {"log_level", "4"},
   };
   settings.insert(settings.end(), options_.properties.begin(), options_.properties.end());
-  for (const auto& [name, value] : settings) {
-    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why.data(), why.size()) == RD_KAFKA_CONF_OK)
-      continue;
-    rd_kafka_conf_destroy(conf);
-    return fail(errc::bad_options, fmt::format("librdkafka does not take {}: {}", name, why.data()));
-  }
-  rd_kafka_conf_set_opaque(conf, producer.get());
-  rd_kafka_conf_set_dr_msg_cb(conf, Producer::delivered);
-  rd_kafka_conf_set_error_cb(conf, Producer::failed);
-  rd_kafka_conf_set_log_cb(conf, say);
-  producer->handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why.data(), why.size());
-  if (!producer->handle) {
-    rd_kafka_conf_destroy(conf);
-    return fail(errc::bad_options, fmt::format("librdkafka cannot start: {}", why.data()));
-  }
+  auto handle = courier::kafka::start(RD_KAFKA_PRODUCER, settings, [&](rd_kafka_conf_t* conf) {
+    rd_kafka_conf_set_opaque(conf, producer.get());
+    rd_kafka_conf_set_dr_msg_cb(conf, Producer::delivered);
+    rd_kafka_conf_set_error_cb(conf, Producer::failed);
+  });
+  if (!handle) return fail(std::move(handle.error()));
+  producer->handle = *handle;
   producer_ = std::move(producer);
   return {};
 }
@@ -282,7 +253,7 @@ Result<void> KafkaSink::produce(const Event& event) {
       return {};
     }
     if (error == RD_KAFKA_RESP_ERR__FATAL) return fail(errc::away, producer_->end());
-    if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) return fail(errc::away, advice(error, topic));
+    if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) return fail(errc::away, not_taken(error, topic));
     rd_kafka_poll(producer_->handle, kPollMs);
     if (is_silent()) return fail(errc::away, silence());
   }

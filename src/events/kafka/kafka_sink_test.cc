@@ -1,101 +1,21 @@
 #include "events/kafka/kafka_sink.h"
 
 #include <gtest/gtest.h>
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <set>
 
 #include "events/catalogue/fields.h"
 #include "events/catalogue/json.h"
+#include "kafka/kafka_test_cluster.h"
 
 namespace courier::events::kafka {
 namespace {
 
 constexpr int kPartitions = 4;
 
-struct Arrived {
-  std::string key, value;
-  std::map<std::string, std::string> headers;
-  int32_t partition = 0;
-  std::string id() const { return headers.at("ce_id"); }
-};
-
-// librdkafka's own stand-in: brokers on loopback that do as they are told.
-class MockKafka {
- public:
-  MockKafka() {
-    std::array<char, 512> why{};
-    handle_ = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why.data(), why.size());
-    cluster_ = rd_kafka_mock_cluster_new(handle_, 3);
-    for (const Kind kind : {Kind::publish, Kind::delivery_complete})
-      rd_kafka_mock_topic_create(cluster_, topic_of("courier-", kind).c_str(), kPartitions, 3);
-  }
-  ~MockKafka() {
-    rd_kafka_mock_cluster_destroy(cluster_);
-    rd_kafka_destroy(handle_);
-  }
-  std::string brokers() const { return rd_kafka_mock_cluster_bootstraps(cluster_); }
-  rd_kafka_mock_cluster_t* cluster() { return cluster_; }
-  void set_up(bool up) {
-    for (int32_t broker = 1; broker <= 3; ++broker) {
-      up ? rd_kafka_mock_broker_set_up(cluster_, broker) : rd_kafka_mock_broker_set_down(cluster_, broker);
-    }
-  }
-
-  // All that is in the topic, until it has been silent for a while.
-  std::vector<Arrived> read(Kind kind, size_t at_least) {
-    std::array<char, 512> why{};
-    rd_kafka_conf_t* conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", brokers().c_str(), why.data(), why.size());
-    rd_kafka_conf_set(conf, "group.id", "reader", why.data(), why.size());
-    rd_kafka_t* reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why.data(), why.size());
-    rd_kafka_poll_set_consumer(reader);
-    rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(kPartitions);
-    for (int32_t i = 0; i < kPartitions; ++i) {
-      rd_kafka_topic_partition_list_add(list, topic_of("courier-", kind).c_str(), i)->offset =
-          RD_KAFKA_OFFSET_BEGINNING;
-    }
-    rd_kafka_assign(reader, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    std::vector<Arrived> all;
-    for (int idle = 0; idle < (all.size() < at_least ? 100 : 5);) {
-      rd_kafka_message_t* message = rd_kafka_consumer_poll(reader, 100);
-      if (!message) {
-        ++idle;
-        continue;
-      }
-      if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) all.push_back(taken(*message));
-      rd_kafka_message_destroy(message);
-    }
-    rd_kafka_consumer_close(reader);
-    rd_kafka_destroy(reader);
-    return all;
-  }
-
- private:
-  static Arrived taken(rd_kafka_message_t& message) {
-    Arrived arrived;
-    arrived.key.assign(static_cast<const char*>(message.key), message.key_len);
-    arrived.value.assign(static_cast<const char*>(message.payload), message.len);
-    arrived.partition = message.partition;
-    rd_kafka_headers_t* headers = nullptr;
-    if (rd_kafka_message_headers(&message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      const char* name = nullptr;
-      const void* value = nullptr;
-      size_t size = 0;
-      for (size_t i = 0;
-           rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i)
-        arrived.headers[name].assign(static_cast<const char*>(value), size);
-    }
-    return arrived;
-  }
-  rd_kafka_t* handle_ = nullptr;
-  rd_kafka_mock_cluster_t* cluster_ = nullptr;
-};
+using courier::kafka::test::Arrived;
 
 EventPtr event(uint64_t number, Kind kind = Kind::publish, std::string_view client = "", size_t payload = 0) {
   std::string bytes;
@@ -132,7 +52,12 @@ class KafkaSinkTest : public ::testing::Test {
     for (const auto& [client, numbers] : by_client) EXPECT_TRUE(std::ranges::is_sorted(numbers)) << client;
   }
 
-  MockKafka kafka_;
+  std::vector<Arrived> read(Kind kind, size_t at_least) {
+    return kafka_.read(topic_of("courier-", kind), at_least);
+  }
+
+  courier::kafka::test::Cluster kafka_{
+      {topic_of("courier-", Kind::publish), topic_of("courier-", Kind::delivery_complete)}, kPartitions};
   Registry metrics_;
 };
 
@@ -144,7 +69,7 @@ TEST_F(KafkaSinkTest, EventsStandInTheirTopicsWithKeysAndHeaders) {
   const std::vector<EventPtr> told{
       std::make_shared<const Event>(Event{Position(1), Kind::delivery_complete, bytes}), event(2)};
   ASSERT_TRUE(sink->tell({}, told));
-  const auto completed = kafka_.read(Kind::delivery_complete, 1);
+  const auto completed = read(Kind::delivery_complete, 1);
   ASSERT_EQ(completed.size(), 1u);
   EXPECT_EQ(completed[0].key, "phone");
   EXPECT_EQ(completed[0].value, bytes);
@@ -153,7 +78,7 @@ TEST_F(KafkaSinkTest, EventsStandInTheirTopicsWithKeysAndHeaders) {
   EXPECT_EQ(completed[0].headers.at("ce_source"), "courier://test");
   EXPECT_EQ(completed[0].headers.at("content-type"), "application/protobuf");
   EXPECT_EQ(completed[0].headers.at("traceparent"), trace);
-  const auto published = kafka_.read(Kind::publish, 1);
+  const auto published = read(Kind::publish, 1);
   ASSERT_EQ(published.size(), 1u);
   EXPECT_FALSE(published[0].headers.contains("traceparent"));
 }
@@ -164,7 +89,7 @@ TEST_F(KafkaSinkTest, ValuesMayBeJson) {
   ASSERT_TRUE(sink->tell({}, told));
   std::string json;
   append_json(json, told[0]->bytes);
-  EXPECT_EQ(kafka_.read(Kind::publish, 1).at(0).value, json);
+  EXPECT_EQ(read(Kind::publish, 1).at(0).value, json);
 }
 
 TEST_F(KafkaSinkTest, OneClientsEventsKeepTheirOrderOverErrorsOfBrokers) {
@@ -178,7 +103,7 @@ TEST_F(KafkaSinkTest, OneClientsEventsKeepTheirOrderOverErrorsOfBrokers) {
                                        static_cast<int32_t>(round % kPartitions), leader);
     ASSERT_TRUE(sink->tell({}, events(round * 100 + 1, round * 100 + 100)));
   }
-  expect_complete(kafka_.read(Kind::publish, 1000), 1000);
+  expect_complete(read(Kind::publish, 1000), 1000);
 }
 
 TEST_F(KafkaSinkTest, WhileKafkaIsAwayItSaysSoAndAfterwardsAllIsThere) {
@@ -193,14 +118,14 @@ TEST_F(KafkaSinkTest, WhileKafkaIsAwayItSaysSoAndAfterwardsAllIsThere) {
   Result<Told> done = sink->tell({}, events(51, 100));
   for (int i = 0; i < 20 && !done; ++i) done = sink->tell({}, events(51, 100));
   ASSERT_TRUE(done) << done.error().message;
-  expect_complete(kafka_.read(Kind::publish, 100), 100);
+  expect_complete(read(Kind::publish, 100), 100);
 }
 
 TEST_F(KafkaSinkTest, WhatIsTooLargeIsGivenUpAndHoldsNothingUp) {
   const auto sink = open({.properties = {{"message.max.bytes", "2000"}}});
   const EventPtr told[] = {event(1), event(2, Kind::publish, "phone2", 5'000), event(3)};
   ASSERT_TRUE(sink->tell({}, told));
-  EXPECT_EQ(kafka_.read(Kind::publish, 2).size(), 2u);
+  EXPECT_EQ(read(Kind::publish, 2).size(), 2u);
   EXPECT_EQ(metrics_.value("courier_sink_given_up_total", {{"sink", "kafka"}}), 1);
 }
 
@@ -210,7 +135,7 @@ TEST_F(KafkaSinkTest, WhatIsRefusedAloneIsGivenUp) {
                                     RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
   ASSERT_TRUE(sink->tell({}, events(1, 1)));
   ASSERT_TRUE(sink->tell({}, events(2, 2)));
-  EXPECT_EQ(kafka_.read(Kind::publish, 1).size(), 1u);
+  EXPECT_EQ(read(Kind::publish, 1).size(), 1u);
   EXPECT_EQ(metrics_.value("courier_sink_given_up_total", {{"sink", "kafka"}}), 1);
 }
 
@@ -219,7 +144,7 @@ TEST_F(KafkaSinkTest, ABatchThatIsTooLargeIsToldInPartsAndNothingIsGivenUp) {
   rd_kafka_mock_push_request_errors(kafka_.cluster(), 0 /* Produce */, 1,
                                     RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
   ASSERT_TRUE(sink->tell({}, events(1, 100)));
-  expect_complete(kafka_.read(Kind::publish, 100), 100);
+  expect_complete(read(Kind::publish, 100), 100);
   EXPECT_EQ(metrics_.value("courier_sink_given_up_total", {{"sink", "kafka"}}), 0);
 }
 
@@ -234,7 +159,7 @@ TEST_F(KafkaSinkTest, WhatKafkaHasIsNotSentAgainBecauseAnotherTopicIsRefused) {
   Result<Told> done = sink->tell({}, told);
   for (int i = 0; i < 5 && !done; ++i) done = sink->tell({}, told);  // each broker refuses once
   ASSERT_TRUE(done) << done.error().message;
-  EXPECT_EQ(kafka_.read(Kind::publish, 1).size() + kafka_.read(Kind::delivery_complete, 1).size(), 2u);
+  EXPECT_EQ(read(Kind::publish, 1).size() + read(Kind::delivery_complete, 1).size(), 2u);
 }
 
 TEST_F(KafkaSinkTest, ASettingThatLibrdkafkaDoesNotTakeIsNamed) {
