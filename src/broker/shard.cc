@@ -30,6 +30,7 @@ Shard::Shard(uint32_t index, uint32_t shard_count, uint64_t seed, Surroundings s
       shard_count_(shard_count),
       out_(surroundings),
       promises_{promise_of(out_.limits)},
+      interest_(surroundings.shared.interest),
       metrics_(surroundings.shared.metrics, surroundings.rules.labels()),
       gate_(surroundings.rules),
       quota_(surroundings.quota),

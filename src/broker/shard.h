@@ -46,6 +46,7 @@
 #include "broker/peers.h"
 #include "broker/shard_metrics.h"
 #include "events/catalogue/catalogue.h"
+#include "events/interest.h"
 #include "mqtt/decoder.h"
 #include "mqtt/encoder.h"
 #include "quota/allowance.h"
@@ -509,8 +510,10 @@ class Shard {
   void trim_idle();
 
   // --- tell.cc: events ---
-  bool wanted(events::Kind kind) const;
-  bool wanted(events::Kind kind, const mqtt::Message& message) const;
+  bool wanted(events::Kind kind) const { return interest_.wants(kind); }
+  bool wanted(events::Kind kind, const mqtt::Message& message) const {
+    return interest_.wants(kind, message);
+  }
   record::Event event(events::Kind kind, bool alone) const;
   record::Event event_about(events::Kind kind, const session::Session& session, const mqtt::Message& message,
                             Position position, mqtt::Qos qos, bool retain) const;
@@ -564,7 +567,8 @@ class Shard {
 
   const uint32_t index_, shard_count_;
   Surroundings out_;
-  std::vector<Promise> promises_;  // the latest is in force; never more than a uint8_t counts
+  std::vector<Promise> promises_;     // the latest is in force; never more than a uint8_t counts
+  const events::Interest& interest_;  // out_.shared's, for what asks with each message
   ShardMetrics metrics_;
   auth::acl::Gate gate_;
   quota::View quota_;

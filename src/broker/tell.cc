@@ -35,14 +35,6 @@ void put_door(FieldWriter& out, const Peer& peer, mqtt::Version version) {
 
 }  // namespace
 
-bool Shard::wanted(Kind kind) const {
-  return out_.shared.interest.wants(kind);
-}
-
-bool Shard::wanted(Kind kind, const mqtt::Message& message) const {
-  return out_.shared.interest.wants(kind, message);
-}
-
 record::Event Shard::event(Kind kind, bool alone) const {
   record::Event event{static_cast<uint8_t>(kind), alone, {}};
   FieldWriter(event.fields).text(Field::node, out_.shared.node);
@@ -142,7 +134,7 @@ void Shard::tell_unsubscribe(const session::Session& session, std::span<const st
 
 // Whether it has to go by the log, so that nobody can miss what becomes of it.
 bool Shard::must_be_told(const mqtt::Message& message) const {
-  return message.qos != mqtt::Qos::at_most_once && out_.shared.interest.wants_any() &&
+  return message.qos != mqtt::Qos::at_most_once && interest_.wants_any() &&
          (wanted(Kind::publish, message) || wanted(Kind::delivery_complete, message) ||
           wanted(Kind::drop, message));
 }
@@ -163,7 +155,7 @@ record::Event Shard::event_about(Kind kind, const session::Session& session, con
   put_client(out, session);
   if (position) out.number(Field::message_id, position.value);
   out.number(Field::qos, static_cast<uint64_t>(qos)).flag(Field::retain, retain);
-  events::put_message(told.fields, message, out_.shared.interest.wants_payloads());
+  events::put_message(told.fields, message, interest_.wants_payloads());
   out.text(Field::label, out_.rules.labels().name(message.label));
   return told;
 }
