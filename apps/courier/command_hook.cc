@@ -102,11 +102,13 @@ int test(const HookFlags& flags) {
                                           admin::percent_encode(flags.event)));
   if (!answer) return answer.error();
   const int status = answer->value("status", 0);
+  std::string body = text_in(*answer, "body");
+  body.erase(body.find_last_not_of(" \r\n") + 1);
   if (flags.output != "table") {
     print_json(*answer, flags.output == "json" ? 2 : -1);
   } else {
-    fmt::print("{} after {} ms{}{}\n", status, text_in(*answer, "took_ms"),
-               text_in(*answer, "body").empty() ? "" : ": ", one_line(text_in(*answer, "body")));
+    fmt::print("{} after {} ms{}{}\n", status, text_in(*answer, "took_ms"), body.empty() ? "" : ": ",
+               one_line(body));
   }
   if (status / 100 == 2) return kOk;
   admin->say("it was not taken: only 2xx counts");

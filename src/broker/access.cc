@@ -159,7 +159,7 @@ void Shard::look_at(const std::vector<SubscribedTo>& found) {
     if (record.filters.empty()) continue;
     std::vector<std::string> filters = record.filters;
     append(std::move(record), ToNobody{connection.id});
-    if (wanted(events::Kind::unsubscribe)) tell_unsubscribe(client->session, filters);
+    if (wanted(events::Kind::unsubscribe)) tell_unsubscribe(*client, filters);
   }
   look_up_some();
 }

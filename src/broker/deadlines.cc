@@ -153,7 +153,7 @@ void Shard::publish_will(Client& client) {
   }
   metrics_.wills_published.add();
   append(record::Publish{held, session.mountpoint.str(), {session.id, session.attach}, {}});
-  if (wanted(events::Kind::publish, *held)) tell_publish(session, *held);
+  if (wanted(events::Kind::publish, *held)) tell_publish(client, *held);
 }
 
 }  // namespace courier::broker

@@ -214,14 +214,14 @@ void Shard::publish(Connection& connection, mqtt::MessagePtr message, PacketId i
   record::Publish record{message, std::string(mountpoint), {}, under(connection)};
   if (!promises) {
     append(std::move(record), Uncount{connection.id});
-    if (told) tell_publish(session, *message);
+    if (told) tell_publish(*connection.client, *message);
     return;
   }
   const auto index = static_cast<uint32_t>(batch_.size());
   if (qos == Qos::exactly_once) {
     connection.extra.make().taking.push_back(id.value);
     append(std::move(record));
-    if (told) tell_publish(session, *message);
+    if (told) tell_publish(*connection.client, *message);
     if (!session.id.ephemeral()) {
       append(record::Qos2In{{session.id, connection.attach}, id}, ToPublisher{connection.id, id, qos, index});
       return;
@@ -230,7 +230,7 @@ void Shard::publish(Connection& connection, mqtt::MessagePtr message, PacketId i
     return;
   }
   append(std::move(record), ToPublisher{connection.id, id, qos, index});
-  if (told) tell_publish(session, *message);
+  if (told) tell_publish(*connection.client, *message);
 }
 
 // Whether the retained messages have room for this one. Deleting is always possible, and replacing by what is

@@ -130,7 +130,7 @@ void Shard::subscribe(Connection& connection, PacketId id, std::span<const mqtt:
   if (++connection.subacks_pending >= kSubscribesPendingMax) connection.link->pause(Link::subscribing);
   connection.filters_pending += total - before;
   append(std::move(record), ToSuback{connection.id, id, reasons, total - before, allowed_by});
-  if (wanted(events::Kind::subscribe)) tell_subscribe(client.session, entries, reasons);
+  if (wanted(events::Kind::subscribe)) tell_subscribe(client, entries, reasons);
 }
 
 void Shard::handle(Connection& connection, const mqtt::Unsubscribe& packet) {
@@ -153,7 +153,7 @@ void Shard::unsubscribe(Connection& connection, PacketId id, std::vector<std::st
   record::Unsubscribe record{
       {connection.client->session.id, connection.attach}, connection.identity.mountpoint.str(), filters};
   append(std::move(record), ToUnsuback{connection.id, id});
-  if (wanted(events::Kind::unsubscribe)) tell_unsubscribe(connection.client->session, filters);
+  if (wanted(events::Kind::unsubscribe)) tell_unsubscribe(*connection.client, filters);
 }
 
 }  // namespace courier::broker

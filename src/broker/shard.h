@@ -528,11 +528,11 @@ class Shard {
   void tell_end(events::Kind kind, const session::Session& session);
   void tell_refused(const Connection& connection, mqtt::ReasonCode reason);
   void tell_disconnect(const Connection& connection, SessionId session, EndCause cause);
-  void tell_subscribe(const session::Session& session, std::span<const mqtt::Subscribe::Entry> entries,
+  void tell_subscribe(const Client& client, std::span<const mqtt::Subscribe::Entry> entries,
                       std::span<const mqtt::ReasonCode> reasons);
-  void tell_unsubscribe(const session::Session& session, std::span<const std::string> filters);
+  void tell_unsubscribe(const Client& client, std::span<const std::string> filters);
   bool must_be_told(const mqtt::Message& message) const;
-  void tell_publish(const session::Session& session, const mqtt::Message& message);
+  void tell_publish(const Client& client, const mqtt::Message& message);
   void tell_complete(Client& client, const session::Entry& entry);
 
   // --- records ---

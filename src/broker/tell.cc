@@ -27,6 +27,11 @@ void put_client(FieldWriter& out, const session::Session& session) {
   put_client(out, session.id, session.client_id, session.username, session.mountpoint);
 }
 
+// Of who is connected.
+void put_protocol(FieldWriter& out, const Client& client) {
+  if (client.connection) out.text(Field::protocol, mqtt::name(client.connection->version));
+}
+
 void put_door(FieldWriter& out, const Peer& peer, mqtt::Version version) {
   out.text(Field::peer, peer.address)
       .text(Field::listener, peer.listener)
@@ -108,11 +113,12 @@ void Shard::tell_disconnect(const Connection& connection, SessionId session, End
 
 // --- subscriptions ---
 
-void Shard::tell_subscribe(const session::Session& session, std::span<const mqtt::Subscribe::Entry> entries,
+void Shard::tell_subscribe(const Client& client, std::span<const mqtt::Subscribe::Entry> entries,
                            std::span<const ReasonCode> reasons) {
   record::Event told = event(Kind::subscribe, false);
   FieldWriter out(told.fields);
-  put_client(out, session);
+  put_client(out, client.session);
+  put_protocol(out, client);
   std::vector<uint32_t> granted;
   for (size_t i = 0; i < entries.size(); ++i) {
     out.more(Field::filters, entries[i].filter);
@@ -122,10 +128,11 @@ void Shard::tell_subscribe(const session::Session& session, std::span<const mqtt
   append(std::move(told));
 }
 
-void Shard::tell_unsubscribe(const session::Session& session, std::span<const std::string> filters) {
+void Shard::tell_unsubscribe(const Client& client, std::span<const std::string> filters) {
   record::Event told = event(Kind::unsubscribe, false);
   FieldWriter out(told.fields);
-  put_client(out, session);
+  put_client(out, client.session);
+  put_protocol(out, client);
   for (const std::string& filter : filters) out.more(Field::filters, filter);
   append(std::move(told));
 }
@@ -140,10 +147,11 @@ bool Shard::must_be_told(const mqtt::Message& message) const {
 }
 
 // Topic, payload and the like stand in the PUBLISH in front of it.
-void Shard::tell_publish(const session::Session& session, const mqtt::Message& message) {
+void Shard::tell_publish(const Client& client, const mqtt::Message& message) {
   record::Event told = event(Kind::publish, false);
   FieldWriter out(told.fields);
-  put_client(out, session);
+  put_client(out, client.session);
+  put_protocol(out, client);
   out.text(Field::label, out_.rules.labels().name(message.label));
   append(std::move(told));
 }
@@ -193,6 +201,10 @@ void Shard::note_message(Kind kind, const session::Session& session, const mqtt:
                          Position position, mqtt::Qos qos, bool retain, std::string_view reason) {
   record::Event told = event_about(kind, session, message, position, qos, retain);
   if (kind == Kind::deliver) put_latency(told, message);
+  if (kind == Kind::publish) {
+    FieldWriter out(told.fields);
+    if (const Client* client = find(session.id)) put_protocol(out, *client);
+  }
   FieldWriter(told.fields).text(Field::reason, reason);
   note(kind, told);
 }

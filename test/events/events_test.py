@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
-"""What a file sink is told: every kind of event, and nothing lost however courierd ends.
+"""What sinks are told, a file and a webhook: every kind of event, and nothing lost however courierd ends.
 
 Usage: events_test.py BIN_DIR [unittest arguments]
 """
+import base64
+import itertools
 import json
 import os
 import pathlib
 import sys
+import tempfile
+import threading
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import node as nodes  # noqa: E402
 import crashes  # noqa: E402
+from endpoint import Endpoint  # noqa: E402
 from client import Client, Phone, Refused, wait_until  # noqa: E402
 
 BIN = None
@@ -153,6 +158,89 @@ class Away(unittest.TestCase):
                 self.assertEqual(firsts, sorted(firsts))
         finally:
             os.close(hold)
+
+
+class WebhookNode(nodes.Node):
+    """Its sink is an endpoint."""
+
+    def __init__(self, endpoint, kinds, sink="", **more):
+        super().__init__(BIN, kinds=kinds, sink=f'kind = "webhook"\nurl = "{endpoint.url}"\n{sink}', **more)
+        self.endpoint = endpoint
+
+    def events(self, *kinds):
+        return self.endpoint.events(*kinds)
+
+
+class Webhooks(unittest.TestCase):
+    def test_every_delivery_is_told_over_any_number_of_crashes(self):
+        count = itertools.count()
+        with Endpoint(lambda _: 500 if next(count) % 97 == 96 else 200) as endpoint:
+            with WebhookNode(endpoint, crashes.KINDS, sink=crashes.SINK, settings=crashes.SETTINGS) as node:
+                crashes.every_delivery_is_told(self, node, 200 if LONG else 12, lambda event: event["client_id"])
+
+    def test_what_endpoints_do_wrong_costs_no_event(self):
+        """Each of the first seven events meets one fault at its first try."""
+        faults = [500, 302, 404, b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhal", b"nonsense\r\n\r\n", 429]
+        secret = "whsec_" + base64.b64encode(os.urandom(32)).decode()
+        met = {}
+
+        def answer(event):
+            return 200 if event["id"] in met else met.setdefault(event["id"], faults[len(met) % len(faults)])
+
+        with Endpoint(answer, secret) as endpoint:
+            with WebhookNode(endpoint, ["publish"], sink=f'secret_file = "{self.write(secret)}"\nparallel = 1') as node:
+                backend = Client("backend")
+                backend.connect(node.where)
+                for i in range(len(faults)):
+                    backend.publish("a", str(i), 1).wait()
+                wait_until("all are told", lambda: len(endpoint.events()) == len(faults))
+                ids = [int(each["id"]) for each in endpoint.events()]
+                self.assertEqual(ids, sorted(ids))
+                self.assertEqual(endpoint.forged, 0)
+                tries = [each["webhook-id"] for each in endpoint.requests]
+                self.assertEqual(sorted(set(tries), key=int), sorted({str(each) for each in ids}, key=int))
+                self.assertEqual(len(tries), 2 * len(faults))
+                self.assertEqual(node.metric("courier_sink_given_up_total", sink="audit"), 0)
+
+    def test_an_endpoint_that_hangs_holds_nobody_up(self):
+        hangs, over = threading.Event(), threading.Event()
+
+        def answer(_):
+            if hangs.is_set():
+                over.wait()
+            return 200
+
+        def p99(backend, phone, name):
+            waits = []
+            for i in range(3000 if LONG else 600):
+                began = time.monotonic()
+                backend.publish("a", f"{name}{i}", 1).wait()
+                phone.wait_for(f"{name}{i}")
+                waits.append(time.monotonic() - began)
+            return sorted(waits)[len(waits) * 99 // 100]
+
+        with Endpoint(answer) as endpoint, WebhookNode(endpoint, ["publish", "delivery_complete"]) as node:
+            phone = Client("phone", clean=False, expiry=600)
+            phone.connect(node.where)
+            phone.subscribe("a", qos=1)
+            backend = Client("backend")
+            backend.connect(node.where)
+            quiet = p99(backend, phone, "quiet")
+            hangs.set()
+            hanging = p99(backend, phone, "hanging")
+            print(f"p99 of a delivery: {quiet * 1000:.2f} ms, while the endpoint hangs {hanging * 1000:.2f} ms")
+            self.assertGreater(node.metric("courier_outbox_bytes"), 10_000)
+            self.assertLess(hanging, 1.2 * quiet if LONG else 10 * quiet + 0.1)
+            hangs.clear()
+            over.set()
+            told = {each["message_id"] for each in node.events("publish")}
+            wait_until("all is told", lambda: node.metric("courier_outbox_bytes") == 0)
+            self.assertLessEqual(told, {each["message_id"] for each in node.events("delivery_complete")})
+
+    def write(self, secret):
+        path = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())) / "secrets"
+        path.write_text(secret + "\n")
+        return path
 
 
 if __name__ == "__main__":

@@ -51,13 +51,12 @@ constexpr Field kConnect[] = {session_id, client_id, username,    mountpoint,   
                               listener,   protocol,  clean_start, session_present, expiry_seconds};
 constexpr Field kConnectFailed[] = {client_id, username, mountpoint, peer, listener, protocol, reason};
 constexpr Field kDisconnect[] = {session_id, client_id, username, mountpoint, peer, listener, reason};
-constexpr Field kSubscribe[] = {session_id, client_id, username, mountpoint, filters, granted_qos};
-constexpr Field kUnsubscribe[] = {session_id, client_id, username, mountpoint, filters};
-constexpr Field kPublish[] = {
-    session_id, client_id,  username,     mountpoint,     message_id,       topic,           qos,
-    retain,     payload,    content_type, response_topic, correlation_data, user_properties,
-
-    label,      traceparent};
+constexpr Field kSubscribe[] = {session_id, client_id, username, mountpoint, protocol, filters, granted_qos};
+constexpr Field kUnsubscribe[] = {session_id, client_id, username, mountpoint, protocol, filters};
+constexpr Field kPublish[] = {session_id,       client_id,       username,     mountpoint,
+                              protocol,         message_id,      topic,        qos,
+                              retain,           payload,         content_type, response_topic,
+                              correlation_data, user_properties, label,        traceparent};
 constexpr Field kDelivery[] = {session_id, client_id,  username,   mountpoint, message_id,
                                topic,      qos,        retain,     payload,    publisher_session_id,
                                label,      latency_ns, traceparent};
