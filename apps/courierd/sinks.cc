@@ -41,11 +41,35 @@ Result<events::kafka::KafkaSinkOptions> kafka_of(const config::Settings& setting
   return options;
 }
 
+events::webhook::Profile profile_of(const config::Sink& sink) {
+  switch (sink.profile) {
+    case config::WebhookProfile::cloudevents:
+      return events::webhook::Profile::cloudevents;
+    case config::WebhookProfile::vernemq:
+      return events::webhook::Profile::vernemq;
+    case config::WebhookProfile::otlp:
+      return events::webhook::Profile::otlp;
+  }
+  std::abort();
+}
+
+std::string_view name_of(config::WebhookProfile profile) {
+  switch (profile) {
+    case config::WebhookProfile::cloudevents:
+      return "cloudevents";
+    case config::WebhookProfile::vernemq:
+      return "vernemq";
+    case config::WebhookProfile::otlp:
+      return "otlp";
+  }
+  std::abort();
+}
+
 Result<events::webhook::WebhookSinkOptions> webhook_of(const config::Settings& settings,
                                                        const config::Sink& from) {
   events::webhook::WebhookSinkOptions options{.name = from.name, .url = from.url};
-  options.profile = from.profile == config::WebhookProfile::vernemq ? events::webhook::Profile::vernemq
-                                                                    : events::webhook::Profile::cloudevents;
+  options.profile = profile_of(from);
+  options.span_part = std::strtod(from.trace_sample.c_str(), nullptr);
   static_assert(static_cast<int>(config::WebhookMode::batch) ==
                 static_cast<int>(events::webhook::Mode::batch));
   options.mode = static_cast<events::webhook::Mode>(from.mode);
@@ -186,18 +210,17 @@ std::vector<admin::SinkFacts> Sinks::facts() const {
         const events::webhook::WebhookState of = webhooks_.at(one.name)->state();
         facts.kind = "webhook";
         facts.target = http::without_secrets(one.url);
-        facts.webhook = admin::SinkFacts::Webhook{
-            .profile = one.profile == config::WebhookProfile::vernemq ? "vernemq" : "cloudevents",
-            .waiting = of.waiting,
-            .under_way = of.under_way,
-            .taken = of.taken,
-            .failed = of.failed,
-            .given_up = of.given_up,
-            .dead_letters = of.dead_letters,
-            .last_failure = of.trouble,
-            .failing_since = of.trouble_since,
-            .resting = of.resting,
-            .gone = of.gone};
+        facts.webhook = admin::SinkFacts::Webhook{.profile = std::string(name_of(one.profile)),
+                                                  .waiting = of.waiting,
+                                                  .under_way = of.under_way,
+                                                  .taken = of.taken,
+                                                  .failed = of.failed,
+                                                  .given_up = of.given_up,
+                                                  .dead_letters = of.dead_letters,
+                                                  .last_failure = of.trouble,
+                                                  .failing_since = of.trouble_since,
+                                                  .resting = of.resting,
+                                                  .gone = of.gone};
         break;
       }
     }

@@ -497,6 +497,17 @@ void Loader::check_sinks() {
       problem(origin(""), fmt::format("sink \"{}\": it has no brokers; name some of Kafka's", one.name));
     if (one.kind == SinkKind::webhook && one.url.empty() && !broken_.contains("sink.url"))
       problem(origin(""), fmt::format("sink \"{}\": it has no url; say where to", one.name));
+    if (one.kind == SinkKind::webhook && one.profile == WebhookProfile::otlp &&
+        !broken_.contains("sink.events")) {
+      for (const std::string& kind : one.events) {
+        if (kind == "connect" || kind == "publish" || kind == "deliver" || kind == "delivery_complete")
+          continue;
+        problem(
+            origin(".events"),
+            fmt::format("sink \"{}\": {} becomes no span; connect, publish, deliver and delivery_complete do",
+                        one.name, kind));
+      }
+    }
     if (one.kind == SinkKind::webhook && one.profile == WebhookProfile::vernemq &&
         !broken_.contains("sink.events")) {
       for (const std::string& kind : one.events) {

@@ -27,14 +27,20 @@ std::optional<std::string> check_header(std::string_view text) {
   return std::nullopt;
 }
 
+bool is_part(std::string_view text) {
+  double part = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), part);
+  return error == std::errc() && end == text.data() + text.size() && part >= 0 && part <= 1;
+}
+
+std::optional<std::string> check_part(std::string_view text) {
+  if (!is_part(text)) return "it must be a number from 0 to 1, as in \"0.01\"";
+  return std::nullopt;
+}
+
 std::optional<std::string> check_sample(std::string_view text) {
   const size_t equals = text.find('=');
-  double part = -1;
-  if (equals != std::string_view::npos) {
-    const auto [end, error] = std::from_chars(text.data() + equals + 1, text.data() + text.size(), part);
-    if (error != std::errc() || end != text.data() + text.size()) part = -1;
-  }
-  if (equals == 0 || !(part >= 0 && part <= 1))
+  if (equals == 0 || equals == std::string_view::npos || !is_part(text.substr(equals + 1)))
     return "it must be LABEL=PART, where PART is from 0 to 1, as in \"chat=0.01\"";
   return std::nullopt;
 }
@@ -78,14 +84,21 @@ static std::vector<Key> webhook_keys() {
        .kind = Kind::choice,
        .member = member<&Sink::profile>(),
        .help = "What a request says: an event as CloudEvents have it, or as VerneMQ's webhooks do "
-               "(on_publish, on_client_gone, ...).",
-       .choices = {"cloudevents", "vernemq"}},
+               "(on_publish, on_client_gone, ...), or as spans of OpenTelemetry's OTLP (otlp).",
+       .choices = {"cloudevents", "vernemq", "otlp"}},
       {.name = "mode",
        .kind = Kind::choice,
        .member = member<&Sink::mode>(),
        .help = "Of CloudEvents: one event with all it says in the body (structured), or with its "
                "attributes in headers (binary), or many events in a request (batch).",
        .choices = {"structured", "binary", "batch"}},
+      {.name = "trace_sample",
+       .kind = Kind::text,
+       .member = member<&Sink::trace_sample>(),
+       .help = "With profile otlp: of connections, and of messages without a traceparent, this part becomes "
+               "spans, "
+               "0 to 1. Whatever has a traceparent becomes one if that says sampled.",
+       .check = check_part},
       {.name = "secret_file",
        .kind = Kind::text,
        .member = member<&Sink::secret_file>(),

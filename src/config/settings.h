@@ -217,7 +217,7 @@ struct Events {
 
 enum class SinkKind : uint8_t { file, kafka, webhook };
 enum class KafkaFormat : uint8_t { protobuf, json };
-enum class WebhookProfile : uint8_t { cloudevents, vernemq };
+enum class WebhookProfile : uint8_t { cloudevents, vernemq, otlp };
 enum class WebhookMode : uint8_t { structured, binary, batch };
 enum class KafkaSecurity : uint8_t { plaintext, ssl, sasl_plaintext, sasl_ssl };
 
@@ -246,6 +246,7 @@ struct Sink {
   std::string url;
   WebhookProfile profile = WebhookProfile::cloudevents;
   WebhookMode mode = WebhookMode::structured;
+  std::string trace_sample = "0";  // a number from 0 to 1
   std::string secret_file;
   std::vector<std::string> headers;  // "name: value"
   Milliseconds timeout = 5s;

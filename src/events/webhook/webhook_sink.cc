@@ -9,6 +9,7 @@
 #include "events/catalogue/fields.h"
 #include "events/errc.h"
 #include "events/webhook/signature.h"
+#include "events/webhook/spans.h"
 #include "http/retry_after.h"
 
 namespace courier::events::webhook {
@@ -102,6 +103,12 @@ void WebhookSink::add(EventPtr event, Origin origin) {
     return;
   }
   auto item = std::make_shared<Item>(Item{std::move(event), origin});
+  if (options_.profile == Profile::otlp && !is_span(*item->event, options_.span_part)) {
+    item->finished = true;
+    if (origin == Origin::given) given_.push_back(std::move(item));
+    if (origin == Origin::dead_letter && --replaying_ == 0) letters_->done_with_replay();
+    return;
+  }
   ++waiting_;
   if (origin == Origin::noted) ++noted_waiting_;
   if (origin == Origin::given) given_.push_back(item);
@@ -174,8 +181,7 @@ WebhookSink::ParcelPtr WebhookSink::next_parcel(MonoNs now) {
 
 WebhookSink::ParcelPtr WebhookSink::fill_parcel() {
   auto parcel = std::make_shared<Parcel>();
-  const bool batch = options_.profile == Profile::cloudevents && options_.mode == Mode::batch;
-  const size_t items_max = batch ? options_.batch_events_max : 1;
+  const size_t items_max = takes_many(options_.profile, options_.mode) ? options_.batch_events_max : 1;
   size_t bytes = 0;
   const auto fits = [&](const Lane& lane) {
     return parcel->items.empty() ||

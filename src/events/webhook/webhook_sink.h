@@ -1,22 +1,20 @@
 // Tells an HTTP endpoint, by POST: many requests at once, the events of one client one after another.
 //
-//   lanes      what waits, by client. A lane has one request under way; its next waits for that to be done
-//   with. parcels    what is sent: one event, or with Mode::batch as many as there are, of many clients. A
-//   parcel that
-//              fails is sent again as it is, with the same webhook-id.
+//   lanes     what waits, by client. A lane has one request under way; its next waits until that is done.
+//   parcels   what is sent: one event, or where a request takes many, as many as there are, of many clients.
+//             One that fails is sent again as it is, with the same webhook-id.
 //
-// An answer    2xx            done
-//              410            the endpoint wants no more: it is not asked again before a test() that it
-//              takes, or
-//                             the next start
-//              other          again, after 1 s, twice as long each time up to 5 min, with jitter; Retry-After
-//              counts
+//   answer    2xx     done
+//             410     the endpoint wants no more: it is not asked again before a test() that it takes, or the
+//                     next start
+//             other   again, after 1 s, twice as long each time up to 5 min, with jitter; Retry-After counts
+//
 // Redirects are not followed. Who answers slowly is waited for up to timeout_ms.
 //
 // An event is given up, into the dead letters, when
-//   - it failed 5 times and others were taken since it first did (twice, and since it was first sent, if the
-//     endpoint says that it is the event's fault: 400, 413, 415, 422); a batch is first taken apart;
-//   - or it is a day old (give_up_ms) and still not taken.
+// - it failed 5 times and others were taken since it first did (twice, and since it was first sent, if the
+//   endpoint says that it is the event's fault: 400, 413, 415, 422); a batch is first taken apart;
+// - or it is a day old (give_up_ms) and still not taken.
 // After 10 failures in a row, of whatever, the endpoint is asked one request at a time.
 //
 // Events of best effort are told like the others, but not kept as dead letters.
@@ -58,6 +56,7 @@ struct WebhookSinkOptions {
   uint32_t parallel = 32;
   uint32_t batch_events_max = 100;
   uint64_t batch_bytes_max = 1 << 20;
+  double span_part = 0;  // with Profile::otlp: of what has no traceparent, 0 to 1
   std::string dead_letters_path;
   uint64_t dead_letters_bytes_max = 64 << 20;
   int64_t retry_ms_min = 1'000, retry_ms_max = 300'000, give_up_ms = 24 * 3'600'000;

@@ -14,6 +14,7 @@
 #include "base/varint.h"
 #include "events/catalogue/fields.h"
 #include "events/catalogue/json.h"
+#include "events/webhook/spans.h"
 #include "jose/base64url.h"
 #include "jose/json_object.h"
 #include "net/socket_address.h"
@@ -226,6 +227,10 @@ std::string_view hook_of(Kind kind, bool m5) {
   return m5 ? hook.m5 : hook.name;
 }
 
+bool takes_many(Profile profile, Mode mode) {
+  return profile == Profile::otlp || (profile == Profile::cloudevents && mode == Mode::batch);
+}
+
 Worded word(Profile profile, Mode mode, std::string_view source, std::span<const EventPtr> events) {
   Worded worded;
   const auto content_type = [&](const char* type) { worded.headers.emplace_back("Content-Type", type); };
@@ -235,6 +240,11 @@ Worded word(Profile profile, Mode mode, std::string_view source, std::span<const
     content_type("application/json");
     worded.headers.emplace_back("vernemq-hook", hook_of(first.kind, fields.m5()));
     worded.body = vernemq_body(first.kind, fields);
+    return worded;
+  }
+  if (profile == Profile::otlp) {
+    content_type("application/json");
+    worded.body = spans_json(events);
     return worded;
   }
   switch (mode) {

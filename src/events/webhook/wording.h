@@ -4,6 +4,7 @@
 //   cloudevents           structured   one event, application/cloudevents+json
 //                         binary       one event as JSON, what it is in headers ce-*
 //                         batch        many, application/cloudevents-batch+json
+//   otlp                  many, as spans of OpenTelemetry: spans.h
 //
 // The data of a CloudEvent is the event as json.h has it. Sources: the webhooks of VerneMQ's documentation;
 // CloudEvents 1.0.2, its JSON format and its HTTP binding.
@@ -19,7 +20,7 @@
 
 namespace courier::events::webhook {
 
-enum class Profile : uint8_t { vernemq, cloudevents };
+enum class Profile : uint8_t { vernemq, cloudevents, otlp };
 enum class Mode : uint8_t { structured, binary, batch };
 
 // "on_publish"; "on_publish_m5" of a client of 5.0, where VerneMQ has such a twin. "": it has no such hook.
@@ -30,7 +31,9 @@ struct Worded {
   std::string body;
 };
 
-// One event, or as many as you like with Mode::batch. `source`: of CloudEvents.
+// Whether a request may have many events.
+bool takes_many(Profile profile, Mode mode);
+// One event, or as many as you like if it takes many. `source`: of CloudEvents.
 Worded word(Profile profile, Mode mode, std::string_view source, std::span<const EventPtr> events);
 
 // webhook-id: the event's id; of many, something that only the same ones have.
