@@ -137,7 +137,8 @@ http::Request RequestMaker::request(const Target& target, std::string body) cons
                         .body_bytes_max = kAnswerBytesMax,
                         .ca_file = settings_.ca_file,
                         .certificate_file = settings_.certificate_file,
-                        .key_file = settings_.key_file};
+                        .key_file = settings_.key_file,
+                        .link_local = settings_.allow_link_local};
   return request;
 }
 

@@ -239,6 +239,11 @@ config::Section http_section() {
            .help = "PEM file: its private key.",
            .check = config::check_input_file,
            .example = "/etc/courier/relay.key"},
+          {.name = "allow_link_local",
+           .kind = Kind::boolean,
+           .member = member<&Settings::http, &HttpSettings::allow_link_local>(),
+           .help = "The URL may lead to an address of the link (169.254.0.0/16, fe80::/10), where clouds "
+                   "have their metadata."},
       }};
 }
 

@@ -56,6 +56,7 @@ struct HttpSettings {
   Milliseconds timeout = 10s;
   uint32_t parallel = 16;
   std::string ca_file, certificate_file, key_file;
+  bool allow_link_local = false;
 };
 
 struct RetrySettings {
