@@ -1,5 +1,7 @@
 #include "relay/settings.h"
 
+#include <algorithm>
+
 #include "config/check_text.h"
 #include "config/credentials.h"
 #include "config/kafka.h"
