@@ -73,7 +73,8 @@ std::vector<Key> kafka_keys() {
        .kind = Kind::text_list,
        .member = member<Path..., &KafkaConnection::properties>(),
        .help = "Further settings of librdkafka's, NAME=VALUE, as in \"message.max.bytes=2000000\".",
-       .check = check_kafka_property},
+       .check = check_kafka_property,
+       .secret = true},
   };
 }
 

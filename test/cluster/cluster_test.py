@@ -27,12 +27,13 @@ import network  # noqa: E402
 import repairs  # noqa: E402
 import stage  # noqa: E402
 import takeovers  # noqa: E402
+import told  # noqa: E402
 
 SKIPPED = 77
 ROUNDS_LONG = 5
 TESTS = {}
 for module in (anywhere, faults_of_nodes, faults_of_etcd, faults_of_network, faults_of_clocks, repairs, takeovers,
-               bad_start, drains, front, importing):
+               bad_start, drains, front, importing, told):
     TESTS.update({name[5:]: each for name, each in vars(module).items() if name.startswith("test_")})
 
 
