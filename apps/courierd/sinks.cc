@@ -82,8 +82,8 @@ Result<events::webhook::WebhookSinkOptions> webhook_of(const config::Settings& s
     options.secrets = *std::move(secrets);
   }
   for (const std::string& each : from.headers) {
-    const size_t colon = each.find(": ");
-    options.headers.emplace_back(each.substr(0, colon), each.substr(colon + 2));
+    const size_t colon = each.find(':'), value = each.find_first_not_of(' ', colon + 1);
+    options.headers.emplace_back(each.substr(0, colon), value == std::string::npos ? "" : each.substr(value));
   }
   options.ca_file = from.kafka.ca_file;
   options.certificate_file = from.kafka.certificate_file;

@@ -127,6 +127,18 @@ std::optional<std::string> check_alpn(std::string_view text) {
   return "a protocol of ALPN is 1 to 255 printable characters without spaces";
 }
 
+std::optional<std::string> check_http_header(std::string_view text) {
+  const size_t colon = text.find(':');
+  const auto is_letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  };
+  if (colon == 0 || colon == std::string_view::npos || !std::ranges::all_of(text.substr(0, colon), is_letter))
+    return "it must be \"Name: value\"";
+  if (std::ranges::any_of(text, [](char c) { return static_cast<uint8_t>(c) < ' ' || c == 0x7F; }))
+    return "it holds a line end or another control character";
+  return std::nullopt;
+}
+
 std::optional<std::string> check_node_name(std::string_view text) {
   const auto letter = [](char c) { return is_lower(c) || is_upper(c) || is_digit(c); };
   const bool begins = !text.empty() && letter(text.front());

@@ -30,6 +30,8 @@ std::optional<std::string> check_alpn(std::string_view text);
 std::optional<std::string> check_url_path(std::string_view text);
 // "http://…" or "https://…", without white space, at most 2,048 bytes.
 std::optional<std::string> check_http_url(std::string_view text);
+// "Name: value", without line ends and other control characters.
+std::optional<std::string> check_http_header(std::string_view text);
 // [A-Za-z0-9._-]{1,64}, beginning with a letter or a digit: part of a key in etcd, and a metric label.
 std::optional<std::string> check_node_name(std::string_view text);
 // "HOST:PORT", the host a name or an address.

@@ -12,21 +12,6 @@ namespace courier::config {
 
 namespace {
 
-// RFC 9110, section 5: a token, and what can be seen of ASCII.
-std::optional<std::string> check_header(std::string_view text) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  const auto is_token = [&](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           kMarks.find(c) != std::string_view::npos;
-  };
-  const size_t colon = text.find(": ");
-  const bool fits = colon != 0 && colon != std::string_view::npos &&
-                    std::ranges::all_of(text.substr(0, colon), is_token) &&
-                    std::ranges::all_of(text.substr(colon), [](char c) { return c >= ' ' && c <= '~'; });
-  if (!fits) return "it must be NAME: VALUE, as in \"Authorization: Bearer abc\", in printable ASCII";
-  return std::nullopt;
-}
-
 bool is_part(std::string_view text) {
   double part = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), part);
@@ -109,7 +94,7 @@ static std::vector<Key> webhook_keys() {
        .kind = Kind::text_list,
        .member = member<&Sink::headers>(),
        .help = "Further headers of each request, NAME: VALUE.",
-       .check = check_header,
+       .check = check_http_header,
        .secret = true},
       {.name = "timeout",
        .kind = Kind::duration,

@@ -40,15 +40,8 @@ Problem check_url(std::string_view text) {
 }
 
 Problem check_header(std::string_view text) {
-  const size_t colon = text.find(':');
-  const auto is_letter = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  };
-  if (colon == 0 || colon == std::string_view::npos || !std::ranges::all_of(text.substr(0, colon), is_letter))
-    return "it must be \"Name: value\"";
-  if (std::ranges::any_of(text, [](char c) { return static_cast<uint8_t>(c) < ' ' || c == 0x7F; }))
-    return "it holds a line end or another control character";
-  return check_template(text.substr(colon + 1));
+  if (const auto why = config::check_http_header(text)) return why;
+  return check_template(text.substr(text.find(':') + 1));
 }
 
 Problem check_filter(std::string_view text) {
