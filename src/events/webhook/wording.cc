@@ -278,7 +278,8 @@ Worded word(Profile profile, Mode mode, std::string_view source, std::span<const
   }
   // Of many events each has its own in its place.
   const std::string_view traceparent = text_of(first.bytes, Field::traceparent);
-  if (events.size() == 1 && !traceparent.empty()) worded.headers.emplace_back("traceparent", header_value(traceparent));
+  if (events.size() == 1 && !traceparent.empty())
+    worded.headers.emplace_back("traceparent", header_value(traceparent));
   return worded;
 }
 
