@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/base64.h"
 #include "jose/errc.h"
 
 namespace courier::jose {
@@ -68,10 +69,8 @@ bool is_base64url(std::string_view text) {
 }
 
 std::string base64(std::string_view bytes) {
-  std::string out = base64url(bytes);
-  std::replace(out.begin(), out.end(), '-', '+');
-  std::replace(out.begin(), out.end(), '_', '/');
-  out.append((4 - out.size() % 4) % 4, '=');
+  std::string out;
+  append_base64(out, bytes);
   return out;
 }
 

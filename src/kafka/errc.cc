@@ -13,8 +13,6 @@ const std::error_category& category() {
           return "a setting that cannot be";
         case errc::away:
           return "Kafka cannot be told now";
-        case errc::stopped:
-          return "stopped";
       }
       return "unknown error";
     }

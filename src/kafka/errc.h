@@ -8,7 +8,6 @@ namespace courier::kafka {
 enum class errc {
   bad_options = 1,  // librdkafka does not take a setting
   away,             // it does not answer, or refuses for now: events wait
-  stopped,          // we are
 };
 
 const std::error_category& category();

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/base64.h"
 #include "events/catalogue/fields.h"
 #include "events/catalogue/json.h"
 
@@ -102,7 +103,7 @@ void Event::append_value(std::string& out, Field field) const {
       if (parsed_) {
         out += value.text;
       } else {
-        events::append_base64(out, value.text);
+        append_base64(out, value.text);
       }
       return;
     case Shape::flag:

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 
+#include "base/base64.h"
 #include "base/utf8.h"
 #include "base/varint.h"
 #include "events/catalogue/fields.h"
@@ -11,7 +12,6 @@ namespace courier::events {
 namespace {
 
 constexpr std::string_view kHex = "0123456789abcdef";
-constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 constexpr bool is_plain(char c) {
@@ -109,22 +109,6 @@ void append_json_text(std::string& out, std::string_view text) {
     text.remove_prefix(1);
   }
   out.push_back('"');
-}
-
-void append_base64(std::string& out, std::string_view bytes) {
-  const auto at = [&](size_t i) { return static_cast<uint32_t>(static_cast<uint8_t>(bytes[i])); };
-  size_t i = 0;
-  for (; i + 3 <= bytes.size(); i += 3) {
-    const uint32_t three = at(i) << 16 | at(i + 1) << 8 | at(i + 2);
-    for (const int shift : {18, 12, 6, 0}) out.push_back(kBase64[three >> shift & 63]);
-  }
-  const size_t left = bytes.size() - i;
-  if (left == 0) return;
-  const uint32_t last = at(i) << 16 | (left == 2 ? at(i + 1) << 8 : 0);
-  out.push_back(kBase64[last >> 18 & 63]);
-  out.push_back(kBase64[last >> 12 & 63]);
-  out.push_back(left == 2 ? kBase64[last >> 6 & 63] : '=');
-  out.push_back('=');
 }
 
 void append_json(std::string& out, std::string_view event) {

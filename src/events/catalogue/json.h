@@ -13,7 +13,5 @@ void append_json(std::string& out, std::string_view event);
 
 // Appends the text with its quotes. What is not UTF-8 becomes U+FFFD.
 void append_json_text(std::string& out, std::string_view text);
-// Standard base64, as bytes stand in JSON.
-void append_base64(std::string& out, std::string_view bytes);
 
 }  // namespace courier::events
